@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a bio says, and I/O of our own.
+//!
+//! C headers: [`include/linux/bio.h`](srctree/include/linux/bio.h),
+//! [`include/linux/blk_types.h`](srctree/include/linux/blk_types.h).
+
+use crate::bindings;
+use crate::block_device::BlockDevice;
+use core::ops::Range;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use kernel::{
+    bindings::{
+        bio,
+        blk_opf_t,
+        blk_status_t, //
+    },
+    error::to_result,
+    page::{
+        Page,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    types::Opaque, //
+};
+
+pub(crate) const SECTOR_SHIFT: u32 = 9;
+
+/// How I/O ended (`blk_status_t`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub(crate) blk_status_t);
+
+impl Status {
+    /// It went well.
+    pub const OK: Self = Self(bindings::BLK_STS_OK);
+    /// The medium could not hold or give back the data.
+    pub const MEDIUM: Self = Self(bindings::BLK_STS_MEDIUM);
+    /// It failed, and the driver does not say why.
+    pub const IOERR: Self = Self(bindings::BLK_STS_IOERR);
+    /// The device failed.
+    pub const TARGET: Self = Self(bindings::BLK_STS_TARGET);
+    /// It would have to wait, and must not.
+    pub const AGAIN: Self = Self(bindings::BLK_STS_AGAIN);
+    /// There is no space left.
+    pub const NOSPC: Self = Self(bindings::BLK_STS_NOSPC);
+    /// The device does not know the operation.
+    pub const NOTSUPP: Self = Self(bindings::BLK_STS_NOTSUPP);
+
+    /// `Ok` for [`Self::OK`], else the status as an error.
+    pub fn to_result(self) -> Result<(), Self> {
+        if self == Self::OK {
+            Ok(())
+        } else {
+            Err(self)
+        }
+    }
+}
+
+/// What a bio does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `REQ_OP_READ`.
+    Read,
+    /// `REQ_OP_WRITE` with data.
+    Write,
+    /// A flush without data.
+    Flush,
+    /// `REQ_OP_DISCARD`.
+    Discard,
+    /// `REQ_OP_WRITE_ZEROES`.
+    WriteZeroes,
+    /// Any other operation.
+    Other,
+}
+
+impl Op {
+    pub(crate) fn of(opf: blk_opf_t, bytes: u32) -> Self {
+        match opf & bindings::REQ_OP_MASK {
+            kernel::bindings::req_op_REQ_OP_READ => Self::Read,
+            kernel::bindings::req_op_REQ_OP_WRITE if bytes == 0 => Self::Flush,
+            kernel::bindings::req_op_REQ_OP_WRITE => Self::Write,
+            kernel::bindings::req_op_REQ_OP_FLUSH => Self::Flush,
+            kernel::bindings::req_op_REQ_OP_DISCARD => Self::Discard,
+            kernel::bindings::req_op_REQ_OP_WRITE_ZEROES => Self::WriteZeroes,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What I/O of our own does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// Reads.
+    Read,
+    /// Writes.
+    Write,
+    /// Writes through to the medium (`REQ_FUA`).
+    WriteThrough,
+    /// Discards.
+    Discard,
+}
+
+impl Transfer {
+    fn opf(self) -> blk_opf_t {
+        match self {
+            Self::Read => kernel::bindings::req_op_REQ_OP_READ | bindings::REQ_SYNC,
+            Self::Write => kernel::bindings::req_op_REQ_OP_WRITE | bindings::REQ_SYNC,
+            Self::WriteThrough => {
+                kernel::bindings::req_op_REQ_OP_WRITE | bindings::REQ_SYNC | bindings::REQ_FUA
+            }
+            Self::Discard => kernel::bindings::req_op_REQ_OP_DISCARD | bindings::REQ_SYNC,
+        }
+    }
+}
+
+/// Pages for the data of I/O of our own.
+///
+/// # Invariants
+///
+/// `pages` holds at least one page, and no more than a bio can have vectors.
+pub struct Buffer {
+    pages: KVec<Page>,
+}
+
+impl Buffer {
+    /// Allocates at least `bytes` bytes of zeroes. May sleep.
+    pub fn zeroed(bytes: usize) -> Result<Self> {
+        let count = bytes.div_ceil(PAGE_SIZE).max(1);
+        if count > kernel::bindings::BIO_MAX_VECS as usize {
+            return Err(EINVAL);
+        }
+        let mut pages = KVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
+            pages.push(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?, GFP_KERNEL)?;
+        }
+        // INVARIANT: `count` pages.
+        Ok(Self { pages })
+    }
+
+    /// Its length in bytes.
+    pub fn bytes(&self) -> usize {
+        self.pages.len() * PAGE_SIZE
+    }
+
+    /// Whether both hold the same bytes in `range`.
+    pub fn same(&mut self, other: &mut Self, range: Range<usize>) -> bool {
+        range.end <= self.bytes().min(other.bytes())
+            && range.into_iter().step_by(512).all(|at| {
+                let (mut a, mut b) = ([0u8; 512], [0u8; 512]);
+                self.read(at, &mut a) && other.read(at, &mut b) && a == b
+            })
+    }
+
+    /// Copies bytes from `at` on; whether there were as many. They must lie within one page.
+    fn read(&mut self, at: usize, to: &mut [u8]) -> bool {
+        let Some(page) = self.pages.get(at / PAGE_SIZE) else {
+            return false;
+        };
+        // SAFETY: `to` is valid for writes of its length; the page is written by I/O only, and all
+        // I/O on a buffer borrows it exclusively, as we do.
+        unsafe { page.read_raw(to.as_mut_ptr(), at % PAGE_SIZE, to.len()) }.is_ok()
+    }
+}
+
+/// Where bios of our own come from, with a reserve so that getting one never fails.
+///
+/// # Invariants
+///
+/// `set` is an initialised `bio_set` with vectors for [`Buffer`]s.
+#[pin_data(PinnedDrop)]
+pub struct BioSet {
+    #[pin]
+    set: Opaque<kernel::bindings::bio_set>,
+}
+
+// SAFETY: A bio set belongs to no thread.
+unsafe impl Send for BioSet {}
+// SAFETY: Bios may be allocated from several threads at once.
+unsafe impl Sync for BioSet {}
+
+impl BioSet {
+    /// Makes a set with `reserve` bios put aside: how many threads use it at once.
+    pub fn new(reserve: u32) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            set <- Opaque::try_ffi_init(|slot: *mut kernel::bindings::bio_set| {
+                // SAFETY: `slot` is memory for a `bio_set`, all zero as `bioset_init` wants it.
+                unsafe { slot.write_bytes(0, 1) };
+                // SAFETY: `slot` is pinned and freed by `bioset_exit` in `drop`.
+                to_result(unsafe {
+                    kernel::bindings::bioset_init(
+                        slot,
+                        reserve.max(1),
+                        0,
+                        kernel::bindings::BIOSET_NEED_BVECS as i32,
+                    )
+                })
+            }),
+        })
+    }
+
+    /// Reads or writes `range` of `buffer` at `sector` of `device`, and waits for it.
+    ///
+    /// `range` is in bytes, in whole 512-byte sectors. Sleeps; must not be called from `map`, nor
+    /// from an interrupt. Allocates with `GFP_NOIO` from the reserve.
+    pub fn transfer(
+        &self,
+        transfer: Transfer,
+        device: &BlockDevice,
+        sector: u64,
+        buffer: &mut Buffer,
+        range: Range<usize>,
+    ) -> Result<(), Status> {
+        if range.start > range.end || range.end > buffer.bytes() || transfer == Transfer::Discard {
+            return Err(Status::IOERR);
+        }
+        let own = self.allocate(device, transfer, buffer.pages.len() as u16);
+        let mut at = range.start;
+        while at < range.end {
+            let within = at % PAGE_SIZE;
+            let bytes = (PAGE_SIZE - within).min(range.end - at);
+            let page = buffer.pages.get(at / PAGE_SIZE).ok_or(Status::IOERR)?;
+            // SAFETY: The bio is ours and not submitted; the page outlives the I/O, which is over
+            // when `submit_and_wait` returns, and `buffer` is borrowed exclusively until then.
+            let added = unsafe {
+                kernel::bindings::bio_add_page(
+                    own.0.as_ptr(),
+                    page.as_ptr(),
+                    bytes as u32,
+                    within as u32,
+                )
+            };
+            if added as usize != bytes {
+                return Err(Status::IOERR);
+            }
+            at += bytes;
+        }
+        own.submit_and_wait(sector)
+    }
+
+    /// Does `transfer` at `sector` of `device` with `range` of the data of `source`, and waits.
+    ///
+    /// # Safety
+    ///
+    /// `source` must be a bio that stays as it is during the call, and whose `bi_iter` covers its
+    /// data; `range`, in bytes, must lie within that. If `transfer` writes to memory, nothing else
+    /// may access these data.
+    pub(crate) unsafe fn transfer_part(
+        &self,
+        transfer: Transfer,
+        device: &BlockDevice,
+        sector: u64,
+        source: NonNull<bio>,
+        range: Range<u32>,
+    ) -> Result<(), Status> {
+        // SAFETY: `source` is valid and outlives the clone by the safety requirements; with a
+        // reserve and a mask that may wait, allocation does not fail.
+        let clone = unsafe {
+            kernel::bindings::bio_alloc_clone(
+                device.as_ptr(),
+                source.as_ptr(),
+                bindings::GFP_NOIO_FLAGS,
+                self.set.get(),
+            )
+        };
+        let Some(clone) = NonNull::new(clone) else {
+            return Err(Status::IOERR);
+        };
+        let own = OwnBio(clone);
+        // SAFETY: The clone is ours. Flags of the source, such as `REQ_NOWAIT`, are left out.
+        unsafe { (*clone.as_ptr()).bi_opf = transfer.opf() };
+        // SAFETY: The clone is ours, and `range` lies within its data.
+        unsafe { bindings::bio_advance(clone.as_ptr(), range.start) };
+        // SAFETY: The clone is ours; shortening it keeps it within its data.
+        unsafe { (*clone.as_ptr()).bi_iter.bi_size = range.end - range.start };
+        own.submit_and_wait(sector)
+    }
+
+    fn allocate(&self, device: &BlockDevice, transfer: Transfer, vectors: u16) -> OwnBio {
+        // SAFETY: The set is initialised by the type invariant, and the device is live.
+        let own = unsafe {
+            kernel::bindings::bio_alloc_bioset(
+                device.as_ptr(),
+                vectors,
+                transfer.opf(),
+                bindings::GFP_NOIO_FLAGS,
+                self.set.get(),
+            )
+        };
+        // SAFETY: From a set with vectors and a reserve, and with a mask that may wait, the
+        // allocation does not fail (see `bio_alloc_bioset`).
+        OwnBio(unsafe { NonNull::new_unchecked(own) })
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for BioSet {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: The set is initialised by the type invariant, and no bio of it is left: each is
+        // put before the call that allocated it returns.
+        unsafe { kernel::bindings::bioset_exit(self.set.get()) };
+    }
+}
+
+/// A bio of our own.
+///
+/// # Invariants
+///
+/// The bio is owned by this value and not in flight.
+struct OwnBio(NonNull<bio>);
+
+impl OwnBio {
+    fn submit_and_wait(self, sector: u64) -> Result<(), Status> {
+        // SAFETY: The bio is ours by the type invariant.
+        unsafe { (*self.0.as_ptr()).bi_iter.bi_sector = sector };
+        // SAFETY: As above; when this returns it is ours again.
+        unsafe { kernel::bindings::submit_bio_wait(self.0.as_ptr()) };
+        // SAFETY: The bio is ours and completed.
+        Status(unsafe { (*self.0.as_ptr()).bi_status }).to_result()
+    }
+}
+
+impl Drop for OwnBio {
+    fn drop(&mut self) {
+        // SAFETY: The bio is ours by the type invariant, and this is its last use.
+        unsafe { kernel::bindings::bio_put(self.0.as_ptr()) };
+    }
+}

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The bios of a mapped device, at each stage of their way.
+
+use super::Target;
+use crate::bindings;
+use crate::bio::{
+    BioSet,
+    Op,
+    Status,
+    Transfer,
+    SECTOR_SHIFT, //
+};
+use crate::block_device::BlockDevice;
+use core::marker::PhantomData;
+use core::ops::Range;
+use core::ptr::NonNull;
+use kernel::{
+    bindings::{
+        bio,
+        bvec_iter, //
+    },
+    ffi::c_int, //
+};
+
+/// What is kept in front of each bio (`dm_per_bio_data`).
+pub(super) struct Header<P> {
+    /// The bio's part of the target as it was mapped: `bi_sector` counts from the target's start.
+    mapped: bvec_iter,
+    /// The bio was finished by the target itself.
+    finished: bool,
+    own: P,
+}
+
+impl<P: Default> Header<P> {
+    pub(super) fn new() -> Self {
+        Self {
+            mapped: bvec_iter::default(),
+            finished: false,
+            own: P::default(),
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
+    }
+}
+
+/// How much device mapper must keep in front of each bio of `T`.
+pub(super) const fn header_size<T: Target>() -> usize {
+    const {
+        assert!(!core::mem::needs_drop::<T::PerBio>());
+        // Device mapper keeps it at a multiple of its size before a structure of this alignment.
+        assert!(align_of::<Header<T::PerBio>>() <= 8);
+    }
+    size_of::<Header<T::PerBio>>().next_multiple_of(8)
+}
+
+/// The header of a bio of `T`.
+///
+/// # Safety
+///
+/// `raw` must be a clone that device mapper made for a target of type `T`.
+pub(super) unsafe fn header_of<T: Target>(raw: NonNull<bio>) -> NonNull<Header<T::PerBio>> {
+    // SAFETY: The target asked for this size in its constructor.
+    let header = unsafe { bindings::dm_per_bio_data(raw.as_ptr(), header_size::<T>()) };
+    // SAFETY: The header lies in front of the bio, within the same allocation.
+    unsafe { NonNull::new_unchecked(header.cast()) }
+}
+
+/// What all stages share.
+///
+/// # Invariants
+///
+/// `raw` is a live clone that device mapper made for a target of type `T`, and its header is
+/// initialised; both are the holder's alone.
+struct CloneBio<T: Target> {
+    raw: NonNull<bio>,
+    _target: PhantomData<T>,
+}
+
+impl<T: Target> CloneBio<T> {
+    fn flags(&self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.raw.as_ptr()).bi_opf }
+    }
+
+    fn header(&self) -> &Header<T::PerBio> {
+        // SAFETY: By the type invariant.
+        unsafe { header_of::<T>(self.raw).as_ref() }
+    }
+
+    fn header_mut(&mut self) -> &mut Header<T::PerBio> {
+        // SAFETY: By the type invariant.
+        unsafe { header_of::<T>(self.raw).as_mut() }
+    }
+
+    /// The sectors as they were mapped.
+    fn mapped(&self) -> Range<u64> {
+        let iter = &self.header().mapped;
+        iter.bi_sector..iter.bi_sector + u64::from(iter.bi_size >> SECTOR_SHIFT)
+    }
+
+    fn mapped_op(&self) -> Op {
+        Op::of(self.flags(), self.header().mapped.bi_size)
+    }
+
+    fn direct(&mut self, device: &BlockDevice, sector: u64) {
+        // SAFETY: The bio is ours by the type invariant, the device is live.
+        unsafe { bindings::bio_set_dev(self.raw.as_ptr(), device.as_ptr()) };
+        // SAFETY: The bio is ours by the type invariant.
+        unsafe { (*self.raw.as_ptr()).bi_iter.bi_sector = sector };
+    }
+}
+
+macro_rules! flag_methods {
+    () => {
+        /// Whether the bio must not wait (`REQ_NOWAIT`).
+        #[inline]
+        pub fn is_nowait(&self) -> bool {
+            self.clone.flags() & bindings::REQ_NOWAIT != 0
+        }
+
+        /// Whether the bio is a read-ahead (`REQ_RAHEAD`).
+        #[inline]
+        pub fn is_readahead(&self) -> bool {
+            self.clone.flags() & bindings::REQ_RAHEAD != 0
+        }
+
+        /// What the target keeps with the bio.
+        #[inline]
+        pub fn per_bio(&mut self) -> &mut T::PerBio {
+            &mut self.clone.header_mut().own
+        }
+    };
+}
+
+/// A bio that is being mapped.
+pub struct MapBio<'a, T: Target> {
+    clone: CloneBio<T>,
+    begin: u64,
+    _map: PhantomData<core::cell::Cell<&'a ()>>,
+}
+
+/// What became of a [`MapBio`]. Only finishing one makes one of these.
+pub struct Mapped<'a> {
+    pub(super) code: c_int,
+    _map: PhantomData<core::cell::Cell<&'a ()>>,
+}
+
+impl<T: Target> MapBio<'_, T> {
+    /// # Safety
+    ///
+    /// `raw` must be the bio of a `map` call that is under way, for a target of type `T` that begins
+    /// at sector `begin`, and its header must be initialised. The value must not outlive the call.
+    #[inline]
+    pub(super) unsafe fn new(raw: NonNull<bio>, begin: u64) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            clone: CloneBio {
+                raw,
+                _target: PhantomData,
+            },
+            begin,
+            _map: PhantomData,
+        }
+    }
+
+    flag_methods!();
+
+    #[inline]
+    fn iter(&self) -> &bvec_iter {
+        // SAFETY: The bio is ours by the invariant of `CloneBio`.
+        unsafe { &(*self.clone.raw.as_ptr()).bi_iter }
+    }
+
+    /// What the bio does.
+    #[inline]
+    pub fn op(&self) -> Op {
+        Op::of(self.clone.flags(), self.iter().bi_size)
+    }
+
+    /// The sectors of the bio, counted from the target's start.
+    #[inline]
+    pub fn sectors(&self) -> Range<u64> {
+        let iter = self.iter();
+        let start = iter.bi_sector.wrapping_sub(self.begin);
+        start..start.wrapping_add(u64::from(iter.bi_size >> SECTOR_SHIFT))
+    }
+
+    /// Which of [`Target::FLUSHES`] copies of a flush this is.
+    pub fn flush_number(&self) -> u32 {
+        // SAFETY: The bio is a clone of device mapper.
+        unsafe { bindings::dm_bio_get_target_bio_nr(self.clone.raw.as_ptr()) }
+    }
+
+    /// Takes only the first `sectors` sectors; the rest comes again as a bio of its own.
+    ///
+    /// Answers whether the bio is now no longer than that: some bios cannot be cut, and none to
+    /// nothing.
+    #[inline]
+    pub fn accept(&mut self, sectors: u64) -> bool {
+        let all = u64::from(self.iter().bi_size >> SECTOR_SHIFT);
+        if sectors >= all {
+            return true;
+        }
+        let uncuttable = bindings::REQ_PREFLUSH | bindings::REQ_ATOMIC;
+        if sectors == 0 || self.clone.flags() & uncuttable != 0 {
+            return false;
+        }
+        // SAFETY: The bio is being mapped and longer than `sectors`, which is less than a bio's
+        // most. It is no copy, since only flushes are copied, and those have no sectors; it is not
+        // atomic; and no device of a target without zone features is zoned.
+        unsafe { bindings::dm_accept_partial_bio(self.clone.raw.as_ptr(), sectors as u32) };
+        true
+    }
+
+    #[inline]
+    fn remember(&mut self) {
+        let mut iter = *self.iter();
+        iter.bi_sector = iter.bi_sector.wrapping_sub(self.begin);
+        self.clone.header_mut().mapped = iter;
+    }
+
+    /// Sends the bio to `sector` of `device`.
+    #[inline]
+    pub fn remap<'a>(mut self, device: &BlockDevice, sector: u64) -> Mapped<'a>
+    where
+        Self: 'a,
+    {
+        self.remember();
+        self.clone.direct(device, sector);
+        Mapped {
+            code: bindings::DM_MAPIO_REMAPPED as c_int,
+            _map: PhantomData,
+        }
+    }
+
+    /// Ends the bio at once.
+    pub fn complete<'a>(self, status: Status) -> Mapped<'a>
+    where
+        Self: 'a,
+    {
+        let (owned, mapped) = self.take();
+        owned.complete(status);
+        mapped
+    }
+
+    /// Takes the bio, to be submitted or completed later.
+    pub fn take<'a>(mut self) -> (OwnedBio<T>, Mapped<'a>)
+    where
+        Self: 'a,
+    {
+        self.remember();
+        let mapped = Mapped {
+            code: bindings::DM_MAPIO_SUBMITTED as c_int,
+            _map: PhantomData,
+        };
+        // INVARIANT: The code tells device mapper that the bio is ours.
+        let owned = OwnedBio { clone: self.clone };
+        (owned, mapped)
+    }
+}
+
+/// A bio that returned from its device.
+pub struct EndBio<'a, T: Target> {
+    clone: CloneBio<T>,
+    status: Status,
+    _end: PhantomData<core::cell::Cell<&'a ()>>,
+}
+
+/// What became of an [`EndBio`]. Only finishing one makes one of these.
+pub struct Ended<'a> {
+    pub(super) code: c_int,
+    pub(super) status: Status,
+    _end: PhantomData<core::cell::Cell<&'a ()>>,
+}
+
+impl<T: Target> EndBio<'_, T> {
+    /// # Safety
+    ///
+    /// `raw` must be the bio of an `end_io` call that is under way, for a target of type `T`, that
+    /// `map` initialised the header of. The value must not outlive the call.
+    #[inline]
+    pub(super) unsafe fn new(raw: NonNull<bio>, status: Status) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            clone: CloneBio {
+                raw,
+                _target: PhantomData,
+            },
+            status,
+            _end: PhantomData,
+        }
+    }
+
+    flag_methods!();
+
+    /// What the bio did.
+    pub fn op(&self) -> Op {
+        self.clone.mapped_op()
+    }
+
+    /// How it ended on the device.
+    #[inline]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The sectors of the bio, counted from the target's start.
+    pub fn sectors(&self) -> Range<u64> {
+        self.clone.mapped()
+    }
+
+    /// Ends the bio with the status it came with.
+    #[inline]
+    pub fn done<'a>(self) -> Ended<'a>
+    where
+        Self: 'a,
+    {
+        Ended {
+            code: bindings::DM_ENDIO_DONE as c_int,
+            status: self.status,
+            _end: PhantomData,
+        }
+    }
+
+    /// Takes the bio, to be submitted again or completed later.
+    pub fn take<'a>(self) -> (OwnedBio<T>, Ended<'a>)
+    where
+        Self: 'a,
+    {
+        let ended = Ended {
+            code: bindings::DM_ENDIO_INCOMPLETE as c_int,
+            status: self.status,
+            _end: PhantomData,
+        };
+        // INVARIANT: The code tells device mapper that the bio is ours.
+        let owned = OwnedBio { clone: self.clone };
+        (owned, ended)
+    }
+}
+
+/// A bio that the target took. Dropping it fails it with [`Status::IOERR`].
+///
+/// # Invariants
+///
+/// The bio is neither in flight nor finished, and device mapper was told that it is the target's.
+pub struct OwnedBio<T: Target> {
+    clone: CloneBio<T>,
+}
+
+// SAFETY: A bio that is not in flight belongs to no thread; what the target keeps with it is `Send`.
+unsafe impl<T: Target> Send for OwnedBio<T> {}
+
+impl<T: Target> OwnedBio<T> {
+    /// # Safety
+    ///
+    /// `raw` must come from [`Self::into_raw`], and be given back only once.
+    pub(super) unsafe fn from_raw(raw: NonNull<bio>) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            clone: CloneBio {
+                raw,
+                _target: PhantomData,
+            },
+        }
+    }
+
+    pub(super) fn into_raw(self) -> NonNull<bio> {
+        core::mem::ManuallyDrop::new(self).clone.raw
+    }
+
+    flag_methods!();
+
+    /// What the bio does.
+    pub fn op(&self) -> Op {
+        self.clone.mapped_op()
+    }
+
+    /// The sectors of the bio, counted from the target's start.
+    pub fn sectors(&self) -> Range<u64> {
+        self.clone.mapped()
+    }
+
+    /// Puts the bio into the state in which it was mapped.
+    fn rewind(&mut self) {
+        // SAFETY: The bio is ours by the type invariant.
+        unsafe { bindings::bio_reset_completion(self.clone.raw.as_ptr()) };
+        let iter = self.clone.header().mapped;
+        // SAFETY: As above.
+        unsafe { (*self.clone.raw.as_ptr()).bi_iter = iter };
+    }
+
+    /// Does `transfer` with the data of a part of the bio at `sector` of `device`, and waits.
+    ///
+    /// `part` are sectors of the target, within [`Self::sectors`]. A bio that reads can only be read
+    /// into, one that writes only be written from, one that discards only discard; anything else is
+    /// an I/O error. Sleeps; must not be called from `map`, nor from an interrupt.
+    pub fn transfer_part(
+        &mut self,
+        set: &BioSet,
+        transfer: Transfer,
+        device: &BlockDevice,
+        sector: u64,
+        part: Range<u64>,
+    ) -> Result<(), Status> {
+        let fits = matches!(
+            (self.op(), transfer),
+            (Op::Read, Transfer::Read)
+                | (Op::Write, Transfer::Write | Transfer::WriteThrough)
+                | (Op::Discard, Transfer::Discard)
+        );
+        let all = self.sectors();
+        if !fits || part.start < all.start || part.end > all.end || part.start >= part.end {
+            return Err(Status::IOERR);
+        }
+        self.rewind();
+        let bytes = |at: u64| ((at - all.start) << SECTOR_SHIFT) as u32;
+        let range = bytes(part.start)..bytes(part.end);
+        // SAFETY: The bio is ours and was just rewound, so its iterator covers all of its data, and
+        // `range` lies within them. It is borrowed exclusively, and so are its data: those of a
+        // read belong to the reader until the bio is completed.
+        unsafe { set.transfer_part(transfer, device, sector, self.clone.raw, range) }
+    }
+
+    /// Ends the bio.
+    pub fn complete(self, status: Status) {
+        let mut this = core::mem::ManuallyDrop::new(self);
+        this.clone.header_mut().finished = true;
+        let raw = this.clone.raw.as_ptr();
+        // SAFETY: The bio is ours by the type invariant. It may have been completed once before.
+        unsafe { bindings::bio_reset_completion(raw) };
+        // SAFETY: As above.
+        unsafe { (*raw).bi_status = status.0 };
+        // SAFETY: As above; this gives it up. Device mapper set its `bi_end_io`.
+        unsafe { kernel::bindings::bio_endio(raw) };
+    }
+}
+
+impl<T: Target> Drop for OwnedBio<T> {
+    fn drop(&mut self) {
+        // SAFETY: `self` is not used again, so that the bio is given up once.
+        let bio = unsafe { Self::from_raw(self.clone.raw) };
+        bio.complete(Status::IOERR);
+    }
+}

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The C side of a target: what device mapper calls, and what it keeps.
+
+use super::{
+    bios::{
+        header_of,
+        header_size,
+        Header, //
+    },
+    Args,
+    Constructor,
+    DeviceId,
+    EndBio,
+    MapBio,
+    NewError,
+    QueueLimits,
+    StatusKind,
+    TableEvents,
+    Target, //
+};
+use crate::bindings::{
+    self,
+    dm_dev,
+    dm_target,
+    target_type, //
+};
+use crate::bio::Status;
+use crate::text::Text;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use kernel::{
+    bindings::{
+        bio,
+        blk_status_t,
+        block_device,
+        queue_limits, //
+    },
+    ffi::{
+        c_char,
+        c_int,
+        c_uint,
+        c_ulong,
+        c_void, //
+    },
+    prelude::*, //
+};
+
+/// The devices that a target opened.
+///
+/// # Invariants
+///
+/// Each is a device that `dm_get_device` returned for `target`, not yet put.
+pub(super) struct Devices {
+    target: NonNull<dm_target>,
+    list: KVec<NonNull<dm_dev>>,
+}
+
+impl Devices {
+    fn new(target: NonNull<dm_target>) -> Self {
+        // INVARIANT: No devices.
+        Self {
+            target,
+            list: KVec::new(),
+        }
+    }
+
+    /// Makes room for one device more.
+    pub(super) fn reserve(&mut self) -> Result {
+        Ok(self.list.reserve(1, GFP_KERNEL)?)
+    }
+
+    /// # Safety
+    ///
+    /// `device` must have been returned by `dm_get_device` for the target of this list, and be put by
+    /// nobody else.
+    pub(super) unsafe fn push(&mut self, device: NonNull<dm_dev>) -> Result<usize> {
+        let id = self.list.len();
+        // INVARIANT: By the safety requirements.
+        self.list.push(device, GFP_KERNEL)?;
+        Ok(id)
+    }
+
+    fn get(&self, id: DeviceId) -> Option<NonNull<dm_dev>> {
+        self.list.as_slice().get(id.0).copied()
+    }
+}
+
+impl Drop for Devices {
+    fn drop(&mut self) {
+        for device in self.list.as_slice() {
+            // SAFETY: By the type invariant; the target lives until its destructor returns, or its
+            // constructor fails, and this is dropped before that.
+            unsafe { bindings::dm_put_device(self.target.as_ptr(), device.as_ptr()) };
+        }
+    }
+}
+
+/// What `dm_target::private` points to. The fields are dropped in this order.
+struct Private<T> {
+    target: Pin<KBox<T>>,
+    events: TableEvents,
+    devices: Devices,
+}
+
+/// Shows the devices of a target to one of device mapper's callbacks.
+pub struct DeviceVisitor<'a> {
+    raw: NonNull<dm_target>,
+    devices: &'a Devices,
+    callback: unsafe extern "C" fn(*mut dm_target, *mut dm_dev, u64, u64, *mut c_void) -> c_int,
+    data: *mut c_void,
+    answer: c_int,
+}
+
+impl DeviceVisitor<'_> {
+    /// Shows `sectors` sectors from `start` on of a device that this target opened.
+    ///
+    /// Once the callback gave an answer other than zero it is not called again.
+    pub fn visit(&mut self, device: DeviceId, start: u64, sectors: u64) {
+        let Some(device) = self.devices.get(device) else {
+            return;
+        };
+        if self.answer != 0 {
+            return;
+        }
+        // SAFETY: Target, callback and data are those of the call that this visitor was made for,
+        // and the device is open by the invariant of `Devices`.
+        self.answer = unsafe {
+            (self.callback)(
+                self.raw.as_ptr(),
+                device.as_ptr(),
+                start,
+                sectors,
+                self.data,
+            )
+        };
+    }
+}
+
+/// The functions that device mapper calls for a `T`.
+pub(super) struct Vtable<T>(PhantomData<T>);
+
+impl<T: Target> Vtable<T> {
+    pub(super) fn target_type(module: &'static ThisModule) -> target_type {
+        // SAFETY: All fields are integers, pointers, lists or optional functions, for all of which
+        // zero is a value.
+        let mut this: target_type = unsafe { core::mem::zeroed() };
+        this.name = T::NAME.as_char_ptr();
+        this.version = T::VERSION;
+        this.module = module.as_ptr();
+        if T::NOWAIT {
+            this.features |= u64::from(bindings::DM_TARGET_NOWAIT);
+        }
+        this.ctr = Some(Self::ctr);
+        this.dtr = Some(Self::dtr);
+        this.map = Some(Self::map);
+        this.end_io = Some(Self::end_io);
+        this.presuspend = Some(Self::presuspend);
+        this.presuspend_undo = Some(Self::presuspend_undo);
+        this.postsuspend = Some(Self::postsuspend);
+        this.preresume = Some(Self::preresume);
+        this.resume = Some(Self::resume);
+        this.status = Some(Self::status);
+        this.message = Some(Self::message);
+        this.iterate_devices = Some(Self::iterate_devices);
+        this.io_hints = Some(Self::io_hints);
+        if T::HAS_PREPARE_IOCTL {
+            this.prepare_ioctl = Some(Self::prepare_ioctl);
+        }
+        this
+    }
+
+    /// The data of a constructed target.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be a target whose constructor succeeded and whose destructor did not run, for as
+    /// long as the caller uses the reference.
+    #[inline]
+    unsafe fn private<'a>(raw: *mut dm_target) -> &'a Private<T> {
+        // SAFETY: `ctr` put a leaked `Private<T>` there, which is only ever shared until `dtr`.
+        unsafe { &*(*raw).private.cast::<Private<T>>() }
+    }
+
+    fn construct(raw: NonNull<dm_target>, args: Args<'_>) -> Result<KBox<Private<T>>, NewError> {
+        const MEMORY: &CStr = c"out of memory";
+        // SAFETY: In the constructor the table is set; it lives until after the destructor, or
+        // until after the constructor failed, and is revoked before either ends.
+        let table = unsafe { NonNull::new((*raw.as_ptr()).table) };
+        let table = table.ok_or(NewError::new(c"target without a table", EINVAL))?;
+        // SAFETY: As above.
+        let events = unsafe { TableEvents::new(table) }.map_err(|e| NewError::new(MEMORY, e))?;
+        let mut devices = Devices::new(raw);
+        let target = {
+            // SAFETY: This is called by `ctr` for its target.
+            let mut constructor = unsafe { Constructor::new(raw, &mut devices, &events) };
+            T::new(&mut constructor, args)
+        };
+        let made = target.and_then(|target| {
+            let private = Private {
+                target,
+                events: events.clone(),
+                devices,
+            };
+            Ok(KBox::new(private, GFP_KERNEL)?)
+        });
+        if made.is_err() {
+            events.revoke();
+        }
+        made
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is valid, with `table`, `type`, `begin` and `len` set, and exclusive to the call;
+    /// `words` are `count` NUL-terminated strings.
+    unsafe extern "C" fn ctr(raw: *mut dm_target, count: c_uint, words: *mut *mut c_char) -> c_int {
+        let Some(raw) = NonNull::new(raw) else {
+            return EINVAL.to_errno();
+        };
+        // SAFETY: By the safety requirements, and the words are not used after this call.
+        let args = unsafe { Args::from_raw(count, words) };
+        let private = match Self::construct(raw, args) {
+            Ok(private) => private,
+            Err(NewError { reason, error }) => {
+                // SAFETY: By the safety requirements. The text is static and only ever read.
+                unsafe { (*raw.as_ptr()).error = reason.as_char_ptr().cast_mut() };
+                return error.to_errno();
+            }
+        };
+        // SAFETY: By the safety requirements.
+        let fields = unsafe { &mut *raw.as_ptr() };
+        fields.num_flush_bios = T::FLUSHES;
+        fields.num_discard_bios = 1;
+        fields.num_write_zeroes_bios = 1;
+        fields.per_io_data_size = header_size::<T>() as u32;
+        fields.set_accounts_remapped_io(true);
+        fields.private = KBox::into_raw(private).cast();
+        0
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a target whose constructor succeeded; no other call for it is under way or follows,
+    /// and no bio of it is in flight.
+    unsafe extern "C" fn dtr(raw: *mut dm_target) {
+        // SAFETY: `ctr` leaked this box, and by the safety requirements nobody uses it any more.
+        let private = unsafe { KBox::from_raw((*raw).private.cast::<Private<T>>()) };
+        private.events.revoke();
+        drop(private);
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target, and `bio` a clone made for it that is to be mapped.
+    unsafe extern "C" fn map(raw: *mut dm_target, bio: *mut bio) -> c_int {
+        // SAFETY: By the safety requirements.
+        let target = unsafe { &Self::private(raw).target };
+        // SAFETY: A bio is not null.
+        let bio = unsafe { NonNull::new_unchecked(bio) };
+        // SAFETY: By the safety requirements. The header's memory is not yet initialised.
+        unsafe { header_of::<T>(bio).write(Header::new()) };
+        // SAFETY: By the safety requirements; `begin` does not change after construction.
+        let begin = unsafe { (*raw).begin };
+        // SAFETY: This is the `map` call, and the header was just initialised.
+        target.map(unsafe { MapBio::new(bio, begin) }).code
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target, `bio` a clone that `map` was called for, and `status` points to
+    /// the status that it is to end with.
+    unsafe extern "C" fn end_io(
+        raw: *mut dm_target,
+        bio: *mut bio,
+        status: *mut blk_status_t,
+    ) -> c_int {
+        // SAFETY: A bio is not null.
+        let bio = unsafe { NonNull::new_unchecked(bio) };
+        // SAFETY: By the safety requirements, and `map` initialised the header.
+        if unsafe { header_of::<T>(bio).as_ref() }.is_finished() {
+            return bindings::DM_ENDIO_DONE as c_int;
+        }
+        // SAFETY: By the safety requirements.
+        let target = unsafe { &Self::private(raw).target };
+        // SAFETY: By the safety requirements.
+        let now = Status(unsafe { *status });
+        // SAFETY: This is the `end_io` call, and `map` initialised the header.
+        let ended = target.end_io(unsafe { EndBio::new(bio, now) });
+        // SAFETY: By the safety requirements. The place is the caller's, not the bio's, which may
+        // be gone by now.
+        unsafe { *status = ended.status.0 };
+        ended.code
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target.
+    unsafe extern "C" fn presuspend(raw: *mut dm_target) {
+        // SAFETY: By the safety requirements.
+        unsafe { Self::private(raw) }.target.presuspend();
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target.
+    unsafe extern "C" fn presuspend_undo(raw: *mut dm_target) {
+        // SAFETY: By the safety requirements.
+        unsafe { Self::private(raw) }.target.presuspend_undo();
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target.
+    unsafe extern "C" fn postsuspend(raw: *mut dm_target) {
+        // SAFETY: By the safety requirements.
+        unsafe { Self::private(raw) }.target.postsuspend();
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target.
+    unsafe extern "C" fn preresume(raw: *mut dm_target) -> c_int {
+        // SAFETY: By the safety requirements.
+        match unsafe { Self::private(raw) }.target.preresume() {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target.
+    unsafe extern "C" fn resume(raw: *mut dm_target) {
+        // SAFETY: By the safety requirements.
+        unsafe { Self::private(raw) }.target.resume();
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target, and `result` points to `size` bytes for the call's use.
+    unsafe extern "C" fn status(
+        raw: *mut dm_target,
+        kind: bindings::status_type_t,
+        _flags: c_uint,
+        result: *mut c_char,
+        size: c_uint,
+    ) {
+        // SAFETY: By the safety requirements.
+        let mut out = unsafe { Text::from_raw(result, size as usize) };
+        let kind = match kind {
+            bindings::status_type_t_STATUSTYPE_INFO => StatusKind::Info,
+            bindings::status_type_t_STATUSTYPE_TABLE => StatusKind::Table,
+            bindings::status_type_t_STATUSTYPE_IMA => StatusKind::Ima,
+            _ => return,
+        };
+        // SAFETY: By the safety requirements.
+        unsafe { Self::private(raw) }.target.status(kind, &mut out);
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target, `words` are `count` NUL-terminated strings, and `result` points
+    /// to `size` bytes for the call's use.
+    unsafe extern "C" fn message(
+        raw: *mut dm_target,
+        count: c_uint,
+        words: *mut *mut c_char,
+        result: *mut c_char,
+        size: c_uint,
+    ) -> c_int {
+        /// Tells device mapper that there is an answer.
+        const ANSWERED: c_int = 1;
+        // SAFETY: By the safety requirements, and the words are not used after this call.
+        let args = unsafe { Args::from_raw(count, words) };
+        // SAFETY: By the safety requirements.
+        let mut out = unsafe { Text::from_raw(result, size as usize) };
+        // SAFETY: By the safety requirements.
+        match unsafe { Self::private(raw) }.target.message(args, &mut out) {
+            Ok(()) => ANSWERED,
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target, and `callback` may be called with it and `data`.
+    unsafe extern "C" fn iterate_devices(
+        raw: *mut dm_target,
+        callback: bindings::iterate_devices_callout_fn,
+        data: *mut c_void,
+    ) -> c_int {
+        let (Some(callback), Some(target)) = (callback, NonNull::new(raw)) else {
+            return 0;
+        };
+        // SAFETY: By the safety requirements.
+        let private = unsafe { Self::private(raw) };
+        let mut visitor = DeviceVisitor {
+            raw: target,
+            devices: &private.devices,
+            callback,
+            data,
+            answer: 0,
+        };
+        private.target.iterate_devices(&mut visitor);
+        visitor.answer
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target, and `limits` is exclusive to the call.
+    unsafe extern "C" fn io_hints(raw: *mut dm_target, limits: *mut queue_limits) {
+        // SAFETY: By the safety requirements.
+        let limits = unsafe { QueueLimits::from_raw(limits) };
+        // SAFETY: By the safety requirements.
+        unsafe { Self::private(raw) }.target.io_hints(limits);
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a constructed target, and `device` may be written.
+    unsafe extern "C" fn prepare_ioctl(
+        raw: *mut dm_target,
+        device: *mut *mut block_device,
+        _command: c_uint,
+        _argument: c_ulong,
+        _forward: *mut bool,
+    ) -> c_int {
+        /// The device is not the whole of the target: a caller needs privilege.
+        const PART: c_int = 1;
+        // SAFETY: By the safety requirements.
+        let private = unsafe { Self::private(raw) };
+        let id = private.target.prepare_ioctl();
+        let Some(found) = id.and_then(|id| private.devices.get(id)) else {
+            return ENOTTY.to_errno();
+        };
+        // SAFETY: The device is open by the invariant of `Devices`.
+        let found = unsafe { (*found.as_ptr()).bdev };
+        // SAFETY: By the safety requirements.
+        unsafe { *device = found };
+        PART
+    }
+}

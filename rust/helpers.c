@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What Rust cannot call because it is inline or a macro in C. Each function
+ * does nothing but call what it is named after.
+ */
+
+#include "helpers.h"
+
+struct srcu_ctr *
+rust_helper_srcu_down_read_fast(struct srcu_struct *ssp)
+{
+	return (struct srcu_ctr *)(uintptr_t)srcu_down_read_fast(ssp);
+}
+
+void
+rust_helper_srcu_up_read_fast(struct srcu_struct *ssp, struct srcu_ctr *scp)
+{
+	srcu_up_read_fast(ssp, (struct srcu_ctr __percpu *)(uintptr_t)scp);
+}
+
+int
+rust_helper_init_srcu_struct_fast_updown(struct srcu_struct *ssp)
+{
+	return init_srcu_struct_fast_updown(ssp);
+}
+
+void rust_helper_this_cpu_add(u64 *counter, u64 value)
+{
+	this_cpu_add(*(u64 __percpu *)(uintptr_t)counter, value);
+}
+
+u64 *rust_helper_per_cpu_ptr(u64 *counter, int cpu)
+{
+	return per_cpu_ptr((u64 __percpu *)(uintptr_t)counter, cpu);
+}
+
+void rust_helper_free_percpu(u64 *counter)
+{
+	free_percpu((void __percpu *)(uintptr_t)counter);
+}
+
+u64 *rust_helper_alloc_percpu(size_t size, size_t align)
+{
+	return (u64 *)(uintptr_t)__alloc_percpu(size, align);
+}
+
+unsigned int rust_helper_cpumask_next_possible(int cpu)
+{
+	return cpumask_next(cpu, cpu_possible_mask);
+}
+
+void
+rust_helper_bio_set_dev(struct bio *bio, struct block_device *bdev)
+{
+	bio_set_dev(bio, bdev);
+}
+
+void rust_helper_bio_advance(struct bio *bio, unsigned int bytes)
+{
+	bio_advance(bio, bytes);
+}
+
+void rust_helper_bio_reset_completion(struct bio *bio)
+{
+	bio->bi_next = NULL;
+	bio->bi_status = BLK_STS_OK;
+	bio_clear_flag(bio, BIO_CHAIN);
+	atomic_set(&bio->__bi_remaining, 1);
+}
+
+sector_t rust_helper_bdev_nr_sectors(struct block_device *bdev)
+{
+	return bdev_nr_sectors(bdev);
+}
+
+unsigned int
+rust_helper_bdev_logical_block_size(struct block_device *bdev)
+{
+	return bdev_logical_block_size(bdev);
+}
+
+unsigned int
+rust_helper_bdev_physical_block_size(struct block_device *bdev)
+{
+	return bdev_physical_block_size(bdev);
+}
+
+unsigned int
+rust_helper_bdev_max_discard_sectors(struct block_device *bdev)
+{
+	return bdev_max_discard_sectors(bdev);
+}
+
+bool rust_helper_bdev_is_zoned(struct block_device *bdev)
+{
+	return bdev_is_zoned(bdev);
+}
+
+bool rust_helper_bdev_read_only(struct block_device *bdev)
+{
+	return bdev_read_only(bdev);
+}
+
+struct file *rust_helper_get_file(struct file *file)
+{
+	return get_file(file);
+}
+
+void rust_helper_ratelimit_state_init(struct ratelimit_state *rs, int interval,
+				      int burst)
+{
+	ratelimit_state_init(rs, interval, burst);
+}
+
+unsigned int rust_helper_memalloc_noio_save(void)
+{
+	return memalloc_noio_save();
+}
+
+void rust_helper_memalloc_noio_restore(unsigned int flags)
+{
+	memalloc_noio_restore(flags);
+}
+
+struct workqueue_struct *
+rust_helper_alloc_reclaim_workqueue(const char *name)
+{
+	return alloc_workqueue("%s", WQ_MEM_RECLAIM | WQ_PERCPU, 0, name);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe abstractions of kernel interfaces that the `kernel` crate lacks.
+//!
+//! All unsafe code and all C of the project live in this crate: whatever safe code does with it must
+//! not be able to cause undefined behaviour. It may leak, hang or return errors.
+
+#![cfg_attr(not(CONFIG_RUST), no_std)]
+#![deny(missing_docs)]
+#![deny(unsafe_op_in_unsafe_fn)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+
+pub mod bio;
+mod bindings;
+pub mod block_device;
+pub mod device_mapper;
+pub mod noio;
+pub mod per_cpu;
+pub mod published;
+pub mod ratelimit;
+pub mod text;
+pub mod workqueue;
+
+#[cfg(CONFIG_KUNIT = "y")]
+mod kunit;
+
+/// What the kernel's print macros put before each line.
+const __LOG_PREFIX: &[u8] = b"dm_remap\0";

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs a script in a guest, or gives a shell in one."""
+
+import os
+import pathlib
+import select
+import sys
+import tempfile
+import termios
+import time
+import tty
+
+import module
+import vm
+from cache import CACHE, say
+
+
+def stream(guest, sink, source=None, seconds=None):
+    """Passes the guest's output to `sink` until it says how its script ended.
+
+    Returns the script's status, or `None` if the guest died or took more than `seconds`.
+    """
+    control = guest.control
+    waits = [guest.output, control]
+    if source is not None:
+        waits.append(source)
+    limit = None if seconds is None else time.monotonic() + seconds
+    ended = None
+    while True:
+        left = 1 if limit is None else min(1, limit - time.monotonic())
+        if left <= 0:
+            return None
+        ready = select.select(waits, [], [], 0.1 if ended is not None else left)[0]
+        if guest.output in ready:
+            data = guest.output.recv(65536)
+            sink(data)
+            if not data:
+                waits.remove(guest.output)
+        if source is not None and source in ready:
+            guest.output.sendall(os.read(source, 4096))
+        if ended is None and control in ready:
+            words = control.read().split()
+            if len(words) != 2:
+                return None
+            ended = int(words[1])
+            waits.remove(control)
+        elif ended is not None and guest.output not in ready:
+            return ended
+        if guest.process.poll() is not None:
+            return ended
+
+
+def verdict(guest, status):
+    """Whether all was well; says what was not."""
+    guest.watcher.join(0.2)
+    if status is None:
+        print("\n".join(guest.log[-60:]), file=sys.stderr)
+        say("the guest died or did not end in time; above is the end of its kernel log")
+        return 1
+    if guest.alarms:
+        first = guest.log.index(guest.alarms[0])
+        print("\n".join(guest.log[max(0, first - 3) : first + 60]), file=sys.stderr)
+        say(f"the guest's kernel complains: {guest.alarms[0]}")
+        return 1
+    return status
+
+
+def run_script(script, interactive=False):
+    """Runs the script at a path, with the terminal as its input if `interactive`."""
+    shape = vm.shape_from_environment()
+    built = module.build(shape.flavour)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        payload = pathlib.Path(folder) / "payload.img"
+        files = [(script, "script"), (vm.TOP / "tests/guest", "tests"), (vm.TOP / "tests/demo", "demo")]
+        vm.payload_image(payload, built / "dm_remap.ko", shape.flavour, files)
+        guest = vm.restored(shape, payload)
+        try:
+
+            def sink(data):
+                sys.stdout.buffer.write(data.replace(b"\r\n", b"\n"))
+                sys.stdout.buffer.flush()
+
+            if not interactive:
+                return verdict(guest, stream(guest, sink))
+            before = termios.tcgetattr(0)
+            tty.setraw(0)
+            try:
+                return verdict(guest, stream(guest, lambda d: os.write(1, d), source=0))
+            finally:
+                termios.tcsetattr(0, termios.TCSADRAIN, before)
+        finally:
+            guest.end()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--shell"]:
+        sys.exit(run_script(vm.TOP / "scripts/guest/shell", interactive=True))
+    if len(sys.argv) != 2 or not pathlib.Path(sys.argv[1]).is_file():
+        sys.exit("dm-remap: make guest SCRIPT=file.sh: no such file")
+    sys.exit(run_script(sys.argv[1]))

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The guest's kernel: its source from Debian, its configuration, its build."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+from cache import CACHE, TOP, digest, locked, made, run, run_counted, say
+
+# The series that the bindings are known to compile against. `KSERIES=` picks another of them.
+SERIES = ["7.2"]
+
+# How many lines each build prints, to say how far it is.
+LINES = {"debug": 2500, "bench": 1900}
+
+
+def series():
+    """The kernel series that was asked for."""
+    wanted = os.environ.get("KSERIES") or SERIES[0]
+    if wanted not in SERIES:
+        sys.exit(f"dm-remap: KSERIES={wanted}: supported are {', '.join(SERIES)}")
+    return wanted
+
+
+def version():
+    """The newest source package of the series; the newest one cached where apt has no answer."""
+    package = f"linux-source-{series()}"
+    stamp = CACHE / f"{package}.version"
+    with locked(package):
+        fresh = stamp.exists() and time.time() - stamp.stat().st_mtime < 24 * 3600
+        if not fresh:
+            subprocess.run(["apt-get", "-qq", "update"], check=False)
+            policy = subprocess.run(
+                ["apt-cache", "policy", package], check=True, capture_output=True, text=True
+            )
+            found = re.search(r"Candidate: (\d\S*)", policy.stdout)
+            if found:
+                stamp.write_text(found.group(1), encoding="ascii")
+        if not stamp.exists():
+            sys.exit(f"dm-remap: apt has no {package}; is the network there?")
+        return stamp.read_text(encoding="ascii")
+
+
+def source():
+    """The unpacked source tree."""
+    package, newest = f"linux-source-{series()}", version()
+
+    def unpack(folder):
+        begun = time.monotonic()
+        say(f"fetching {package} {newest} (165 MB) ...")
+        run(["apt-get", "-qq", "update"])
+        run(["apt-get", "-qq", "download", f"{package}={newest}"], cwd=folder)
+        (deb,) = folder.glob("*.deb")
+        run(["dpkg-deb", "-x", deb, folder / "deb"])
+        deb.unlink()
+        (tarball,) = (folder / "deb/usr/src").glob("*.tar.xz")
+        run(["tar", "-xf", tarball, "-C", folder, "--strip-components=1"])
+        run(["rm", "-rf", folder / "deb"])
+        say(f"kernel source ready in {time.monotonic() - begun:.0f} s")
+
+    return made(f"source-{newest.replace('~', '_')}", unpack)
+
+
+def fragments(flavour):
+    """The configuration files of a flavour, in order."""
+    folder = TOP / "scripts/kernel"
+    return [folder / "base.config", folder / f"{flavour}.config"]
+
+
+def make(folder, *words):
+    """The command that makes something of the kernel built in `folder`."""
+    return ["make", "-C", source(), f"O={folder}", "LLVM=1", f"-j{os.cpu_count()}", *words]
+
+
+def check_config(folder, flavour):
+    """Every line of the fragments must have taken: an option with a missing dependency is gone."""
+    taken = set((folder / ".config").read_text(encoding="ascii").splitlines())
+    wanted = [
+        line
+        for part in fragments(flavour)
+        for line in part.read_text(encoding="ascii").splitlines()
+        if line.startswith("CONFIG_") and not line.endswith("=n")
+    ]
+    missing = [line for line in wanted if line not in taken]
+    if missing:
+        sys.exit(f"dm-remap: {flavour} kernel: not in the configuration: {', '.join(missing)}")
+
+
+def build(flavour):
+    """The folder of the built kernel `flavour`: `debug` or `bench`."""
+    if flavour not in LINES:
+        sys.exit(f"dm-remap: KERNEL={flavour}: there are {' and '.join(LINES)}")
+    toolchain = subprocess.run(
+        ["sh", "-c", "rustc -V; clang --version; bindgen -V"], check=True, capture_output=True
+    ).stdout
+    key = digest(version(), toolchain, *fragments(flavour))
+    tree = source()
+
+    def compile_kernel(folder):
+        merged = folder / "fragments.config"
+        merged.write_bytes(b"".join(part.read_bytes() for part in fragments(flavour)))
+        configure = make(folder, f"KCONFIG_ALLCONFIG={merged}", "allnoconfig")
+        run(configure, stdout=subprocess.DEVNULL)
+        check_config(folder, flavour)
+        title = f"building the {flavour} kernel {tree.name.removeprefix('source-')}"
+        log = CACHE / f"kernel-{flavour}.log"
+        run_counted(title, make(folder, "bzImage", "modules"), log, LINES[flavour])
+
+    return made(f"kernel-{flavour}-{key}", compile_kernel)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The module, built against one of the guest kernels."""
+
+import os
+import subprocess
+import sys
+
+import kernel
+from cache import CACHE, TOP, digest, locked
+
+
+def output(flavour):
+    """Where the module of this checkout for that kernel is built."""
+    built = kernel.build(flavour)
+    return CACHE / f"module-{digest(str(TOP))}-{built.name.removeprefix('kernel-')}"
+
+
+def build(flavour, *words, quiet=True):
+    """Builds the module, or what `words` name, and returns the folder with `dm_remap.ko`."""
+    folder = output(flavour)
+    with locked(folder.name):
+        folder.mkdir(parents=True, exist_ok=True)
+        command = kernel.make(kernel.build(flavour), f"M={TOP}", f"MO={folder}", *words)
+        done = subprocess.run(
+            [str(word) for word in command],
+            check=False,
+            stdout=subprocess.PIPE if quiet else None,
+            stderr=subprocess.STDOUT if quiet else None,
+            text=True,
+        )
+    if done.returncode:
+        print(done.stdout or "", file=sys.stderr)
+        sys.exit("dm-remap: the module does not build")
+    return folder
+
+
+if __name__ == "__main__":
+    made = build(os.environ.get("KERNEL") or "debug", *sys.argv[1:], quiet=False)
+    print(f"dm-remap: module: {made / 'dm_remap.ko'}")

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest: how it is started, saved, restored and watched."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import guest_root
+import kernel
+from cache import CACHE, TOP, digest, made, run
+
+# What in the kernel's log makes a run fail, whatever the script says.
+ALARMS = re.compile(
+    r"BUG:|KASAN:|UBSAN:|WARNING:|Oops|general protection fault|kernel BUG at|Kernel panic|"
+    r"possible circular locking|possible recursive locking|inconsistent lock state|"
+    r"suspicious RCU usage|INFO: task .* blocked|detected stalls|soft lockup|refcount_t:|"
+    r"unreferenced object|kmemleak: \d+ new suspected|ODEBUG:|INFO: trying to register non-static"
+)
+PAYLOAD_BYTES = 96 << 20
+
+
+class Disk:
+    """One more disk of a guest, as `DISKS=` describes it: `kind:size[:option...]`.
+
+    Kinds are nvme, scsi and virtio. An option is `read@SECTOR`, `write@SECTOR`, either with
+    `+COUNT`, which makes QEMU's blkdebug driver fail those sectors, or `4k`, for 4096-byte blocks.
+    """
+
+    def __init__(self, text):
+        words = text.split(":")
+        if len(words) < 2 or words[0] not in ("nvme", "scsi", "virtio"):
+            raise ValueError(f"disk '{text}': want nvme|scsi|virtio:SIZE[:OPTION...]")
+        self.kind = words[0]
+        size = re.fullmatch(r"(\d+)([MG])", words[1])
+        if not size:
+            raise ValueError(f"disk '{text}': size '{words[1]}' is not like 64M or 1G")
+        self.bytes = int(size[1]) << {"M": 20, "G": 30}[size[2]]
+        self.block = 512
+        self.faults = []
+        for option in words[2:]:
+            fault = re.fullmatch(r"(read|write)@(\d+)(?:\+(\d+))?", option)
+            if fault:
+                first = int(fault[2])
+                for sector in range(first, first + int(fault[3] or 1)):
+                    self.faults.append((fault[1], sector))
+            elif option == "4k":
+                self.block = 4096
+            else:
+                raise ValueError(f"disk '{text}': unknown option '{option}'")
+
+    def frontend(self):
+        """What the guest sees, whatever stands behind it."""
+        return f"{self.kind}:{self.bytes}:{self.block}"
+
+    def backend(self, number, folder):
+        """QEMU's arguments for the storage."""
+        image = folder / f"disk{number}.img"
+        with open(image, "wb") as file:
+            file.truncate(self.bytes)
+        node = {"driver": "file", "filename": str(image), "node-name": f"file{number}"}
+        if self.faults:
+            inject = [
+                {"event": "none", "iotype": kind, "errno": 61, "sector": sector, "once": False}
+                for kind, sector in self.faults
+            ]
+            node = {"driver": "blkdebug", "image": node, "inject-error": inject}
+        node = {"driver": "raw", "node-name": f"disk{number}", "file": node}
+        return ["-blockdev", json.dumps(node)]
+
+    def device(self, number):
+        """QEMU's arguments for the device."""
+        drive = f"drive=disk{number},logical_block_size={self.block},physical_block_size={self.block}"
+        if self.kind == "nvme":
+            return ["-device", f"nvme,serial=disk{number},{drive}"]
+        if self.kind == "scsi":
+            errors = "werror=report,rerror=report"
+            return ["-device", f"scsi-hd,bus=scsi.0,{drive},{errors}"]
+        return ["-device", f"virtio-blk-pci,{drive}"]
+
+
+class Shape:
+    """What a guest's state depends on: everything but the contents of its disks."""
+
+    def __init__(self, flavour="debug", cpus=2, memory=1024, nodes=1, disks=()):
+        self.flavour, self.cpus, self.memory, self.nodes = flavour, cpus, memory, nodes
+        self.disks = list(disks)
+
+    def arguments(self):
+        """QEMU's arguments that must be the same when a saved state is restored."""
+        built = kernel.build(self.flavour)
+        line = "console=ttyS0 root=/dev/vda ro init=/sbin/stage1 panic=-1 quiet loglevel=5 nokaslr "
+        line += "kunit.autorun=0 random.trust_cpu=on hung_task_timeout_secs=60"
+        words = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-la57"]
+        words += ["-smp", str(self.cpus), "-m", str(self.memory)]
+        words += ["-nodefaults", "-nographic", "-no-reboot"]
+        words += ["-kernel", str(built / "arch/x86/boot/bzImage"), "-append", line]
+        words += ["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]
+        words += self.numa()
+        words += ["-device", "virtio-blk-pci,drive=root", "-device", "virtio-blk-pci,drive=payload"]
+        if any(disk.kind == "scsi" for disk in self.disks):
+            words += ["-device", "virtio-scsi-pci,id=scsi"]
+        for number, disk in enumerate(self.disks):
+            words += disk.device(number)
+        return words
+
+    def numa(self):
+        """One memory node and an equal part of the CPUs for each node."""
+        if self.nodes <= 1:
+            return []
+        words, cpus = [], self.cpus // self.nodes
+        for node in range(self.nodes):
+            size = f"size={self.memory // self.nodes}M"
+            words += ["-object", f"memory-backend-ram,id=m{node},{size}"]
+            last = (node + 1) * cpus - 1
+            words += ["-numa", f"node,memdev=m{node},cpus={node * cpus}-{last}"]
+        return words
+
+    def key(self):
+        """Names the state."""
+        version = subprocess.check_output(["qemu-system-x86_64", "--version"])
+        frontends = " ".join(disk.frontend() for disk in self.disks)
+        return digest(version, " ".join(self.arguments()), str(guest_root.image()), frontends)
+
+
+class Lines:
+    """A connection on which both sides send lines."""
+
+    def __init__(self, connection):
+        connection.settimeout(None)
+        self.connection, self.rest = connection, b""
+
+    def fileno(self):
+        """For `select`: readable when a line, or a part of one, or the end, is there."""
+        return self.connection.fileno()
+
+    def read(self):
+        """The next line, or an empty one at the end."""
+        while b"\n" not in self.rest:
+            data = self.connection.recv(4096)
+            if not data:
+                return ""
+            self.rest += data
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line.decode(errors="replace").strip()
+
+    def write(self, line):
+        """Sends a line."""
+        self.connection.sendall(line.encode() + b"\n")
+
+
+class Guest:
+    """A running guest."""
+
+    def __init__(self, shape, payload=None, incoming=False):
+        self.shape = shape
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="guest-", dir=CACHE))
+        self.alarms, self.log = [], []
+        self.listeners = {
+            name: self._listen(name) for name in ("monitor", "kernel", "output", "control")
+        }
+        if payload is None:
+            payload = self.folder / "payload.img"
+            with open(payload, "wb") as file:
+                file.truncate(PAYLOAD_BYTES)
+        words = ["qemu-system-x86_64", *shape.arguments(), *self._wiring(payload)]
+        if incoming:
+            words += ["-incoming", "defer"]
+        # pylint: disable-next=consider-using-with
+        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+        sockets = {name: self._accept(one) for name, one in self.listeners.items()}
+        self.monitor = sockets["monitor"].makefile("rw", encoding="utf-8")
+        self.control = Lines(sockets["control"])
+        self.output = sockets["output"]
+        self.watcher = threading.Thread(target=self._watch, args=(sockets["kernel"],), daemon=True)
+        self.watcher.start()
+        self.monitor.readline()
+        self.command("qmp_capabilities")
+
+    def _wiring(self, payload):
+        words = []
+        for name, path in (("root", guest_root.image()), ("payload", payload)):
+            node = {"driver": "raw", "node-name": name, "read-only": True}
+            node["file"] = {"driver": "file", "filename": str(path), "read-only": True}
+            words += ["-blockdev", json.dumps(node)]
+        for number, disk in enumerate(self.shape.disks):
+            words += disk.backend(number, self.folder)
+        for name in self.listeners:
+            words += ["-chardev", f"socket,id={name},path={self.folder / name}"]
+        words += ["-mon", "chardev=monitor,mode=control", "-serial", "chardev:kernel"]
+        words += ["-device", "virtconsole,chardev=output"]
+        words += ["-device", "virtserialport,chardev=control,name=control"]
+        return words
+
+    def _listen(self, name):
+        one = socket.socket(socket.AF_UNIX)
+        one.bind(str(self.folder / name))
+        one.listen(1)
+        return one
+
+    def _accept(self, listener):
+        """Waits for QEMU to connect, or to die."""
+        listener.settimeout(0.5)
+        while True:
+            try:
+                return listener.accept()[0]
+            except TimeoutError:
+                if self.process.poll() is not None:
+                    sys.exit("dm-remap: QEMU does not start")
+
+    def _watch(self, connection):
+        connection.settimeout(None)
+        with connection.makefile("r", encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                line = line.rstrip()
+                self.log.append(line)
+                if ALARMS.search(line):
+                    self.alarms.append(line)
+
+    def command(self, name, **arguments):
+        """Runs a QMP command and returns its answer."""
+        self.monitor.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.monitor.flush()
+        while True:
+            answer = json.loads(self.monitor.readline() or '{"error": "QEMU is gone"}')
+            if "error" in answer:
+                raise RuntimeError(f"{name}: {answer['error']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def migrated(self):
+        """Waits until the machine's state is saved or restored."""
+        while True:
+            status = self.command("query-migrate").get("status")
+            if status == "completed":
+                return
+            if status == "failed":
+                raise RuntimeError("the guest's state can be neither saved nor restored")
+            time.sleep(0.02)
+
+    def end(self):
+        """Ends the machine and removes what it left."""
+        self.process.kill()
+        self.process.wait()
+        self.watcher.join(5)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def state(shape):
+    """A file with the state of a guest of that shape that waits for its payload."""
+
+    def save(folder):
+        guest = Guest(shape)
+        try:
+            if guest.control.read() != "ready":
+                print("\n".join(guest.log[-60:]), file=sys.stderr)
+                sys.exit("dm-remap: the guest does not come up")
+            if guest.alarms:
+                sys.exit("dm-remap: the guest's kernel complains at boot: " + guest.alarms[0])
+            guest.command("stop")
+            mapped = [{"capability": "mapped-ram", "state": True}]
+            guest.command("migrate-set-capabilities", capabilities=mapped)
+            guest.command("migrate", uri=f"file:{folder / 'state'}")
+            guest.migrated()
+        finally:
+            guest.end()
+
+    return made(f"state-{shape.key()}", save) / "state"
+
+
+def restored(shape, payload):
+    """A guest that goes on from the saved state with that payload."""
+    saved = state(shape)
+    guest = Guest(shape, payload, incoming=True)
+    mapped = [{"capability": "mapped-ram", "state": True}]
+    guest.command("migrate-set-capabilities", capabilities=mapped)
+    guest.command("migrate-incoming", uri=f"file:{saved}")
+    guest.migrated()
+    guest.command("cont")
+    guest.control.write("go")
+    return guest
+
+
+def payload_image(path, module, flavour, files):
+    """Makes the disk that tells one run from another: modules, scripts and data.
+
+    `files` are pairs of a path and the name it gets; a folder is copied whole.
+    """
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        tree = pathlib.Path(folder)
+        (tree / "modules").mkdir()
+        modules = [module, *kernel.build(flavour).glob("drivers/**/*.ko")]
+        modules += kernel.build(flavour).glob("lib/**/*.ko")
+        for one in modules:
+            shutil.copy(one, tree / "modules")
+        shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
+        for source, name in files:
+            copy = shutil.copytree if pathlib.Path(source).is_dir() else shutil.copy
+            copy(source, tree / name)
+        with open(path, "wb") as file:
+            file.truncate(PAYLOAD_BYTES)
+        run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", tree, path])
+
+
+def shape_from_environment():
+    """The guest that the user asked for."""
+    number = lambda name, default: int(os.environ.get(name) or default)  # noqa: E731
+    try:
+        disks = [Disk(text) for text in (os.environ.get("DISKS") or "").split()]
+        flavour = os.environ.get("KERNEL") or "debug"
+        return Shape(flavour, number("SMP", 2), number("MEM", 1024), number("NUMA", 1), disks)
+    except ValueError as error:
+        sys.exit(f"dm-remap: {error}")

@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The map: from units of main to what is known of them.
+//!
+//! A B+tree whose nodes never change. An update copies the path from the root to one leaf and shares
+//! all else with the tree before it, so readers of an older tree are never disturbed and the cost of
+//! an update does not grow with the number of entries.
+
+use crate::blocks::Blocks;
+use crate::fixed::Fixed;
+use crate::geometry::{
+    SpareUnit,
+    Unit, //
+};
+use core::ops::Deref;
+
+/// What stands in the map for one unit. A unit without an entry lies on main and is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The unit is being moved: whoever wants it waits.
+    pub busy: bool,
+    /// Where its data are.
+    pub state: State,
+}
+
+/// Where a unit's data are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// On main.
+    Main,
+    /// On main, which failed to give them back.
+    Suspect,
+    /// On the spare.
+    Relocated {
+        /// The unit of the spare.
+        spare: SpareUnit,
+        /// The blocks that hold data; the others were lost.
+        valid: Blocks,
+    },
+}
+
+/// No memory for a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// Where nodes come from and what keeps them alive.
+pub trait Heap: Sized {
+    /// A shared reference to a node, which drops the node with its last clone.
+    type Ref: Deref<Target = Node<Self>> + Clone;
+
+    /// Moves `node` into memory of its own.
+    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory>;
+}
+
+/// How many items a node holds: a leaf then fits 512 bytes.
+const FANOUT: usize = 11;
+
+/// The most nodes one update takes from its [`Heap`], for any tree that fits memory.
+///
+/// Neighbouring nodes are merged when they fit one, so nodes are more than half full on average
+/// and 2^64 units make a tree of at most 26 levels; an update takes two nodes a level.
+pub const NODES_PER_UPDATE: usize = 56;
+
+/// One node of the tree.
+pub struct Node<H: Heap>(Kind<H>);
+
+enum Kind<H: Heap> {
+    Leaf(Fixed<(Unit, Entry), FANOUT>),
+    Inner(Fixed<Child<H>, FANOUT>),
+}
+
+/// A subtree and the lowest unit in it.
+struct Child<H: Heap> {
+    first: Unit,
+    node: H::Ref,
+}
+
+impl<H: Heap> Clone for Child<H> {
+    fn clone(&self) -> Self {
+        Self {
+            first: self.first,
+            node: self.node.clone(),
+        }
+    }
+}
+
+/// What became of a subtree that grew by at most one entry.
+enum Grown<H: Heap> {
+    One(Child<H>),
+    Two(Child<H>, Child<H>),
+}
+
+/// An immutable map from units to entries, ordered by unit.
+pub struct Index<H: Heap> {
+    root: Option<H::Ref>,
+}
+
+impl<H: Heap> Clone for Index<H> {
+    fn clone(&self) -> Self {
+        Self {
+            root: self.root.clone(),
+        }
+    }
+}
+
+impl<H: Heap> Default for Index<H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<H: Heap> Index<H> {
+    /// The map without entries.
+    pub const fn new() -> Self {
+        Self { root: None }
+    }
+
+    /// The entry of `unit`.
+    pub fn get(&self, unit: Unit) -> Option<Entry> {
+        self.next(unit).filter(|hit| hit.0 == unit).map(|hit| hit.1)
+    }
+
+    /// The first entry at or after `unit`.
+    #[inline]
+    pub fn next(&self, unit: Unit) -> Option<(Unit, Entry)> {
+        let mut node: &Node<H> = self.root.as_ref()?;
+        let mut right: Option<&H::Ref> = None;
+        loop {
+            match &node.0 {
+                Kind::Inner(children) => {
+                    let at = position(children, unit);
+                    if let Some(sibling) = children.get(at + 1) {
+                        right = Some(&sibling.node);
+                    }
+                    node = &children.get(at)?.node;
+                }
+                Kind::Leaf(entries) => match entries.iter().find(|e| e.0 >= unit) {
+                    Some(&hit) => return Some(hit),
+                    None => node = right.take()?,
+                },
+            }
+        }
+    }
+
+    /// All entries from `unit` on.
+    pub fn iter_from(&self, unit: Unit) -> impl Iterator<Item = (Unit, Entry)> + '_ {
+        let mut from = Some(unit);
+        core::iter::from_fn(move || {
+            let hit = self.next(from?)?;
+            from = hit.0 .0.checked_add(1).map(Unit);
+            Some(hit)
+        })
+    }
+
+    /// This map with `entry` for `unit`, in place of any that it had.
+    pub fn with(&self, heap: &mut H, unit: Unit, entry: Entry) -> Result<Self, OutOfMemory> {
+        let grown = match &self.root {
+            None => Grown::One(leaf(heap, [(unit, entry)])?),
+            Some(root) => insert(heap, root, unit, entry)?,
+        };
+        let root = match grown {
+            Grown::One(child) => child.node,
+            Grown::Two(left, right) => inner(heap, [left, right])?.node,
+        };
+        Ok(Self { root: Some(root) })
+    }
+
+    /// This map without the entry of `unit`.
+    pub fn without(&self, heap: &mut H, unit: Unit) -> Result<Self, OutOfMemory> {
+        if self.get(unit).is_none() {
+            return Ok(self.clone());
+        }
+        let Some(root) = &self.root else {
+            return Ok(Self::new());
+        };
+        let left = remove(heap, root, unit)?;
+        Ok(Self {
+            root: left.map(|child| only_child::<H>(child.node)),
+        })
+    }
+
+    /// This map with `entry` for `unit`, or with none.
+    pub fn set(
+        &self,
+        heap: &mut H,
+        unit: Unit,
+        entry: Option<Entry>,
+    ) -> Result<Self, OutOfMemory> {
+        match entry {
+            Some(entry) => self.with(heap, unit, entry),
+            None => self.without(heap, unit),
+        }
+    }
+}
+
+/// The child that holds `unit` if any does: the last that begins at or before it.
+fn position<H: Heap>(children: &Fixed<Child<H>, FANOUT>, unit: Unit) -> usize {
+    children
+        .iter()
+        .take_while(|child| child.first <= unit)
+        .count()
+        .saturating_sub(1)
+}
+
+/// Leaves out inner nodes at the root that have but one child.
+fn only_child<H: Heap>(mut root: H::Ref) -> H::Ref {
+    loop {
+        let next = match &root.0 {
+            Kind::Inner(children) if children.len() == 1 => children.get(0).map(|c| c.node.clone()),
+            _ => None,
+        };
+        match next {
+            Some(node) => root = node,
+            None => return root,
+        }
+    }
+}
+
+fn leaf<H: Heap>(
+    heap: &mut H,
+    entries: impl IntoIterator<Item = (Unit, Entry)>,
+) -> Result<Child<H>, OutOfMemory> {
+    let mut items = Fixed::new();
+    for entry in entries {
+        items.push(entry).map_err(|_| OutOfMemory)?;
+    }
+    let first = items.get(0).map_or(Unit(0), |e| e.0);
+    let node = heap.keep(Node(Kind::Leaf(items)))?;
+    Ok(Child { first, node })
+}
+
+fn inner<H: Heap>(
+    heap: &mut H,
+    children: impl IntoIterator<Item = Child<H>>,
+) -> Result<Child<H>, OutOfMemory> {
+    let mut items = Fixed::<Child<H>, FANOUT>::new();
+    for child in children {
+        items.push(child).map_err(|_| OutOfMemory)?;
+    }
+    let first = items.get(0).map_or(Unit(0), |c| c.first);
+    let node = heap.keep(Node(Kind::Inner(items)))?;
+    Ok(Child { first, node })
+}
+
+fn insert<H: Heap>(
+    heap: &mut H,
+    node: &Node<H>,
+    unit: Unit,
+    entry: Entry,
+) -> Result<Grown<H>, OutOfMemory> {
+    match &node.0 {
+        Kind::Leaf(entries) => insert_into_leaf(heap, entries, unit, entry),
+        Kind::Inner(children) => {
+            let at = position(children, unit);
+            let child = children.get(at).ok_or(OutOfMemory)?;
+            let grown = insert(heap, &child.node, unit, entry)?;
+            insert_into_inner(heap, children, at, grown)
+        }
+    }
+}
+
+fn insert_into_leaf<H: Heap>(
+    heap: &mut H,
+    entries: &Fixed<(Unit, Entry), FANOUT>,
+    unit: Unit,
+    entry: Entry,
+) -> Result<Grown<H>, OutOfMemory> {
+    let before = || entries.iter().copied().filter(|e| e.0 < unit);
+    let after = || entries.iter().copied().filter(|e| e.0 > unit);
+    let all = || before().chain([(unit, entry)]).chain(after());
+    let total = all().count();
+    if total <= FANOUT {
+        return Ok(Grown::One(leaf(heap, all())?));
+    }
+    let half = split_at(total, after().next().is_none());
+    Ok(Grown::Two(
+        leaf(heap, all().take(half))?,
+        leaf(heap, all().skip(half))?,
+    ))
+}
+
+fn insert_into_inner<H: Heap>(
+    heap: &mut H,
+    children: &Fixed<Child<H>, FANOUT>,
+    at: usize,
+    grown: Grown<H>,
+) -> Result<Grown<H>, OutOfMemory> {
+    let (middle, second) = match grown {
+        Grown::One(child) => (child, None),
+        Grown::Two(left, right) => (left, Some(right)),
+    };
+    let total = children.len() + usize::from(second.is_some());
+    let last = at + 1 == children.len();
+    let all = || {
+        let before = children.iter().take(at).cloned();
+        let after = children.iter().skip(at + 1).cloned();
+        before
+            .chain([middle.clone()])
+            .chain(second.clone())
+            .chain(after)
+    };
+    if total <= FANOUT {
+        return Ok(Grown::One(inner(heap, all())?));
+    }
+    let half = split_at(total, last);
+    Ok(Grown::Two(
+        inner(heap, all().take(half))?,
+        inner(heap, all().skip(half))?,
+    ))
+}
+
+/// Where a node that became too long is cut.
+///
+/// Units that come in ascending order, as a scan or a copy finds them, leave full nodes behind.
+fn split_at(total: usize, ascending: bool) -> usize {
+    if ascending {
+        total - 1
+    } else {
+        total / 2
+    }
+}
+
+/// The subtree without `unit`; `None` where nothing is left of it.
+fn remove<H: Heap>(
+    heap: &mut H,
+    node: &Node<H>,
+    unit: Unit,
+) -> Result<Option<Child<H>>, OutOfMemory> {
+    match &node.0 {
+        Kind::Leaf(entries) => {
+            let rest = || entries.iter().copied().filter(|e| e.0 != unit);
+            if rest().next().is_none() {
+                return Ok(None);
+            }
+            leaf(heap, rest()).map(Some)
+        }
+        Kind::Inner(children) => {
+            let at = position(children, unit);
+            let child = children.get(at).ok_or(OutOfMemory)?;
+            let smaller = remove(heap, &child.node, unit)?;
+            shrink(heap, children.clone(), at, smaller)
+        }
+    }
+}
+
+/// Puts `smaller` in the place of the child at `at`, merged with a neighbour where both fit one.
+fn shrink<H: Heap>(
+    heap: &mut H,
+    mut children: Fixed<Child<H>, FANOUT>,
+    at: usize,
+    smaller: Option<Child<H>>,
+) -> Result<Option<Child<H>>, OutOfMemory> {
+    children.remove(at);
+    if let Some(child) = smaller {
+        children.insert(at, child).map_err(|_| OutOfMemory)?;
+        for left in [at, at.wrapping_sub(1)] {
+            let pair = (children.get(left), children.get(left.wrapping_add(1)));
+            let (Some(a), Some(b)) = pair else { continue };
+            if let Some(merged) = merge(heap, &a.node, &b.node)? {
+                children.remove(left);
+                children.replace(left, merged).map_err(|_| OutOfMemory)?;
+                break;
+            }
+        }
+    }
+    if children.is_empty() {
+        return Ok(None);
+    }
+    inner(heap, children.iter().cloned()).map(Some)
+}
+
+/// One node with all that `left` and `right` hold, if it fits.
+fn merge<H: Heap>(
+    heap: &mut H,
+    left: &Node<H>,
+    right: &Node<H>,
+) -> Result<Option<Child<H>>, OutOfMemory> {
+    match (&left.0, &right.0) {
+        (Kind::Leaf(a), Kind::Leaf(b)) if a.len() + b.len() <= FANOUT => {
+            leaf(heap, a.iter().chain(b.iter()).copied()).map(Some)
+        }
+        (Kind::Inner(a), Kind::Inner(b)) if a.len() + b.len() <= FANOUT => {
+            inner(heap, a.iter().chain(b.iter()).cloned()).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    /// Nodes on the host's heap, at most `left` more of them.
+    pub(crate) struct Host {
+        pub(crate) left: usize,
+    }
+
+    impl Heap for Host {
+        type Ref = Arc<Node<Host>>;
+
+        fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
+            self.left = self.left.checked_sub(1).ok_or(OutOfMemory)?;
+            Ok(Arc::new(node))
+        }
+    }
+
+    fn entry(tag: u64) -> Entry {
+        Entry {
+            busy: tag % 7 == 0,
+            state: match tag % 3 {
+                0 => State::Main,
+                1 => State::Suspect,
+                _ => State::Relocated {
+                    spare: SpareUnit(tag),
+                    valid: Blocks::range(0..8),
+                },
+            },
+        }
+    }
+
+    fn agree(index: &Index<Host>, model: &BTreeMap<u64, Entry>) {
+        let listed: Vec<_> = index.iter_from(Unit(0)).map(|(u, e)| (u.0, e)).collect();
+        let wanted: Vec<_> = model.iter().map(|(&u, &e)| (u, e)).collect();
+        assert_eq!(listed, wanted);
+    }
+
+    fn height(index: &Index<Host>) -> usize {
+        let mut levels = 0;
+        let mut node = index.root.clone();
+        while let Some(here) = node {
+            levels += 1;
+            node = match &here.0 {
+                Kind::Inner(children) => children.get(0).map(|c| c.node.clone()),
+                Kind::Leaf(_) => None,
+            };
+        }
+        levels
+    }
+
+    #[test]
+    fn a_leaf_fits_its_slab() {
+        assert!(size_of::<Node<Host>>() <= 504, "{}", size_of::<Node<Host>>());
+    }
+
+    #[test]
+    fn an_update_stays_within_its_bound() {
+        let mut heap = Host { left: 0 };
+        let mut index = Index::new();
+        let mut unit = 1u64;
+        for _ in 0..20_000 {
+            unit = unit.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            heap.left = NODES_PER_UPDATE;
+            index = index.with(&mut heap, Unit(unit), entry(1)).unwrap();
+        }
+        assert!(height(&index) <= 6, "{}", height(&index));
+        for unit in index.iter_from(Unit(0)).map(|e| e.0).collect::<Vec<_>>() {
+            heap.left = NODES_PER_UPDATE;
+            index = index.without(&mut heap, unit).unwrap();
+        }
+        assert!(index.root.is_none());
+    }
+
+    #[test]
+    fn ascending_units_leave_full_nodes() {
+        let mut heap = Host { left: usize::MAX };
+        let mut index = Index::new();
+        for unit in 0..1331 {
+            index = index.with(&mut heap, Unit(unit), entry(unit)).unwrap();
+        }
+        assert_eq!(height(&index), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn is_an_ordered_map(steps in prop::collection::vec((any::<bool>(), 0u64..300, any::<u64>()), 0..600)) {
+            let mut heap = Host { left: usize::MAX };
+            let mut index = Index::new();
+            let mut model = BTreeMap::new();
+            for (add, unit, tag) in steps {
+                if add {
+                    index = index.with(&mut heap, Unit(unit), entry(tag)).unwrap();
+                    model.insert(unit, entry(tag));
+                } else {
+                    index = index.without(&mut heap, Unit(unit)).unwrap();
+                    model.remove(&unit);
+                }
+                let probe = tag % 310;
+                prop_assert_eq!(index.get(Unit(probe)), model.get(&probe).copied());
+                let next = model.range(probe..).next().map(|(&u, &e)| (Unit(u), e));
+                prop_assert_eq!(index.next(Unit(probe)), next);
+            }
+            agree(&index, &model);
+        }
+
+        #[test]
+        fn an_older_map_never_changes(units in prop::collection::vec(0u64..200, 1..200)) {
+            let mut heap = Host { left: usize::MAX };
+            let mut model = BTreeMap::new();
+            let mut index = Index::new();
+            let mut kept = Vec::new();
+            for &unit in &units {
+                kept.push((index.clone(), model.clone()));
+                if model.remove(&unit).is_some() {
+                    index = index.without(&mut heap, Unit(unit)).unwrap();
+                } else {
+                    model.insert(unit, entry(unit));
+                    index = index.with(&mut heap, Unit(unit), entry(unit)).unwrap();
+                }
+            }
+            for (index, model) in &kept {
+                agree(index, model);
+            }
+        }
+
+        #[test]
+        fn no_memory_changes_nothing(units in prop::collection::vec(0u64..2000, 0..400), unit in 0u64..2000, left in 0usize..8) {
+            let mut heap = Host { left: usize::MAX };
+            let mut model = BTreeMap::new();
+            let mut index = Index::new();
+            for &unit in &units {
+                model.insert(unit, entry(unit));
+                index = index.with(&mut heap, Unit(unit), entry(unit)).unwrap();
+            }
+            heap.left = left;
+            match index.with(&mut heap, Unit(unit), entry(5)) {
+                Err(OutOfMemory) => agree(&index, &model),
+                Ok(new) => {
+                    agree(&index, &model);
+                    model.insert(unit, entry(5));
+                    agree(&new, &model);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The messages of `dmsetup message`.
+
+use crate::number;
+use core::fmt;
+
+/// A message, read but not yet held against the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Is the target there?
+    Ping,
+    /// What it is and how it is laid out.
+    Info,
+    /// The counters.
+    Stats,
+    /// Counts from zero again.
+    StatsReset,
+    /// The sizes of inner structures.
+    Debug,
+    /// Moves `sectors` sectors from `sector` on to the spare.
+    Remap {
+        /// The first sector.
+        sector: u64,
+        /// How many.
+        sectors: u64,
+    },
+    /// Moves the unit of a sector back to main.
+    Unremap {
+        /// The sector.
+        sector: u64,
+    },
+    /// Lists the relocated units from a sector on.
+    List {
+        /// The sector.
+        from: u64,
+    },
+    /// Lists the suspects from a sector on.
+    Suspects {
+        /// The sector.
+        from: u64,
+    },
+    /// Reads a suspect again and clears it if it reads well.
+    Retest {
+        /// A sector of it.
+        sector: u64,
+    },
+    /// Why the last message that failed did.
+    Reason,
+    /// The messages there are.
+    Help,
+}
+
+/// What [`Message::Help`] answers.
+pub const HELP: &str = "\
+ping: answers pong
+info: what the target is and how it is laid out
+stats [reset]: the counters; count from zero again
+debug: sizes of inner structures
+remap <sector> [<sectors>]: move the units of these sectors to the spare
+unremap <sector>: move the unit of this sector back to main
+list [<from>]: relocated units, from a sector on
+suspects [<from>]: units that failed to read, from a sector on
+retest <sector>: read a suspect again and clear it if it reads well
+reason: why the last refused message was refused
+help: this text
+";
+
+/// Why a message cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageError<'a> {
+    /// There is no such message.
+    Unknown(&'a str),
+    /// An argument is missing; the usage.
+    Missing(&'static str),
+    /// There are too many arguments; the usage.
+    TooMany(&'static str),
+    /// A word that should be a number of sectors is not; the usage.
+    NotNumber(&'a str, &'static str),
+    /// A count of zero; the usage.
+    Zero(&'static str),
+}
+
+impl fmt::Display for MessageError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(word) => write!(f, "unknown message '{word}', see 'help'"),
+            Self::Missing(usage) => write!(f, "argument missing: want '{usage}'"),
+            Self::TooMany(usage) => write!(f, "too many arguments: want '{usage}'"),
+            Self::NotNumber(word, usage) => {
+                write!(f, "'{word}' is not a number of sectors: want '{usage}'")
+            }
+            Self::Zero(usage) => write!(f, "nothing to do for zero sectors: want '{usage}'"),
+        }
+    }
+}
+
+/// The words of a message and how it is used.
+struct Words<'a, I> {
+    words: I,
+    usage: &'static str,
+    _word: core::marker::PhantomData<&'a str>,
+}
+
+impl<'a, I: Iterator<Item = &'a str>> Words<'a, I> {
+    fn optional(&mut self) -> Result<Option<u64>, MessageError<'a>> {
+        let Some(word) = self.words.next() else {
+            return Ok(None);
+        };
+        number::parse(word)
+            .map(Some)
+            .map_err(|_| MessageError::NotNumber(word, self.usage))
+    }
+
+    fn required(&mut self) -> Result<u64, MessageError<'a>> {
+        self.optional()?.ok_or(MessageError::Missing(self.usage))
+    }
+
+    fn end(mut self, message: Message) -> Result<Message, MessageError<'a>> {
+        match self.words.next() {
+            None => Ok(message),
+            Some(_) => Err(MessageError::TooMany(self.usage)),
+        }
+    }
+}
+
+impl Message {
+    /// Reads a message from its words.
+    pub fn parse<'a>(
+        mut words: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, MessageError<'a>> {
+        let name = words.next().ok_or(MessageError::Unknown(""))?;
+        let usage = usage(name).ok_or(MessageError::Unknown(name))?;
+        let mut words = Words {
+            words,
+            usage,
+            _word: core::marker::PhantomData,
+        };
+        let message = match name {
+            "ping" => Self::Ping,
+            "info" => Self::Info,
+            "stats" => match words.words.next() {
+                None => Self::Stats,
+                Some("reset") => Self::StatsReset,
+                Some(_) => return Err(MessageError::TooMany(usage)),
+            },
+            "debug" => Self::Debug,
+            "remap" => {
+                let sector = words.required()?;
+                match words.optional()?.unwrap_or(1) {
+                    0 => return Err(MessageError::Zero(usage)),
+                    sectors => Self::Remap { sector, sectors },
+                }
+            }
+            "unremap" => Self::Unremap {
+                sector: words.required()?,
+            },
+            "list" => Self::List {
+                from: words.optional()?.unwrap_or(0),
+            },
+            "suspects" => Self::Suspects {
+                from: words.optional()?.unwrap_or(0),
+            },
+            "retest" => Self::Retest {
+                sector: words.required()?,
+            },
+            "reason" => Self::Reason,
+            "help" => Self::Help,
+            _ => return Err(MessageError::Unknown(name)),
+        };
+        words.end(message)
+    }
+}
+
+/// The line of [`HELP`] that is about `name`, up to its colon.
+fn usage(name: &str) -> Option<&'static str> {
+    HELP.lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(usage, _)| usage)
+        .find(|usage| usage.split(' ').next() == Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<Message, MessageError<'_>> {
+        Message::parse(text.split_whitespace())
+    }
+
+    #[test]
+    fn every_message_in_help_is_known() {
+        for line in HELP.lines() {
+            let usage = line.split_once(':').unwrap().0;
+            let name = usage.split(' ').next().unwrap();
+            let with_number = format!("{name} 8");
+            assert!(
+                parse(name).is_ok() || parse(&with_number).is_ok(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn good_messages() {
+        for (text, want) in [
+            ("ping", Message::Ping),
+            ("stats", Message::Stats),
+            ("stats reset", Message::StatsReset),
+            (
+                "remap 9",
+                Message::Remap {
+                    sector: 9,
+                    sectors: 1,
+                },
+            ),
+            (
+                "remap 9 100",
+                Message::Remap {
+                    sector: 9,
+                    sectors: 100,
+                },
+            ),
+            ("unremap 7", Message::Unremap { sector: 7 }),
+            ("list", Message::List { from: 0 }),
+            ("list 64", Message::List { from: 64 }),
+            ("suspects 1", Message::Suspects { from: 1 }),
+            ("retest 1", Message::Retest { sector: 1 }),
+        ] {
+            assert_eq!(parse(text), Ok(want));
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_is_right() {
+        for (text, want) in [
+            ("", "unknown message '', see 'help'"),
+            ("frobnicate", "unknown message 'frobnicate', see 'help'"),
+            (
+                "remap",
+                "argument missing: want 'remap <sector> [<sectors>]'",
+            ),
+            (
+                "remap x",
+                "'x' is not a number of sectors: want 'remap <sector> [<sectors>]'",
+            ),
+            (
+                "remap 1 0",
+                "nothing to do for zero sectors: want 'remap <sector> [<sectors>]'",
+            ),
+            (
+                "unremap 1 2",
+                "too many arguments: want 'unremap <sector>'",
+            ),
+            (
+                "unremap 99999999999999999999",
+                "'99999999999999999999' is not a number of sectors: want 'unremap <sector>'",
+            ),
+            ("stats all", "too many arguments: want 'stats [reset]'"),
+            ("ping pong", "too many arguments: want 'ping'"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().to_string(), want);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(words in prop::collection::vec(".*", 0..5)) {
+            if let Err(error) = Message::parse(words.iter().map(String::as_str)) {
+                let _ = error.to_string();
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The part of dm-remap that knows no kernel.
+//!
+//! The same source is compiled into the module by Kbuild and for the host by Cargo, where its unit,
+//! property and model tests run. It allocates nothing by itself, takes no lock and imports nothing
+//! but `core`: whoever uses it brings the memory and the synchronisation.
+
+#![cfg_attr(not(any(CONFIG_RUST, test)), no_std)]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+pub mod blocks;
+pub mod classify;
+pub mod fixed;
+pub mod geometry;
+pub mod index;
+pub mod message;
+pub mod number;
+pub mod plan;
+pub mod spares;
+pub mod table;

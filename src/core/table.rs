@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The arguments of a table line.
+
+use crate::geometry::Area;
+use crate::number;
+use core::ffi::CStr;
+
+/// A table line's arguments, read but not yet held against any device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableLine<'a> {
+    /// The main device, by path or `major:minor`.
+    pub main: &'a str,
+    /// Where on it the target begins, in sectors.
+    pub main_start: u64,
+    /// The spare device, by path or `major:minor`.
+    pub spare: &'a str,
+    /// The first sector of the spare area.
+    pub spare_start: u64,
+    /// The spare area's length in sectors.
+    pub spare_len: u64,
+}
+
+/// Why a table line is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum TableError {
+    TooFew,
+    TooMany,
+    MainStart,
+    SpareStart,
+    SpareLen,
+    FeatureCount,
+    MissingFeature,
+    UnknownFeature,
+}
+
+impl TableError {
+    /// The reason as the table's error string gives it.
+    pub const fn reason(self) -> &'static CStr {
+        match self {
+            Self::TooFew => {
+                c"too few arguments: want <main> <start> <spare> <start> <len> [<#features> ...]"
+            }
+            Self::TooMany => c"arguments follow the last feature",
+            Self::MainStart => c"main start is not a number of sectors",
+            Self::SpareStart => c"spare start is not a number of sectors",
+            Self::SpareLen => c"spare length is not a number of sectors",
+            Self::FeatureCount => c"feature count is not a number",
+            Self::MissingFeature => c"fewer features than the feature count says",
+            Self::UnknownFeature => c"unknown feature",
+        }
+    }
+}
+
+impl<'a> TableLine<'a> {
+    /// Reads `<main> <start> <spare> <start> <len> [<#features> <feature>...]`.
+    pub fn parse(mut words: impl Iterator<Item = &'a str>) -> Result<Self, TableError> {
+        let mut next = || words.next().ok_or(TableError::TooFew);
+        let (main, main_start) = (next()?, next()?);
+        let (spare, spare_start, spare_len) = (next()?, next()?, next()?);
+        let sectors = |word, error| number::parse(word).map_err(|_| error);
+        let line = Self {
+            main,
+            main_start: sectors(main_start, TableError::MainStart)?,
+            spare,
+            spare_start: sectors(spare_start, TableError::SpareStart)?,
+            spare_len: sectors(spare_len, TableError::SpareLen)?,
+        };
+        features(words)?;
+        Ok(line)
+    }
+
+    /// The spare area.
+    pub fn spare_area(&self) -> Area {
+        Area {
+            start: self.spare_start,
+            len: self.spare_len,
+        }
+    }
+}
+
+/// Reads the optional feature group. There are no features yet.
+fn features<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<(), TableError> {
+    let Some(count) = words.next() else {
+        return Ok(());
+    };
+    let count = number::parse(count).map_err(|_| TableError::FeatureCount)?;
+    match (count, words.next()) {
+        (0, None) => Ok(()),
+        (0, Some(_)) => Err(TableError::TooMany),
+        (_, None) => Err(TableError::MissingFeature),
+        (_, Some(_)) => Err(TableError::UnknownFeature),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(line: &str) -> Result<TableLine<'_>, TableError> {
+        TableLine::parse(line.split_whitespace())
+    }
+
+    #[test]
+    fn a_good_line() {
+        let line = TableLine {
+            main: "/dev/a",
+            main_start: 8,
+            spare: "8:16",
+            spare_start: 0,
+            spare_len: 800,
+        };
+        assert_eq!(parse("/dev/a 8 8:16 0 800"), Ok(line));
+        assert_eq!(parse("/dev/a 8 8:16 0 800 0"), Ok(line));
+    }
+
+    #[test]
+    fn named_refusals() {
+        for (line, want) in [
+            ("", TableError::TooFew),
+            ("a 0 b 0", TableError::TooFew),
+            ("a x b 0 8", TableError::MainStart),
+            ("a -1 b 0 8", TableError::MainStart),
+            ("a 0 b 18446744073709551616 8", TableError::SpareStart),
+            ("a 0 b 0 8k", TableError::SpareLen),
+            ("a 0 b 0 8 x", TableError::FeatureCount),
+            ("a 0 b 0 8 1", TableError::MissingFeature),
+            ("a 0 b 0 8 1 fast", TableError::UnknownFeature),
+            ("a 0 b 0 8 0 fast", TableError::TooMany),
+        ] {
+            assert_eq!(parse(line), Err(want), "{line:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(words in prop::collection::vec(".*", 0..9)) {
+            let _ = TableLine::parse(words.iter().map(String::as_str));
+        }
+    }
+}

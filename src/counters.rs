@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is counted.
+
+use kernel_ext::per_cpu::Counter;
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// What is counted, in the order in which `stats` lists it.
+        #[derive(Clone, Copy)]
+        pub(crate) enum Count {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Count {
+            /// All counts and the names under which they are shown.
+            pub(crate) const ALL: &'static [(Count, &'static str)] = &[$((Count::$name, $text),)*];
+        }
+    };
+}
+
+counts! {
+    /// Reads that were mapped, each part of a cut one.
+    Reads = "reads",
+    /// Writes and writes of zeroes that were mapped, each part of a cut one.
+    Writes = "writes",
+    /// Discards that were mapped, each part of a cut one.
+    Discards = "discards",
+    /// Flushes, one for each device.
+    Flushes = "flushes",
+    /// Parts that went straight to the spare.
+    Redirected = "redirected",
+    /// Parts that went to the repair worker, because of an error or a unit that is being moved.
+    Repaired = "repaired",
+    /// Reads of lost blocks, failed without asking any device.
+    LostReads = "lost_reads",
+    /// Reads that a device failed in a way that may be the medium.
+    ReadErrors = "read_errors",
+    /// Writes that a device failed in a way that may be the medium.
+    WriteErrors = "write_errors",
+    /// Errors that did not come again.
+    Transient = "transient",
+    /// Units moved to the spare because a write failed.
+    Relocated = "relocated",
+    /// Units moved to the spare by message.
+    Remapped = "remapped",
+    /// Units moved back to main by message.
+    Unremapped = "unremapped",
+    /// Spare units that failed and were given up.
+    Retired = "retired",
+    /// Writes that failed because no spare unit was left.
+    NoSpare = "no_spare",
+}
+
+impl Counter for Count {
+    const COUNT: usize = Count::ALL.len();
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}

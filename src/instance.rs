@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the tables of one device share: its devices, its map and its repair.
+
+use crate::{
+    counters::Count,
+    nodes::Map,
+    repair::Repair,
+    target::RemapTarget, //
+};
+use kernel::{
+    fmt,
+    impl_has_work,
+    new_mutex,
+    new_work,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            AtomicFlag,
+            Release, //
+        },
+        Arc,
+        Mutex, //
+    },
+    workqueue::{
+        Work,
+        WorkItem, //
+    }, //
+};
+use kernel_ext::{
+    bio::BioSet,
+    block_device::BlockDevice,
+    device_mapper::{
+        BioQueue,
+        NewError,
+        OwnedBio,
+        TableEvents, //
+    },
+    noio::NoIo,
+    per_cpu::Counters,
+    published::Published,
+    ratelimit::Ratelimit,
+    workqueue::ReclaimQueue, //
+};
+use remap_core::geometry::{
+    overlap,
+    Area,
+    Geometry, //
+};
+
+/// On which sectors of which devices an instance stands.
+pub(crate) struct Layout {
+    /// The mapped device (see `Constructor::mapped_device`).
+    pub(crate) mapped_device: usize,
+    /// The first sector of the target within it.
+    pub(crate) begin: u64,
+    /// The main device.
+    pub(crate) main: BlockDevice,
+    /// The part of main that is mapped.
+    pub(crate) main_area: Area,
+    /// The spare device.
+    pub(crate) spare: BlockDevice,
+    /// The part of the spare device that is used.
+    pub(crate) spare_area: Area,
+    /// The units laid over both.
+    pub(crate) geometry: Geometry,
+}
+
+impl Layout {
+    /// Whether a table with `other` may take over from one with `self`.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.mapped_device == other.mapped_device
+            && self.begin == other.begin
+            && self.geometry == other.geometry
+            && self.main.number() == other.main.number()
+            && self.spare.number() == other.spare.number()
+    }
+
+    /// Whether both use a sector in common.
+    pub(crate) fn collides(&self, other: &Self) -> bool {
+        let own = [(&self.main, self.main_area), (&self.spare, self.spare_area)];
+        let others = [
+            (&other.main, other.main_area),
+            (&other.spare, other.spare_area),
+        ];
+        own.iter()
+            .any(|a| others.iter().any(|b| share_sectors(*a, *b)))
+    }
+}
+
+/// Whether two areas, perhaps on partitions, share a sector of a disk.
+pub(crate) fn share_sectors(a: (&BlockDevice, Area), b: (&BlockDevice, Area)) -> bool {
+    let on_disk = |(device, area): (&BlockDevice, Area)| Area {
+        start: area.start.saturating_add(device.start_on_disk()),
+        len: area.len,
+    };
+    a.0.same_disk(b.0) && overlap(on_disk(a), on_disk(b))
+}
+
+/// One remap device, whichever table stands for it at the moment.
+///
+/// Lock order: `repair` before `events` and `refusal`.
+#[pin_data]
+pub(crate) struct Instance {
+    layout: Layout,
+    /// The map as the I/O path reads it; `repair` holds the one that is changed.
+    #[pin]
+    pub(crate) map: Published<Map>,
+    pub(crate) counters: Counters<Count>,
+    /// Bios for the repair worker.
+    waiting: BioQueue<RemapTarget>,
+    #[pin]
+    pub(crate) bios: BioSet,
+    #[pin]
+    pub(crate) repair: Mutex<Repair>,
+    /// Set while no I/O may be done on our own account.
+    suspended: AtomicFlag,
+    read_only: AtomicFlag,
+    #[pin]
+    events: Mutex<Option<TableEvents>>,
+    #[pin]
+    pub(crate) refusal: Mutex<[u8; 200]>,
+    #[pin]
+    pub(crate) log: Ratelimit,
+    #[pin]
+    work: Work<Instance>,
+    queue: ReclaimQueue,
+}
+
+impl_has_work! {
+    impl HasWork<Self> for Instance { self.work }
+}
+
+impl Instance {
+    pub(crate) fn new(layout: Layout) -> Result<Arc<Self>, NewError> {
+        let memory = |error| NewError::new(c"out of memory", error);
+        let repair = Repair::new(&layout.geometry).map_err(memory)?;
+        let counters = Counters::new().map_err(memory)?;
+        let queue = ReclaimQueue::new(c"dm_remap").map_err(memory)?;
+        let map = Published::new(Map::new()).map_err(memory)?;
+        Arc::pin_init(
+            try_pin_init!(Self {
+                layout,
+                map <- map,
+                counters,
+                waiting: BioQueue::new(),
+                bios <- BioSet::new(4),
+                repair <- new_mutex!(repair, "dm_remap::repair"),
+                suspended: AtomicFlag::new(true),
+                read_only: AtomicFlag::new(true),
+                events <- new_mutex!(None, "dm_remap::events"),
+                refusal <- new_mutex!([0; 200], "dm_remap::refusal"),
+                log <- Ratelimit::new(),
+                work <- new_work!("dm_remap::work"),
+                queue,
+            }? Error),
+            GFP_KERNEL,
+        )
+        .map_err(memory)
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.layout.geometry
+    }
+
+    /// What its messages in the kernel log begin with: the main device's number.
+    pub(crate) fn name(&self) -> Name {
+        Name(self.layout.main.number())
+    }
+
+    pub(crate) fn main(&self) -> &BlockDevice {
+        &self.layout.main
+    }
+
+    pub(crate) fn spare(&self) -> &BlockDevice {
+        &self.layout.spare
+    }
+
+    /// Gives a bio to the repair worker. Any context.
+    pub(crate) fn hand_over(self: &Arc<Self>, bio: OwnedBio<RemapTarget>) {
+        self.counters.add(Count::Repaired, 1);
+        self.waiting.push(bio);
+        // Work that is already queued takes this bio too.
+        let _ = self.queue.queue().enqueue(self.clone());
+    }
+
+    /// Waits for the repair worker. Sleeps.
+    pub(crate) fn flush_work(&self) {
+        self.queue.flush();
+    }
+
+    /// From now on I/O on our own account is refused, and long work ends early.
+    pub(crate) fn stop(&self) {
+        self.suspended.store(true, Release);
+    }
+
+    /// Waits until what was begun before [`Self::stop`] is done. Sleeps.
+    pub(crate) fn wait_stopped(&self) {
+        self.flush_work();
+        drop(self.repair.lock());
+    }
+
+    /// I/O on our own account is allowed, on behalf of a table that is told of events.
+    pub(crate) fn start(&self, read_only: bool, events: TableEvents) {
+        *self.events.lock() = Some(events);
+        self.read_only.store(read_only, Release);
+        self.suspended.store(false, Release);
+    }
+
+    /// Allows I/O on our own account again after a [`Self::stop`] that came to nothing.
+    pub(crate) fn go_on(&self) {
+        self.suspended.store(false, Release);
+    }
+
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended.load(Acquire)
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only.load(Acquire)
+    }
+
+    /// Tells whoever waits for an event. Sleeps.
+    pub(crate) fn raise_event(&self) {
+        let events = self.events.lock().clone();
+        if let Some(events) = events {
+            events.raise();
+        }
+    }
+}
+
+/// An instance, as the kernel log names it.
+pub(crate) struct Name((u32, u32));
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "remap of {}:{}", self.0 .0, self.0 .1)
+    }
+}
+
+impl WorkItem for Instance {
+    type Pointer = Arc<Instance>;
+
+    fn run(this: Arc<Instance>) {
+        let changed = NoIo::run(|| {
+            let mut repair = this.repair.lock();
+            for bio in this.waiting.take_all() {
+                repair.serve(&this, bio);
+            }
+            repair.take_changed()
+        });
+        if changed {
+            this.raise_event();
+        }
+    }
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Answers to `dmsetup message`.
+
+use crate::{
+    counters::Count,
+    instance::Instance,
+    refusal::Refusal,
+    relocate::Stay,
+    repair::Repair,
+    target::RemapTarget, //
+};
+use core::fmt::Write;
+use kernel::{
+    fmt,
+    prelude::*, //
+};
+use kernel_ext::{
+    device_mapper::{
+        Args,
+        Target, //
+    },
+    noio::NoIo,
+    text::Text, //
+};
+use remap_core::{
+    geometry::Unit,
+    index::{
+        Entry,
+        State, //
+    },
+    message::{
+        Message,
+        HELP, //
+    }, //
+};
+
+/// The most lines that one `list` or `suspects` answers.
+const LINES: usize = 1000;
+
+/// Serves one message. May sleep.
+pub(crate) fn serve(instance: &Instance, args: Args<'_>, out: &mut Text<'_>) -> Result {
+    let served = NoIo::run(|| answer(instance, args, out));
+    let changed = instance.repair.lock().take_changed();
+    if changed {
+        instance.raise_event();
+    }
+    served.map_err(|refusal| {
+        note(instance, &refusal);
+        refusal.error()
+    })
+}
+
+/// Keeps the reason of a refusal, since device mapper passes on either an error or an answer.
+fn note(instance: &Instance, refusal: &Refusal<'_>) {
+    let mut kept = instance.refusal.lock();
+    let _ = write!(Text::new(&mut *kept), "{refusal}");
+    if instance.log.allows() {
+        pr_err!("{}: message refused: {}\n", instance.name(), text_of(&*kept));
+    }
+}
+
+/// The text in a buffer that [`Text`] filled.
+fn text_of(buffer: &[u8]) -> &str {
+    let text = CStr::from_bytes_until_nul(buffer).ok();
+    text.and_then(|text| text.to_str().ok()).unwrap_or("")
+}
+
+fn answer<'a>(instance: &Instance, args: Args<'a>, out: &mut Text<'_>) -> Result<(), Refusal<'a>> {
+    if args.clone().any(|word| word.to_str().is_err()) {
+        return Err(Refusal::NotText);
+    }
+    let words = args.filter_map(|word| word.to_str().ok());
+    let written = match Message::parse(words).map_err(Refusal::Message)? {
+        Message::Ping => writeln!(out, "pong"),
+        Message::Info => info(instance, out),
+        Message::Stats => stats(instance, out),
+        Message::StatsReset => {
+            reset(instance);
+            writeln!(out, "counting from zero")
+        }
+        Message::Debug => debug(instance, out),
+        Message::Remap { sector, sectors } => return remap(instance, sector, sectors, out),
+        Message::Unremap { sector } => return unremap(instance, sector, out),
+        Message::List { from } => list(instance, from, out, relocated_line),
+        Message::Suspects { from } => list(instance, from, out, suspect_line),
+        Message::Retest { sector } => return retest(instance, sector, out),
+        Message::Reason => reason(instance, out),
+        Message::Help => write!(out, "{HELP}"),
+    };
+    // What does not fit is cut off, and device mapper comes again with more room.
+    written.map_err(|_| Refusal::NoMemory)
+}
+
+fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
+    let layout = instance.layout();
+    let geometry = &layout.geometry;
+    let [version, revision, patch] = RemapTarget::VERSION;
+    writeln!(out, "target: remap {version}.{revision}.{patch}")?;
+    let (major, minor) = layout.main.number();
+    let area = layout.main_area;
+    writeln!(out, "main: {major}:{minor} from sector {}, {} sectors", area.start, area.len)?;
+    let (major, minor) = layout.spare.number();
+    let area = layout.spare_area;
+    writeln!(out, "spare: {major}:{minor} from sector {}, {} sectors", area.start, area.len)?;
+    writeln!(out, "block: {} bytes", geometry.block_sectors() << 9)?;
+    writeln!(out, "unit: {} bytes", geometry.unit_sectors() << 9)?;
+    writeln!(out, "units: {} main, {} spare", geometry.units(), geometry.spare_units())?;
+    writeln!(
+        out,
+        "metadata: none, the map is in memory only and is lost when the device is removed"
+    )
+}
+
+fn stats(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
+    let repair = instance.repair.lock();
+    for (&(count, name), &base) in Count::ALL.iter().zip(&repair.reset_at) {
+        let now = instance.counters.sum(count).wrapping_sub(base);
+        writeln!(out, "{name} {now}")?;
+    }
+    writeln!(out, "spares_used {}", repair.spares.in_use())?;
+    writeln!(out, "spares_retired {}", repair.spares.retired())?;
+    writeln!(out, "spares_total {}", repair.spares.units())?;
+    writeln!(out, "suspects {}", repair.suspects)?;
+    writeln!(out, "lost_blocks {}", repair.lost_blocks)
+}
+
+fn reset(instance: &Instance) {
+    let mut repair = instance.repair.lock();
+    for (&(count, _), base) in Count::ALL.iter().zip(&mut repair.reset_at) {
+        *base = instance.counters.sum(count);
+    }
+}
+
+fn debug(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
+    let repair = instance.repair.lock();
+    writeln!(out, "map_entries {}", repair.map.iter_from(Unit(0)).count())?;
+    writeln!(out, "map_nodes_put_aside {}", repair.nodes.put_aside())?;
+    writeln!(out, "suspended {}", u8::from(instance.is_suspended()))?;
+    writeln!(out, "read_only {}", u8::from(instance.is_read_only()))
+}
+
+fn reason(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
+    let kept = instance.refusal.lock();
+    match text_of(&*kept) {
+        "" => writeln!(out, "no message was refused"),
+        text => writeln!(out, "{text}"),
+    }
+}
+
+/// The unit of a sector of the mapped device.
+fn unit_of(instance: &Instance, sector: u64) -> Result<Unit, Refusal<'static>> {
+    let within = sector.checked_sub(instance.layout().begin);
+    within
+        .filter(|&at| at < instance.geometry().sectors())
+        .map(|at| instance.geometry().unit_of(at))
+        .ok_or(Refusal::OutOfRange(sector))
+}
+
+/// The first sector of a unit, as the mapped device counts.
+fn sector_of(instance: &Instance, unit: Unit) -> u64 {
+    let start = instance.geometry().sectors_of(unit).start;
+    instance.layout().begin.saturating_add(start)
+}
+
+/// Whether units may be moved now.
+fn may_move(instance: &Instance) -> Result<(), Refusal<'static>> {
+    if instance.is_suspended() {
+        Err(Refusal::Suspended)
+    } else if instance.is_read_only() {
+        Err(Refusal::ReadOnly)
+    } else {
+        Ok(())
+    }
+}
+
+fn remap(
+    instance: &Instance,
+    sector: u64,
+    sectors: u64,
+    out: &mut Text<'_>,
+) -> Result<(), Refusal<'static>> {
+    let first = unit_of(instance, sector)?;
+    let end = sector.checked_add(sectors - 1);
+    let last = unit_of(instance, end.ok_or(Refusal::OutOfRange(u64::MAX))?)?;
+    let (mut moved, mut already, mut lost) = (0u64, 0u64, 0u64);
+    for unit in (first.0..=last.0).map(Unit) {
+        let mut repair = instance.repair.lock();
+        may_move(instance)?;
+        match remap_one(instance, &mut repair, unit)? {
+            None => already += 1,
+            Some(blocks) => {
+                moved += 1;
+                lost += u64::from(blocks);
+            }
+        }
+    }
+    let text = writeln!(out, "remapped {moved} units, {already} already were, {lost} blocks lost");
+    text.map_err(|_| Refusal::NoMemory)
+}
+
+/// Moves one unit unless it is; how many of its blocks are lost.
+fn remap_one(
+    instance: &Instance,
+    repair: &mut Repair,
+    unit: Unit,
+) -> Result<Option<u32>, Refusal<'static>> {
+    if matches!(repair.state(unit), State::Relocated { .. }) {
+        return Ok(None);
+    }
+    let at = sector_of(instance, unit);
+    let lost = repair
+        .relocate(instance, unit, None)
+        .map_err(|stay| match stay {
+            Stay::NoSpare => Refusal::NoSpare(at),
+            Stay::NoMemory => Refusal::NoMemory,
+            Stay::Io(_) => Refusal::SpareFails(at),
+        })?;
+    instance.counters.add(Count::Remapped, 1);
+    Ok(Some(lost))
+}
+
+fn unremap(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
+    let unit = unit_of(instance, sector)?;
+    let mut repair = instance.repair.lock();
+    may_move(instance)?;
+    repair.unrelocate(instance, unit)?;
+    instance.counters.add(Count::Unremapped, 1);
+    writeln!(out, "unremapped 1 unit").map_err(|_| Refusal::NoMemory)
+}
+
+fn retest(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
+    let unit = unit_of(instance, sector)?;
+    let mut repair = instance.repair.lock();
+    if instance.is_suspended() {
+        return Err(Refusal::Suspended);
+    }
+    if repair.state(unit) != State::Suspect {
+        return Err(Refusal::NotSuspect(sector));
+    }
+    if repair.read_whole(instance, unit).is_err() {
+        return Err(Refusal::MainFails(sector));
+    }
+    repair.clear(instance, unit);
+    writeln!(out, "reads well, no suspect any more").map_err(|_| Refusal::NoMemory)
+}
+
+type Line = fn(&Instance, &mut Text<'_>, Unit, Entry) -> Option<fmt::Result>;
+
+/// Writes a line for each entry that has one, and where to go on if there are too many.
+fn list(instance: &Instance, from: u64, out: &mut Text<'_>, line: Line) -> fmt::Result {
+    let within = from.saturating_sub(instance.layout().begin);
+    let map = instance.repair.lock().map.clone();
+    let mut lines = 0;
+    for (unit, entry) in map.iter_from(instance.geometry().unit_of(within)) {
+        if lines == LINES {
+            return writeln!(out, "more from {}", sector_of(instance, unit));
+        }
+        if let Some(written) = line(instance, out, unit, entry) {
+            written?;
+            lines += 1;
+        }
+    }
+    Ok(())
+}
+
+fn relocated_line(
+    instance: &Instance,
+    out: &mut Text<'_>,
+    unit: Unit,
+    entry: Entry,
+) -> Option<fmt::Result> {
+    let State::Relocated { spare, valid } = entry.state else {
+        return None;
+    };
+    let geometry = instance.geometry();
+    let all = geometry.blocks_of(unit);
+    Some(writeln!(
+        out,
+        "{} {} {}/{}",
+        sector_of(instance, unit),
+        geometry.on_spare(spare, geometry.sectors_of(unit).start),
+        valid.count(),
+        all.count()
+    ))
+}
+
+fn suspect_line(
+    instance: &Instance,
+    out: &mut Text<'_>,
+    unit: Unit,
+    entry: Entry,
+) -> Option<fmt::Result> {
+    (entry.state == State::Suspect).then(|| writeln!(out, "{}", sector_of(instance, unit)))
+}

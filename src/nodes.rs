@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory for the map.
+
+use kernel::{
+    alloc::AllocError,
+    prelude::*,
+    sync::{
+        Arc,
+        UniqueArc, //
+    }, //
+};
+use kernel_ext::published::Blank;
+use core::mem::MaybeUninit;
+use remap_core::index::{
+    Heap,
+    Index,
+    Node,
+    OutOfMemory,
+    NODES_PER_UPDATE, //
+};
+
+/// A map whose nodes are the kernel's.
+pub(crate) type Map = Index<Nodes>;
+
+/// How many updates can be made before the reserve must be filled again.
+const UPDATES: usize = 2;
+
+/// Nodes for the map, put aside so that an update on the I/O path does not fail for want of memory.
+pub(crate) struct Nodes {
+    spare: KVec<UniqueArc<MaybeUninit<Node<Nodes>>>>,
+    blanks: KVec<Blank<Map>>,
+}
+
+impl Nodes {
+    /// Puts aside what [`UPDATES`] updates need. May sleep.
+    pub(crate) fn new() -> Result<Self, AllocError> {
+        let mut this = Self {
+            spare: KVec::with_capacity(UPDATES * NODES_PER_UPDATE, GFP_KERNEL)?,
+            blanks: KVec::with_capacity(UPDATES, GFP_KERNEL)?,
+        };
+        this.fill()?;
+        Ok(this)
+    }
+
+    fn fill(&mut self) -> Result<(), AllocError> {
+        while self.spare.len() < UPDATES * NODES_PER_UPDATE {
+            self.spare.push(UniqueArc::new_uninit(GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        while self.blanks.len() < UPDATES {
+            self.blanks.push(Blank::new(GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        Ok(())
+    }
+
+    /// Fills the reserve again; whether there is enough for [`UPDATES`] updates. May sleep.
+    ///
+    /// The I/O path calls this within [`kernel_ext::noio::NoIo`].
+    pub(crate) fn ready(&mut self) -> Result<(), OutOfMemory> {
+        self.fill().map_err(|_| OutOfMemory)
+    }
+
+    /// Memory to publish a map with.
+    pub(crate) fn blank(&mut self) -> Result<Blank<Map>, OutOfMemory> {
+        self.blanks.pop().ok_or(OutOfMemory)
+    }
+
+    /// How many nodes are put aside.
+    pub(crate) fn put_aside(&self) -> usize {
+        self.spare.len()
+    }
+}
+
+impl Heap for Nodes {
+    type Ref = Arc<Node<Nodes>>;
+
+    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
+        let place = self.spare.pop().ok_or(OutOfMemory)?;
+        Ok(place.write(node).into())
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The instances that are alive.
+//!
+//! The map must outlive a table: when a device's table is replaced by one that says the same, the new
+//! table takes the instance of the old one over, with everything that was relocated. Two instances
+//! never stand on the same sectors, since each would hide from the other what it moved.
+
+use crate::instance::{
+    Instance,
+    Layout, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+use kernel_ext::device_mapper::NewError;
+
+/// All instances, and how many tables use each.
+#[pin_data]
+pub(crate) struct Registry {
+    #[pin]
+    live: Mutex<KVec<Live>>,
+}
+
+struct Live {
+    instance: Arc<Instance>,
+    tables: usize,
+}
+
+/// A table's share in an instance.
+pub(crate) struct Share {
+    registry: Arc<Registry>,
+    instance: Arc<Instance>,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                live <- new_mutex!(KVec::new(), "dm_remap::registry"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The instance for `layout`: that of the table to be replaced, or one that `make` makes.
+    pub(crate) fn share(
+        self: &Arc<Self>,
+        layout: Layout,
+        make: impl FnOnce(Layout) -> Result<Arc<Instance>, NewError>,
+    ) -> Result<Share, NewError> {
+        let mut live = self.live.lock();
+        if let Some(found) = live.iter_mut().find(|l| l.instance.layout().same(&layout)) {
+            found.tables += 1;
+            return Ok(self.handle(found.instance.clone()));
+        }
+        if let Some(found) = live.iter().find(|l| l.instance.layout().collides(&layout)) {
+            return Err(NewError::new(
+                if found.instance.layout().mapped_device == layout.mapped_device {
+                    c"live table of this device lays out the same sectors differently"
+                } else {
+                    c"main or spare sectors are in use by another remap device"
+                },
+                EBUSY,
+            ));
+        }
+        live.reserve(1, GFP_KERNEL)?;
+        let instance = make(layout)?;
+        live.push(
+            Live {
+                instance: instance.clone(),
+                tables: 1,
+            },
+            GFP_KERNEL,
+        )?;
+        Ok(self.handle(instance))
+    }
+
+    fn handle(self: &Arc<Self>, instance: Arc<Instance>) -> Share {
+        Share {
+            registry: self.clone(),
+            instance,
+        }
+    }
+
+    /// Gives one table's share back; the last one removes the instance.
+    fn release(&self, instance: &Arc<Instance>) {
+        let mut live = self.live.lock();
+        if let Some(found) = live.iter_mut().find(|l| Arc::ptr_eq(&l.instance, instance)) {
+            found.tables -= 1;
+        }
+        live.retain(|l| l.tables > 0);
+    }
+}
+
+impl core::ops::Deref for Share {
+    type Target = Arc<Instance>;
+
+    #[inline]
+    fn deref(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        // Work that still runs holds a reference; the instance must not be dropped by it.
+        self.instance.flush_work();
+        self.registry.release(&self.instance);
+    }
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moving a unit: from main to the spare, from one spare unit to another, and back.
+//!
+//! A unit is moved in five steps: it is marked busy in the published map, so that new bios for it wait
+//! for the repair lock; bios that were mapped before are waited for; the unit is copied; the map
+//! that says where it is now is published; and those that waited go on when the lock is released.
+
+use crate::{
+    counters::Count,
+    instance::Instance,
+    refusal::Refusal,
+    repair::{
+        bad_sector,
+        bytes_from,
+        Overlay,
+        Repair, //
+    }, //
+};
+use kernel::prelude::*;
+use kernel_ext::bio::{
+    Status,
+    Transfer, //
+};
+use remap_core::{
+    blocks::Blocks,
+    geometry::{
+        SpareUnit,
+        Unit, //
+    },
+    index::{
+        Entry,
+        State, //
+    }, //
+};
+
+/// How many spare units are tried for one unit.
+const TRIES: usize = 8;
+
+/// Why a unit stays where it is.
+pub(crate) enum Stay {
+    /// No spare unit is left.
+    NoSpare,
+    /// The spare, or main, failed.
+    Io(Status),
+    /// No memory.
+    NoMemory,
+}
+
+impl Repair {
+    /// Moves `unit` because what `overlay` writes cannot be stored where it is.
+    pub(crate) fn relocate_for(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        overlay: Overlay<'_>,
+    ) -> Result<(), Status> {
+        let sector = overlay.sectors.start;
+        match self.relocate(instance, unit, Some(overlay)) {
+            Ok(lost) => {
+                instance.counters.add(Count::Relocated, 1);
+                if instance.log.allows() {
+                    pr_warn!(
+                        "{}: write at sector {} failed, unit moved to the spare, {} blocks lost\n",
+                        instance.name(),
+                        sector,
+                        lost
+                    );
+                }
+                Ok(())
+            }
+            Err(stay) => {
+                let (status, reason) = match stay {
+                    Stay::NoSpare => (Status::IOERR, "no spare unit is left"),
+                    Stay::NoMemory => (Status::IOERR, "out of memory"),
+                    Stay::Io(status) => (status, "the spare fails"),
+                };
+                if instance.log.allows() {
+                    pr_err!(
+                        "{}: write at sector {} failed and the unit stays: {}\n",
+                        instance.name(),
+                        sector,
+                        reason
+                    );
+                }
+                Err(status)
+            }
+        }
+    }
+
+    /// Moves `unit` to a spare unit, with what `overlay` writes; how many of its blocks are lost.
+    pub(crate) fn relocate(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        mut overlay: Option<Overlay<'_>>,
+    ) -> Result<u32, Stay> {
+        self.nodes.ready().map_err(|_| Stay::NoMemory)?;
+        let spare = self.next_spare(instance)?;
+        let before = self.map.get(unit);
+        let state = self.state(unit);
+        if let Err(stay) = self.freeze(instance, unit, state) {
+            self.spares.release(spare);
+            return Err(stay);
+        }
+        let geometry = instance.geometry();
+        let all = geometry.blocks_of(unit);
+        let written = overlay
+            .as_ref()
+            .map_or(Blocks::NONE, |o| geometry.blocks_at(unit, &o.sectors));
+        let kept = self.collect(instance, unit, state, all.minus(written));
+        let moved = self.fill_spare(instance, unit, spare, kept, &mut overlay);
+        let after = match moved {
+            Ok(spare) => Some(Entry {
+                busy: false,
+                state: State::Relocated {
+                    spare,
+                    valid: kept.union(written),
+                },
+            }),
+            Err(_) => before,
+        };
+        self.publish(instance, unit, after)
+            .map_err(|_| Stay::NoMemory)?;
+        moved?;
+        if let State::Relocated { spare: old, .. } = state {
+            self.retire(instance, old);
+        }
+        self.moves += 1;
+        self.note_change();
+        Ok(all.minus(kept.union(written)).count())
+    }
+
+    /// Marks `unit` busy and waits until nobody has I/O to it in flight.
+    fn freeze(&mut self, instance: &Instance, unit: Unit, state: State) -> Result<(), Stay> {
+        let busy = Entry { busy: true, state };
+        self.publish(instance, unit, Some(busy))
+            .map_err(|_| Stay::NoMemory)?;
+        instance.map.synchronize();
+        Ok(())
+    }
+
+    fn next_spare(&mut self, instance: &Instance) -> Result<SpareUnit, Stay> {
+        let before = self.spares.is_exhausted();
+        let found = self.spares.allocate();
+        if found.is_none() {
+            instance.counters.add(Count::NoSpare, 1);
+        }
+        if self.spares.is_exhausted() != before {
+            self.note_change();
+        }
+        found.ok_or(Stay::NoSpare)
+    }
+
+    fn retire(&mut self, instance: &Instance, spare: SpareUnit) {
+        instance.counters.add(Count::Retired, 1);
+        self.spares.retire(spare);
+        self.note_change();
+    }
+
+    /// Reads the blocks `wanted` of a unit from where they are; those that could be read.
+    fn collect(&mut self, instance: &Instance, unit: Unit, from: State, wanted: Blocks) -> Blocks {
+        let wanted = match from {
+            State::Relocated { valid, .. } => wanted.minus(wanted.minus(valid)),
+            State::Main | State::Suspect => wanted,
+        };
+        let mut got = Blocks::NONE;
+        for run in wanted.runs() {
+            if self.collect_run(instance, unit, from, run.clone()) {
+                got = got.union(Blocks::range(run));
+                continue;
+            }
+            for block in run {
+                if self.collect_run(instance, unit, from, block..block + 1) {
+                    got = got.union(Blocks::range(block..block + 1));
+                }
+            }
+        }
+        got
+    }
+
+    fn collect_run(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        from: State,
+        blocks: core::ops::Range<u32>,
+    ) -> bool {
+        let geometry = instance.geometry();
+        let sectors = geometry.sectors_at(unit, blocks);
+        let (device, at) = match from {
+            State::Relocated { spare, .. } => {
+                (instance.spare(), geometry.on_spare(spare, sectors.start))
+            }
+            State::Main | State::Suspect => (instance.main(), geometry.on_main(sectors.start)),
+        };
+        let bytes = bytes_from(geometry.sectors_of(unit).start, &sectors);
+        let buffer = &mut self.unit;
+        instance
+            .bios
+            .transfer(Transfer::Read, device, at, buffer, bytes)
+            .is_ok()
+    }
+
+    /// Writes the kept blocks and the overlay to `spare`, or to the next where that fails.
+    fn fill_spare(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        mut spare: SpareUnit,
+        kept: Blocks,
+        overlay: &mut Option<Overlay<'_>>,
+    ) -> Result<SpareUnit, Stay> {
+        for _ in 0..TRIES {
+            match self.write_unit(instance, unit, spare, kept, overlay) {
+                Ok(()) => return Ok(spare),
+                Err(status) if bad_sector(status) => self.retire(instance, spare),
+                Err(status) => {
+                    self.spares.release(spare);
+                    return Err(Stay::Io(status));
+                }
+            }
+            spare = self.next_spare(instance)?;
+        }
+        self.spares.release(spare);
+        Err(Stay::Io(Status::IOERR))
+    }
+
+    fn write_unit(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        spare: SpareUnit,
+        kept: Blocks,
+        overlay: &mut Option<Overlay<'_>>,
+    ) -> Result<(), Status> {
+        let geometry = instance.geometry();
+        let through = Transfer::WriteThrough;
+        let device = instance.spare();
+        for run in kept.runs() {
+            let sectors = geometry.sectors_at(unit, run);
+            let at = geometry.on_spare(spare, sectors.start);
+            let bytes = bytes_from(geometry.sectors_of(unit).start, &sectors);
+            let buffer = &mut self.unit;
+            instance.bios.transfer(through, device, at, buffer, bytes)?;
+        }
+        if let Some(overlay) = overlay {
+            let at = geometry.on_spare(spare, overlay.sectors.start);
+            self.put(instance, through, device, at, overlay)?;
+        }
+        Ok(())
+    }
+
+    /// Moves `unit` back to main.
+    pub(crate) fn unrelocate(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+    ) -> Result<(), Refusal<'static>> {
+        let at = instance.geometry().sectors_of(unit).start;
+        let State::Relocated { spare, valid } = self.state(unit) else {
+            return Err(Refusal::NotRelocated(at));
+        };
+        if !valid.contains(instance.geometry().blocks_of(unit)) {
+            return Err(Refusal::Lost(at));
+        }
+        self.nodes.ready().map_err(|_| Refusal::NoMemory)?;
+        let before = self.map.get(unit);
+        self.freeze(instance, unit, self.state(unit))
+            .map_err(|_| Refusal::NoMemory)?;
+        let copied = self.copy_back(instance, unit, spare);
+        let after = if copied.is_ok() { None } else { before };
+        self.publish(instance, unit, after)
+            .map_err(|_| Refusal::NoMemory)?;
+        copied?;
+        self.spares.release(spare);
+        self.note_change();
+        Ok(())
+    }
+
+    /// Copies a spare unit to main and checks that main gives it back.
+    fn copy_back(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        spare: SpareUnit,
+    ) -> Result<(), Refusal<'static>> {
+        let geometry = instance.geometry();
+        let sectors = geometry.sectors_of(unit);
+        let bytes = bytes_from(sectors.start, &sectors);
+        let (from, to) = (
+            geometry.on_spare(spare, sectors.start),
+            geometry.on_main(sectors.start),
+        );
+        let bios = &instance.bios;
+        let buffer = &mut self.unit;
+        bios.transfer(Transfer::Read, instance.spare(), from, buffer, bytes.clone())
+            .map_err(|_| Refusal::SpareFails(sectors.start))?;
+        let through = Transfer::WriteThrough;
+        bios.transfer(through, instance.main(), to, buffer, bytes.clone())
+            .and_then(|()| self.read_whole(instance, unit))
+            .map_err(|_| Refusal::MainFails(sectors.start))?;
+        if self.unit.same(&mut self.check, bytes) {
+            Ok(())
+        } else {
+            Err(Refusal::MainFails(sectors.start))
+        }
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `remap`, a device-mapper target that keeps a disk with bad sectors working.
+//!
+//! See `Documentation/admin-guide/device-mapper/dm-remap.rst` for what it does and how it is used.
+
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod counters;
+mod instance;
+mod messages;
+mod nodes;
+mod refusal;
+mod registry;
+mod relocate;
+mod repair;
+mod status;
+mod target;
+
+use kernel::prelude::*;
+use kernel_ext::device_mapper::Registration;
+use registry::Registry;
+use target::RemapTarget;
+
+module! {
+    type: RemapModule,
+    name: "dm_remap",
+    authors: ["The dm-remap developers"],
+    description: "device-mapper target that relocates bad sectors",
+    license: "GPL",
+}
+
+#[pin_data]
+struct RemapModule {
+    #[pin]
+    registration: Registration<RemapTarget>,
+}
+
+impl kernel::InPlaceModule for RemapModule {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            registration <- Registration::new(module, Registry::new()?),
+        })
+    }
+}

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the I/O path cannot do by itself: bios that failed or that met a unit which is not just there.
+//!
+//! All of it runs under one lock, piece by piece and synchronously. Whoever holds the lock is the only
+//! one that changes the map, so a unit's entry cannot change under it. I/O that other tasks have in
+//! flight is shut out by marking the unit busy, which `relocate.rs` does.
+
+use crate::{
+    counters::Count,
+    instance::Instance,
+    nodes::{
+        Map,
+        Nodes, //
+    },
+    target::{
+        classified,
+        RemapTarget, //
+    }, //
+};
+use core::ops::Range;
+use kernel::prelude::*;
+use kernel_ext::{
+    bio::{
+        Buffer,
+        Op,
+        Status,
+        Transfer, //
+    },
+    block_device::BlockDevice,
+    device_mapper::OwnedBio, //
+};
+use remap_core::{
+    blocks::Blocks,
+    classify::is_candidate,
+    geometry::{
+        Geometry,
+        SpareUnit,
+        Unit, //
+    },
+    index::{
+        Entry,
+        OutOfMemory,
+        State, //
+    },
+    spares::{
+        words_for,
+        Spares, //
+    }, //
+};
+
+/// How many suspects are kept; a disk that fails everywhere must not fill memory.
+const MAX_SUSPECTS: u64 = 1 << 16;
+
+/// The state that only the holder of the repair lock sees.
+pub(crate) struct Repair {
+    /// The map as it is published, or about to be.
+    pub(crate) map: Map,
+    pub(crate) nodes: Nodes,
+    pub(crate) spares: Spares<KVVec<u64>>,
+    /// One unit, as it was read to be moved.
+    pub(crate) unit: Buffer,
+    /// One unit, to check what was written.
+    pub(crate) check: Buffer,
+    /// One unit of zeroes, for writes of zeroes; never written to.
+    pub(crate) zeroes: Buffer,
+    pub(crate) suspects: u64,
+    pub(crate) lost_blocks: u64,
+    /// How often a unit was moved.
+    pub(crate) moves: u64,
+    /// What the counters stood at when `stats reset` came.
+    pub(crate) reset_at: [u64; Count::ALL.len()],
+    /// Something happened that an administrator must know.
+    changed: bool,
+}
+
+/// What a write gives its blocks.
+pub(crate) enum Content<'a> {
+    /// The data of a bio.
+    Bio(&'a mut OwnedBio<RemapTarget>),
+    /// Zeroes.
+    Zeroes,
+}
+
+/// A part of a unit and what it is to hold.
+pub(crate) struct Overlay<'a> {
+    pub(crate) sectors: Range<u64>,
+    pub(crate) content: Content<'a>,
+}
+
+pub(crate) fn bad_sector(status: Status) -> bool {
+    is_candidate(classified(status), false)
+}
+
+/// Sectors as a range of bytes from `base` on. A unit's bytes fit any `usize`.
+pub(crate) fn bytes_from(base: u64, sectors: &Range<u64>) -> Range<usize> {
+    let at = |sector: u64| (sector.saturating_sub(base) << 9) as usize;
+    at(sectors.start)..at(sectors.end)
+}
+
+impl Repair {
+    /// Allocates all that repair needs. May sleep.
+    pub(crate) fn new(geometry: &Geometry) -> Result<Self> {
+        let units = geometry.spare_units();
+        let words = usize::try_from(words_for(units)).map_err(|_| ENOMEM)?;
+        let bitmap = KVVec::from_elem(0u64, words, GFP_KERNEL)?;
+        let unit_bytes = usize::try_from(geometry.unit_sectors() << 9).map_err(|_| EINVAL)?;
+        Ok(Self {
+            map: Map::new(),
+            nodes: Nodes::new()?,
+            spares: Spares::new(bitmap, units).map_err(|_| EINVAL)?,
+            unit: Buffer::zeroed(unit_bytes)?,
+            check: Buffer::zeroed(unit_bytes)?,
+            zeroes: Buffer::zeroed(unit_bytes)?,
+            suspects: 0,
+            lost_blocks: 0,
+            moves: 0,
+            reset_at: [0; Count::ALL.len()],
+            changed: false,
+        })
+    }
+
+    /// Whether an event is due, and that it will be raised.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        core::mem::take(&mut self.changed)
+    }
+
+    pub(crate) fn note_change(&mut self) {
+        self.changed = true;
+    }
+
+    pub(crate) fn state(&self, unit: Unit) -> State {
+        self.map.get(unit).map_or(State::Main, |entry| entry.state)
+    }
+
+    /// Publishes `entry` for `unit`, and counts what it changes.
+    pub(crate) fn publish(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        entry: Option<Entry>,
+    ) -> Result<(), OutOfMemory> {
+        let before = self.map.get(unit);
+        let map = self.map.set(&mut self.nodes, unit, entry)?;
+        instance.map.replace(self.nodes.blank()?, map.clone());
+        self.map = map;
+        let all = instance.geometry().blocks_of(unit);
+        self.count_entry(before, all, u64::wrapping_sub);
+        self.count_entry(entry, all, u64::wrapping_add);
+        Ok(())
+    }
+
+    fn count_entry(&mut self, entry: Option<Entry>, all: Blocks, change: fn(u64, u64) -> u64) {
+        match entry.map(|entry| entry.state) {
+            Some(State::Suspect) => self.suspects = change(self.suspects, 1),
+            Some(State::Relocated { valid, .. }) => {
+                let lost = u64::from(all.minus(valid).count());
+                self.lost_blocks = change(self.lost_blocks, lost);
+            }
+            Some(State::Main) | None => {}
+        }
+    }
+
+    /// Does what `bio` asks for, and ends it.
+    pub(crate) fn serve(&mut self, instance: &Instance, mut bio: OwnedBio<RemapTarget>) {
+        let failed = bio.per_bio().failed;
+        let moves = self.moves;
+        match self.run(instance, &mut bio) {
+            Ok(()) => {
+                if failed && moves == self.moves {
+                    instance.counters.add(Count::Transient, 1);
+                }
+                bio.complete(Status::OK);
+            }
+            Err(status) => bio.complete(status),
+        }
+    }
+
+    fn run(&mut self, instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Result<(), Status> {
+        let geometry = instance.geometry();
+        let Range { mut start, end } = bio.sectors();
+        while start < end {
+            let unit = geometry.unit_of(start);
+            let sectors = start..end.min(geometry.sectors_of(unit).end);
+            start = sectors.end;
+            match bio.op() {
+                Op::Read => self.read(instance, bio, unit, sectors)?,
+                Op::Write => {
+                    let content = Content::Bio(&mut *bio);
+                    self.write(instance, unit, Overlay { sectors, content })?;
+                }
+                Op::WriteZeroes => {
+                    let content = Content::Zeroes;
+                    self.write(instance, unit, Overlay { sectors, content })?;
+                }
+                Op::Discard => self.discard(instance, bio, unit, sectors)?,
+                Op::Flush | Op::Other => return Err(Status::IOERR),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a part of one unit into the bio.
+    fn read(
+        &mut self,
+        instance: &Instance,
+        bio: &mut OwnedBio<RemapTarget>,
+        unit: Unit,
+        sectors: Range<u64>,
+    ) -> Result<(), Status> {
+        match self.state(unit) {
+            State::Relocated { spare, valid } => {
+                let geometry = instance.geometry();
+                if !valid.contains(geometry.blocks_at(unit, &sectors)) {
+                    return Err(Status::MEDIUM);
+                }
+                let at = geometry.on_spare(spare, sectors.start);
+                bio.transfer_part(&instance.bios, Transfer::Read, instance.spare(), at, sectors)
+            }
+            State::Main | State::Suspect => self.read_main(instance, bio, unit, sectors),
+        }
+    }
+
+    /// Reads a part of a unit on main: as a whole and, where that fails, block by block.
+    fn read_main(
+        &mut self,
+        instance: &Instance,
+        bio: &mut OwnedBio<RemapTarget>,
+        unit: Unit,
+        sectors: Range<u64>,
+    ) -> Result<(), Status> {
+        let geometry = instance.geometry();
+        let mut read = |part: Range<u64>| {
+            let at = geometry.on_main(part.start);
+            bio.transfer_part(&instance.bios, Transfer::Read, instance.main(), at, part)
+        };
+        match read(sectors.clone()) {
+            Ok(()) => return Ok(()),
+            Err(status) if !bad_sector(status) => return Err(status),
+            Err(_) => {}
+        }
+        for start in sectors.clone().step_by(geometry.block_sectors() as usize) {
+            let end = (start + geometry.block_sectors()).min(sectors.end);
+            match read(start..end) {
+                Ok(()) => {}
+                Err(status) if bad_sector(status) => {
+                    self.suspect(instance, unit, start);
+                    return Err(Status::MEDIUM);
+                }
+                Err(status) => return Err(status),
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers that `unit` failed to read at `sector`.
+    fn suspect(&mut self, instance: &Instance, unit: Unit, sector: u64) {
+        if self.state(unit) != State::Main || self.suspects >= MAX_SUSPECTS {
+            return;
+        }
+        let entry = Entry {
+            busy: false,
+            state: State::Suspect,
+        };
+        let ready = self.nodes.ready();
+        if ready.and_then(|()| self.publish(instance, unit, Some(entry))).is_ok() {
+            self.note_change();
+            if instance.log.allows() {
+                pr_warn!(
+                    "{}: sector {} cannot be read, its unit is a suspect\n",
+                    instance.name(),
+                    sector
+                );
+            }
+        }
+    }
+
+    /// Writes a part of one unit, and moves the unit if it cannot hold it.
+    fn write(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        mut overlay: Overlay<'_>,
+    ) -> Result<(), Status> {
+        let written = match self.state(unit) {
+            State::Main => self.write_main(instance, &mut overlay),
+            State::Suspect => self.write_suspect(instance, unit, &mut overlay),
+            State::Relocated { spare, valid } => {
+                self.write_spare(instance, unit, spare, valid, &mut overlay)
+            }
+        };
+        match written {
+            Err(status) if bad_sector(status) => self.relocate_for(instance, unit, overlay),
+            other => other,
+        }
+    }
+
+    fn write_main(
+        &mut self,
+        instance: &Instance,
+        overlay: &mut Overlay<'_>,
+    ) -> Result<(), Status> {
+        let at = instance.geometry().on_main(overlay.sectors.start);
+        self.put(instance, Transfer::WriteThrough, instance.main(), at, overlay)
+    }
+
+    /// Writes to a unit that failed to read. It is well again if all of it reads.
+    fn write_suspect(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        overlay: &mut Overlay<'_>,
+    ) -> Result<(), Status> {
+        let at = instance.geometry().on_main(overlay.sectors.start);
+        self.put(instance, Transfer::WriteThrough, instance.main(), at, overlay)?;
+        if self.read_whole(instance, unit).is_ok() {
+            self.clear(instance, unit);
+            return Ok(());
+        }
+        self.get(instance, instance.main(), at, &overlay.sectors)
+    }
+
+    /// Drops the entry of a unit that is well on main.
+    pub(crate) fn clear(&mut self, instance: &Instance, unit: Unit) {
+        let ready = self.nodes.ready();
+        if ready.and_then(|()| self.publish(instance, unit, None)).is_ok() {
+            self.note_change();
+        }
+    }
+
+    /// Reads the whole of a unit on main.
+    pub(crate) fn read_whole(&mut self, instance: &Instance, unit: Unit) -> Result<(), Status> {
+        let sectors = instance.geometry().sectors_of(unit);
+        let at = instance.geometry().on_main(sectors.start);
+        self.get(instance, instance.main(), at, &sectors)
+    }
+
+    fn write_spare(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        spare: SpareUnit,
+        valid: Blocks,
+        overlay: &mut Overlay<'_>,
+    ) -> Result<(), Status> {
+        let geometry = instance.geometry();
+        let at = geometry.on_spare(spare, overlay.sectors.start);
+        self.put(instance, Transfer::WriteThrough, instance.spare(), at, overlay)?;
+        let now = valid.union(geometry.blocks_at(unit, &overlay.sectors));
+        if now == valid {
+            return Ok(());
+        }
+        let entry = Entry {
+            busy: false,
+            state: State::Relocated { spare, valid: now },
+        };
+        let ready = self.nodes.ready();
+        ready
+            .and_then(|()| self.publish(instance, unit, Some(entry)))
+            .map_err(|_| Status::IOERR)?;
+        self.note_change();
+        Ok(())
+    }
+
+    /// Discards a part of one unit, wherever it lies.
+    fn discard(
+        &mut self,
+        instance: &Instance,
+        bio: &mut OwnedBio<RemapTarget>,
+        unit: Unit,
+        sectors: Range<u64>,
+    ) -> Result<(), Status> {
+        let geometry = instance.geometry();
+        let (device, at) = match self.state(unit) {
+            State::Relocated { spare, .. } => {
+                (instance.spare(), geometry.on_spare(spare, sectors.start))
+            }
+            State::Main | State::Suspect => (instance.main(), geometry.on_main(sectors.start)),
+        };
+        if !device.takes_discards() {
+            return Ok(());
+        }
+        bio.transfer_part(&instance.bios, Transfer::Discard, device, at, sectors)
+    }
+
+    /// Writes the content of `overlay` at sector `at` of `device`.
+    pub(crate) fn put(
+        &mut self,
+        instance: &Instance,
+        transfer: Transfer,
+        device: &BlockDevice,
+        at: u64,
+        overlay: &mut Overlay<'_>,
+    ) -> Result<(), Status> {
+        let sectors = overlay.sectors.clone();
+        match &mut overlay.content {
+            Content::Bio(bio) => bio.transfer_part(&instance.bios, transfer, device, at, sectors),
+            Content::Zeroes => {
+                let bytes = bytes_from(sectors.start, &sectors);
+                let zeroes = &mut self.zeroes;
+                instance.bios.transfer(transfer, device, at, zeroes, bytes)
+            }
+        }
+    }
+
+    /// Reads `sectors` of the target, which lie at sector `at` of `device`, into the check buffer.
+    pub(crate) fn get(
+        &mut self,
+        instance: &Instance,
+        device: &BlockDevice,
+        at: u64,
+        sectors: &Range<u64>,
+    ) -> Result<(), Status> {
+        let bytes = bytes_from(sectors.start, sectors);
+        let check = &mut self.check;
+        instance.bios.transfer(Transfer::Read, device, at, check, bytes)
+    }
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One line of a table: its constructor, its map function and its life cycle.
+
+use crate::{
+    counters::Count,
+    instance::{
+        share_sectors,
+        Instance,
+        Layout, //
+    },
+    messages,
+    registry::{
+        Registry,
+        Share, //
+    },
+    status, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use kernel_ext::{
+    bio::{
+        Op,
+        Status, //
+    },
+    block_device::BlockDevice,
+    device_mapper::{
+        Args,
+        Constructor,
+        DeviceId,
+        DeviceVisitor,
+        EndBio,
+        Ended,
+        MapBio,
+        Mapped,
+        NewError,
+        QueueLimits,
+        StatusKind,
+        TableEvents,
+        Target, //
+    },
+    published::Held,
+    text::Text, //
+};
+use remap_core::{
+    classify,
+    geometry::{
+        self,
+        Area,
+        Geometry, //
+    },
+    plan::{
+        plan,
+        Access,
+        Place, //
+    },
+    table::TableLine, //
+};
+
+/// A target of type `remap`.
+pub(crate) struct RemapTarget {
+    instance: Share,
+    main: DeviceId,
+    spare: DeviceId,
+    read_only: bool,
+    events: TableEvents,
+}
+
+/// What is kept with each bio.
+#[derive(Default)]
+pub(crate) struct PerBio {
+    /// The section that keeps a relocation from overtaking the bio while it is on a device.
+    held: Option<Held>,
+    /// A device failed it.
+    pub(crate) failed: bool,
+}
+
+/// The status as the core knows it.
+pub(crate) fn classified(status: Status) -> classify::Status {
+    match status {
+        Status::OK => classify::Status::Ok,
+        Status::MEDIUM => classify::Status::Medium,
+        Status::IOERR => classify::Status::IoErr,
+        Status::TARGET => classify::Status::Target,
+        _ => classify::Status::Other,
+    }
+}
+
+/// What the core wants to know of a device.
+fn described(device: &BlockDevice) -> geometry::Device {
+    geometry::Device {
+        logical_block: device.logical_block_size(),
+        physical_block: device.physical_block_size(),
+        sectors: device.sectors(),
+    }
+}
+
+fn refused(reason: &'static CStr) -> NewError {
+    NewError::new(reason, EINVAL)
+}
+
+/// Reads the words of a table line; the devices' names are words 0 and 2.
+fn read_line(args: Args<'_>) -> Result<(TableLine<'_>, &CStr, &CStr), NewError> {
+    if args.clone().any(|word| word.to_str().is_err()) {
+        return Err(refused(c"arguments are not UTF-8 text"));
+    }
+    let words = args.clone().filter_map(|word| word.to_str().ok());
+    let line = TableLine::parse(words).map_err(|e| refused(e.reason()))?;
+    let mut names = args;
+    match (names.next(), names.nth(1)) {
+        (Some(main), Some(spare)) => Ok((line, main, spare)),
+        _ => Err(refused(c"device names missing")),
+    }
+}
+
+/// Opens both devices and lays the target over them.
+fn lay_out(
+    constructor: &mut Constructor<'_, RemapTarget>,
+    args: Args<'_>,
+) -> Result<(Layout, DeviceId, DeviceId), NewError> {
+    let (line, main_name, spare_name) = read_line(args)?;
+    let (main_id, main) = constructor
+        .open(main_name)
+        .map_err(|e| NewError::new(c"cannot open main device", e))?;
+    let (spare_id, spare) = constructor
+        .open(spare_name)
+        .map_err(|e| NewError::new(c"cannot open spare device", e))?;
+    if main.is_zoned() || spare.is_zoned() {
+        return Err(refused(c"zoned devices are not supported"));
+    }
+    let main_area = Area {
+        start: line.main_start,
+        len: constructor.sectors(),
+    };
+    let spare_area = line.spare_area();
+    let geometry = Geometry::new(described(&main), main_area, described(&spare), spare_area)
+        .map_err(|e| refused(e.reason()))?;
+    if share_sectors((&main, main_area), (&spare, spare_area)) {
+        return Err(refused(c"spare area overlaps main"));
+    }
+    let layout = Layout {
+        mapped_device: constructor.mapped_device(),
+        begin: constructor.begin(),
+        main,
+        main_area,
+        spare,
+        spare_area,
+        geometry,
+    };
+    Ok((layout, main_id, spare_id))
+}
+
+#[vtable]
+impl Target for RemapTarget {
+    const NAME: &'static CStr = c"remap";
+    const VERSION: [u32; 3] = [0, 1, 0];
+    const FLUSHES: u32 = 2;
+    const NOWAIT: bool = true;
+
+    type Shared = Arc<Registry>;
+    type PerBio = PerBio;
+
+    fn new(
+        constructor: &mut Constructor<'_, Self>,
+        args: Args<'_>,
+    ) -> Result<Pin<KBox<Self>>, NewError> {
+        let (layout, main, spare) = lay_out(constructor, args)?;
+        if layout.main.takes_discards() {
+            constructor.take_discards();
+        }
+        let this = KBox::new(
+            Self {
+                instance: constructor.shared().share(layout, Instance::new)?,
+                main,
+                spare,
+                read_only: constructor.is_read_only(),
+                events: constructor.events(),
+            },
+            GFP_KERNEL,
+        )?;
+        Ok(this.into())
+    }
+
+    fn map<'a>(&self, mut bio: MapBio<'a, Self>) -> Mapped<'a> {
+        let instance = &self.instance;
+        let (access, count) = match bio.op() {
+            Op::Read => (Access::Read, Count::Reads),
+            Op::Write | Op::WriteZeroes => (Access::Write, Count::Writes),
+            Op::Discard => (Access::Discard, Count::Discards),
+            Op::Flush => return self.map_flush(bio),
+            Op::Other => return bio.complete(Status::NOTSUPP),
+        };
+        let geometry = instance.geometry();
+        let sectors = bio.sectors();
+        let map = instance.map.read();
+        let step = plan(geometry, &map, access, &sectors);
+        if !bio.accept(step.sectors) {
+            return bio.complete(Status::NOTSUPP);
+        }
+        instance.counters.add(count, 1);
+        match step.place {
+            Place::Main => {
+                bio.per_bio().held = Some(map.hold());
+                bio.remap(instance.main(), geometry.on_main(sectors.start))
+            }
+            Place::Spare(_) if access == Access::Discard && !instance.spare().takes_discards() => {
+                bio.complete(Status::OK)
+            }
+            Place::Spare(unit) => {
+                instance.counters.add(Count::Redirected, 1);
+                bio.per_bio().held = Some(map.hold());
+                bio.remap(instance.spare(), geometry.on_spare(unit, sectors.start))
+            }
+            Place::Lost => {
+                instance.counters.add(Count::LostReads, 1);
+                bio.complete(Status::MEDIUM)
+            }
+            Place::Busy | Place::Repair if bio.is_nowait() => bio.complete(Status::AGAIN),
+            Place::Busy | Place::Repair => {
+                let (bio, mapped) = bio.take();
+                instance.hand_over(bio);
+                mapped
+            }
+        }
+    }
+
+    fn end_io<'a>(&self, mut bio: EndBio<'a, Self>) -> Ended<'a> {
+        if let Some(held) = bio.per_bio().held.take() {
+            self.instance.map.release(held);
+        }
+        let count = match bio.op() {
+            Op::Read => Count::ReadErrors,
+            Op::Write | Op::WriteZeroes => Count::WriteErrors,
+            Op::Flush | Op::Discard | Op::Other => return bio.done(),
+        };
+        if !classify::is_candidate(classified(bio.status()), bio.is_readahead()) {
+            return bio.done();
+        }
+        self.instance.counters.add(count, 1);
+        bio.per_bio().failed = true;
+        let (bio, ended) = bio.take();
+        self.instance.hand_over(bio);
+        ended
+    }
+
+    fn presuspend(&self) {
+        self.instance.stop();
+    }
+
+    fn presuspend_undo(&self) {
+        self.instance.go_on();
+    }
+
+    fn postsuspend(&self) {
+        self.instance.wait_stopped();
+    }
+
+    fn resume(&self) {
+        self.instance.start(self.read_only, self.events.clone());
+    }
+
+    fn status(&self, kind: StatusKind, out: &mut Text<'_>) {
+        let _ = match kind {
+            StatusKind::Info => status::info(&self.instance, out),
+            StatusKind::Table => status::table(&self.instance, out),
+            StatusKind::Ima => status::ima(&self.instance, out),
+        };
+    }
+
+    fn message(&self, args: Args<'_>, out: &mut Text<'_>) -> Result {
+        messages::serve(&self.instance, args, out)
+    }
+
+    fn iterate_devices(&self, visitor: &mut DeviceVisitor<'_>) {
+        let layout = self.instance.layout();
+        visitor.visit(self.main, layout.main_area.start, layout.main_area.len);
+        visitor.visit(self.spare, layout.spare_area.start, layout.spare_area.len);
+    }
+
+    fn io_hints(&self, limits: &mut QueueLimits) {
+        // A unit is the largest of a few block sizes: it fits.
+        limits.raise_physical_block_size((self.instance.geometry().unit_sectors() << 9) as u32);
+    }
+
+    fn prepare_ioctl(&self) -> Option<DeviceId> {
+        Some(self.main)
+    }
+}
+
+impl RemapTarget {
+    /// Sends the first copy of a flush to main, the second to the spare.
+    fn map_flush<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a> {
+        self.instance.counters.add(Count::Flushes, 1);
+        let device = match bio.flush_number() {
+            0 => self.instance.main(),
+            _ => self.instance.spare(),
+        };
+        bio.remap(device, 0)
+    }
+}

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the guest tests share. A test fails when a command in it does, or when
+# the kernel complains.
+
+NULLB=/sys/kernel/config/nullb
+DEV=/dev/mapper/r
+
+# run_test FUNCTION: runs it and takes everything down.
+run_test() {
+	cd /tmp
+	dmesg --console-level 7
+	"$1"
+	take_down
+}
+
+fail() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+# same WANT GOT WHAT
+same() {
+	[ "$1" = "$2" ] || fail "$3: want '$1', got '$2'"
+}
+
+# refused PATTERN COMMAND...: the command fails, and the last lines of the kernel log say why.
+refused() {
+	local pattern=$1
+	shift
+	dmesg --clear
+	if "$@" >/tmp/refused 2>&1; then fail "not refused: $*"; fi
+	dmesg | grep -qF -- "$pattern" || {
+		dmesg | tail -5
+		fail "no reason '$pattern' for: $*"
+	}
+}
+
+load_module() {
+	[ -d /sys/module/dm_remap ] || insmod "$MODULES/dm_remap.ko"
+}
+
+load_null_blk() {
+	[ -d /sys/module/null_blk ] || insmod "$MODULES/null_blk.ko" nr_devices=0
+}
+
+# null_disk NAME MEGABYTES [ATTRIBUTE=VALUE...]: /dev/NAME, in memory, with settable bad sectors.
+null_disk() {
+	local name=$1 size=$2 pair
+	shift 2
+	load_null_blk
+	mkdir "$NULLB/$name"
+	echo 1 >"$NULLB/$name/memory_backed"
+	echo "$size" >"$NULLB/$name/size"
+	for pair in "$@"; do echo "${pair#*=}" >"$NULLB/$name/${pair%%=*}"; done
+	echo 1 >"$NULLB/$name/power"
+	[ -b "/dev/$name" ] || fail "no /dev/$name"
+}
+
+# bad DISK FIRST LAST: reads and writes of these sectors fail. good: they work again.
+bad() { echo "+$2-$3" >"$NULLB/$1/badblocks"; }
+good() { echo "-$2-$3" >"$NULLB/$1/badblocks"; }
+
+# remap_on [MAIN_MEGABYTES [SPARE_MEGABYTES]]: the device r over two null_blk disks.
+remap_on() {
+	load_module
+	null_disk main "${1:-64}"
+	null_disk spare "${2:-8}"
+	create r "0 $(sectors /dev/main) remap /dev/main 0 /dev/spare 0 $(sectors /dev/spare)"
+}
+
+# create NAME TABLE: a table may have several lines.
+create() {
+	printf '%b\n' "$2" | dmsetup create "$1"
+	[ -b "/dev/mapper/$1" ] || fail "no /dev/mapper/$1"
+}
+
+# sysfs NAME: the folder of a mapped device.
+sysfs() { echo "/sys/block/dm-$(dmsetup info -c --noheadings -o minor "$1")"; }
+sectors() { blockdev --getsz "$1"; }
+message() { dmsetup message r 0 "$@"; }
+stat_of() { message stats | sed -n "s/^$1 //p"; }
+# field N: the Nth field of the status behind the target's name.
+field() { dmsetup status r | cut -d' ' -f$((3 + $1)); }
+
+random() { dd if=/dev/urandom of="$1" bs=1M count="$2" status=none; }
+# put FILE [SECTOR [BYTES]]: writes a file to r, in one bio where that is possible.
+put() {
+	dd if="$1" of=$DEV bs="${3:-1M}" seek="$((${2:-0} * 512))" oflag=direct,seek_bytes conv=notrunc status=none
+}
+# get SECTOR SECTORS: reads from r without the page cache.
+get() {
+	dd if=$DEV bs=$(($2 * 512)) skip=$(($1 * 512)) count=1 iflag=direct,skip_bytes,fullblock status=none
+}
+# part FILE SECTOR SECTORS
+part() { dd if="$1" bs=512 skip="$2" count="$3" status=none; }
+# holds FILE: r begins with what the file has.
+holds() {
+	blockdev --flushbufs $DEV
+	cmp -n "$(stat -c %s "$1")" "$1" $DEV || fail "r does not hold $1"
+}
+# fails COMMAND...
+fails() {
+	if "$@" >/dev/null 2>&1; then fail "should have failed: $*"; fi
+}
+
+take_down() {
+	local name
+	cd /
+	sync
+	for name in $(dmsetup ls | awk '$1 != "No" { print $1 }'); do dmsetup remove --retry "$name"; done
+	if [ -d /sys/module/dm_remap ]; then rmmod dm_remap; fi
+	if [ -d /sys/module/null_blk ]; then
+		for name in "$NULLB"/*/; do [ ! -d "$name" ] || rmdir "$name"; done
+	fi
+}
+
+# Fails if memory is leaked. kmemleak overlooks single objects, to which stale pointers are left, so
+# this says something only after hundreds of cycles of what might leak.
+no_leak() {
+	echo scan >/sys/kernel/debug/kmemleak
+	echo scan >/sys/kernel/debug/kmemleak
+	if grep -q . /sys/kernel/debug/kmemleak; then
+		head -60 /sys/kernel/debug/kmemleak
+		fail "memory leaked"
+	fi
+}

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+# The map: what goes where, and how bios are cut.
+
+# A 4 MiB pattern over units relocated as the arguments say, written and read in 1 MiB bios.
+pattern_over() {
+	remap_on
+	random one 4
+	random two 4
+	put one
+	local units=("$@") unit
+	for unit in "${units[@]}"; do message remap $((unit * 8)); done
+	same "${#units[@]}" "$(stat_of remapped)" remapped
+	holds one
+	put two
+	holds two
+	[ "$(stat_of redirected)" -ge "${#units[@]}" ] || fail "nothing was redirected"
+}
+
+test_empty_map_passes() {
+	remap_on
+	random one 4
+	put one
+	holds one
+	cmp -n 4194304 one /dev/main
+	same 0 "$(stat_of redirected)" redirected
+}
+
+test_forty_adjacent_units() { pattern_over $(seq 20 59); }
+test_alternating_units() { pattern_over $(seq 1 2 80); }
+test_both_ends_of_a_bio() { pattern_over 0 255 256 511 512 767; }
+test_first_and_last_unit_of_device() {
+	remap_on 4
+	random one 4
+	put one
+	message remap 0
+	message remap 8191
+	holds one
+	random two 4
+	put two
+	holds two
+	same 2/2048 "$(field 2)" "units used"
+}
+
+test_unaligned_bios() {
+	remap_on
+	random one 2
+	put one
+	message remap 808 240
+	# 1 MiB in pieces that begin and end within units.
+	random two 1
+	put two 3 7680
+	dd if=two of=one bs=512 seek=3 conv=notrunc status=none
+	holds one
+	cmp <(get 805 333) <(part one 805 333) || fail "an unaligned read is wrong"
+}
+
+test_relocated_data_are_not_on_main() {
+	remap_on
+	random one 1
+	put one
+	message remap 800
+	random two 1
+	put two
+	cmp -s -n 4096 -i 409600 two /dev/main && fail "main was written under a relocated unit"
+	cmp -n 4096 -i 409600 one /dev/main || fail "main was touched under a relocated unit"
+	cmp -n 409600 two /dev/main
+	holds two
+}
+
+test_single_sectors_of_a_unit() {
+	remap_on
+	random one 1
+	put one
+	message remap 80
+	local s
+	for s in 80 83 87; do
+		random sector 1
+		truncate -s 512 sector
+		put sector $s
+		dd if=sector of=one bs=512 seek=$s conv=notrunc status=none
+	done
+	holds one
+}
+
+test_4k_logical_blocks() {
+	load_module
+	null_disk main 64 blocksize=4096
+	null_disk spare 8
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	same 4096 "$(blockdev --getss $DEV)" "logical block"
+	random one 4
+	put one
+	message remap 800 80
+	holds one
+	put one
+	holds one
+	message info | grep -q "block: 4096 bytes" || fail "block size in info"
+}
+
+test_4k_spare_raises_the_block() {
+	load_module
+	null_disk main 64
+	null_disk spare 8 blocksize=4096
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	same 4096 "$(blockdev --getss $DEV)" "logical block"
+	same 4096 "$(blockdev --getpbsz $DEV)" "physical block"
+	random one 2
+	message remap 8 16
+	put one
+	holds one
+}
+
+test_limits_are_stacked() {
+	load_module
+	null_disk main 64 max_sectors=64
+	null_disk spare 8 max_sectors=32
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	same 4096 "$(blockdev --getpbsz $DEV)" "physical block"
+	same 16 "$(cat "$(sysfs r)/queue/max_hw_sectors_kb")" "max_hw_sectors_kb"
+	random one 2
+	message remap 800 80
+	put one
+	holds one
+}
+
+test_main_and_spare_offsets() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	create r "0 65536 remap /dev/main 4099 /dev/spare 1001 8192"
+	random one 4
+	put one
+	cmp -n 4194304 -i 0:$((4099 * 512)) one /dev/main || fail "main offset"
+	message remap 800 8
+	random two 1
+	put two
+	cp one want
+	dd if=two of=want conv=notrunc status=none
+	holds want
+	cmp -n 4096 -i $((800 * 512)):$((1001 * 512)) two /dev/spare || fail "spare offset"
+	same "800 1001 8/8" "$(message list)" list
+}
+
+test_several_targets_in_a_table() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	create r "0 8192 remap /dev/main 0 /dev/spare 0 4096\n8192 4096 linear /dev/main 8192\n12288 8192 remap /dev/main 12288 /dev/spare 4096 4096"
+	random one 10
+	put one
+	message remap 100
+	dmsetup message r 12288 remap 12300
+	fails message remap 12300
+	holds one
+	random one 10
+	put one
+	holds one
+	same "96 0 8/8" "$(dmsetup message r 0 list)" "list of the first"
+	same "12296 4096 8/8" "$(dmsetup message r 12288 list)" "list of the second"
+}
+
+test_short_last_unit() {
+	load_module
+	null_disk main 4
+	null_disk spare 8
+	create r "0 8189 remap /dev/main 0 /dev/spare 0 16384"
+	random one 4
+	truncate -s $((8189 * 512)) one
+	put one 0 512K
+	message remap 8188
+	same "8184 0 5/5" "$(message list)" list
+	holds one
+	random one 4
+	truncate -s $((8189 * 512)) one
+	put one 0 512K
+	holds one
+}
+
+test_buffered_file_system() {
+	remap_on 64 8
+	mkfs.ext4 -q $DEV
+	mkdir /tmp/m
+	mount $DEV /tmp/m
+	cp -r /usr/sbin /tmp/m/
+	message remap 0 4000
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	diff --no-dereference -r /usr/sbin /tmp/m/sbin
+	umount /tmp/m
+	e2fsck -fn $DEV
+}

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Flushes, discards, zeroes, flags and read-only devices.
+
+# How many flushes a device has completed.
+flushes() { awk '{ print $16 }' "/sys/block/$1/stat"; }
+
+test_flush_reaches_both_devices() {
+	load_module
+	null_disk main 64 cache_size=1
+	null_disk spare 8 cache_size=1
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	local main spare
+	main=$(flushes main)
+	spare=$(flushes spare)
+	dd if=/dev/zero of=$DEV bs=4k count=1 conv=fsync status=none
+	[ "$(flushes main)" -gt "$main" ] || fail "main was not flushed"
+	[ "$(flushes spare)" -gt "$spare" ] || fail "the spare was not flushed"
+	[ "$(stat_of flushes)" -ge 2 ] || fail "flushes are not counted"
+}
+
+test_relocated_data_survive_a_power_cut_after_flush() {
+	load_module
+	null_disk main 64 cache_size=4
+	null_disk spare 8 cache_size=4
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	message remap 800
+	random one 1
+	truncate -s 4096 one
+	put one 800
+	sync -d $DEV
+	dmsetup remove r
+	echo 0 >$NULLB/spare/power
+	echo 1 >$NULLB/spare/power
+	cmp -n 4096 one /dev/spare || fail "flushed data of a relocated unit were lost"
+}
+
+test_copied_data_survive_a_power_cut() {
+	load_module
+	null_disk main 64
+	null_disk spare 8 cache_size=4
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	random one 1
+	put one
+	message remap 800
+	dmsetup remove r
+	echo 0 >$NULLB/spare/power
+	echo 1 >$NULLB/spare/power
+	cmp -n 4096 -i $((800 * 512)):0 one /dev/spare || fail "a copy was left in a volatile cache"
+}
+
+test_fua_writes() {
+	load_module
+	null_disk main 64 cache_size=4 fua=1
+	null_disk spare 8 cache_size=4 fua=1
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	message remap 800
+	random one 1
+	truncate -s 8192 one
+	dd if=one of=$DEV bs=8192 seek=$((796 * 512)) oflag=direct,dsync,seek_bytes conv=notrunc status=none
+	dmsetup remove r
+	echo 0 >$NULLB/spare/power
+	echo 1 >$NULLB/spare/power
+	cmp -n 4096 -i 2048:0 one /dev/spare || fail "a FUA write to a relocated unit was volatile"
+}
+
+test_discard_passes_down() {
+	load_module
+	null_disk main 64 discard=1
+	null_disk spare 8 discard=1
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	random one 4
+	put one
+	message remap 800 80
+	blkdiscard -o $((400 * 512)) -l $((800 * 512)) $DEV
+	dd if=/dev/zero of=one bs=512 seek=400 count=800 conv=notrunc status=none
+	holds one
+	[ "$(stat_of discards)" -ge 3 ] || fail "discards are not cut"
+	same 10/2048 "$(field 2)" "discard must not unmap"
+}
+
+test_discard_without_spare_support() {
+	load_module
+	null_disk main 64 discard=1
+	null_disk spare 8
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	message remap 800
+	blkdiscard -o 0 -l $((1 << 20)) $DEV
+	get 0 8 | cmp -n 4096 - /dev/zero || fail "main was not discarded"
+}
+
+test_no_discard_where_main_has_none() {
+	remap_on
+	fails blkdiscard $DEV
+}
+
+test_write_zeroes() {
+	insmod "$MODULES/scsi_debug.ko" dev_size_mb=64 lbpws=1 lbprz=1 write_same_length=2048 delay=0
+	load_module
+	local disk
+	disk=$(basename /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*)
+	create main "0 65536 linear /dev/$disk 0"
+	create spare "0 16384 linear /dev/$disk 65536"
+	create r "0 65536 remap /dev/mapper/main 0 /dev/mapper/spare 0 16384"
+	[ "$(cat "$(sysfs r)/queue/write_zeroes_max_bytes")" -gt 0 ] ||
+		fail "write zeroes are not offered"
+	random one 4
+	put one
+	message remap 800 80
+	fallocate --zero-range --keep-size -o $((400 * 512)) -l $((800 * 512)) $DEV
+	dd if=/dev/zero of=one bs=512 seek=400 count=800 conv=notrunc status=none
+	holds one
+	dmsetup remove r
+	dmsetup remove main
+	dmsetup remove spare
+}
+
+test_read_only_table() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	random one 1
+	dd if=one of=/dev/main status=none conv=fsync
+	dmsetup create r --readonly --table "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	holds one
+	fails dd if=/dev/zero of=$DEV bs=4k count=1 oflag=direct
+	same ro "$(field 8)" mode
+	refused "the table is read-only" message remap 8
+	same "the table is read-only" "$(message reason)" reason
+}
+
+test_read_only_device() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	create main_ro "0 131072 linear /dev/main 0"
+	dmsetup suspend main_ro
+	echo "0 131072 linear /dev/main 0" | dmsetup load --readonly main_ro
+	dmsetup resume main_ro
+	refused "cannot open main device" \
+		dmsetup create r --table "0 131072 remap /dev/mapper/main_ro 0 /dev/spare 0 16384"
+	dmsetup create r --readonly --table "0 131072 remap /dev/mapper/main_ro 0 /dev/spare 0 16384"
+	get 0 8 >/dev/null
+}
+
+test_nowait() {
+	remap_on
+	random one 1
+	put one
+	message remap 800
+	# RWF_NOWAIT reads and writes, on main and on the spare.
+	fio --name=n --filename=$DEV --ioengine=io_uring --nowait=1 --direct=1 --rw=randrw --bs=4k \
+		--size=1M --io_size=4M --iodepth=8 --minimal >/dev/null
+	[ "$(stat_of redirected)" -gt 0 ] || fail "the relocated unit was not met"
+}
+
+test_ioctl_goes_to_main() {
+	insmod "$MODULES/scsi_debug.ko" dev_size_mb=64 delay=0
+	load_module
+	null_disk spare 8
+	local disk
+	disk=$(basename /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*)
+	create r "0 65536 remap /dev/$disk 0 /dev/spare 0 16384"
+	sg_inq $DEV | grep -q scsi_debug || fail "the inquiry did not reach main"
+}
+
+test_dependencies_are_known() {
+	remap_on
+	same "2 dependencies" "$(dmsetup deps r | cut -d: -f1 | xargs)" deps
+	[ -e "/sys/block/main/holders/$(basename "$(sysfs r)")" ] || fail "main has no holder"
+	[ -e "/sys/block/spare/holders/$(basename "$(sysfs r)")" ] || fail "spare has no holder"
+}

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs all tests: those of the host, then those of the guest, each in a machine of its own.
+
+Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of
+their name. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
+may ask for `disks=`, `cpus=`, `memory=`, `nodes=` or `seconds=`.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TOP / "scripts/dev"))
+
+# pylint: disable=wrong-import-position
+import guest as guests  # noqa: E402
+import module  # noqa: E402
+import vm  # noqa: E402
+from cache import CACHE, digest, say  # noqa: E402
+
+# One guest on each CPU of the host: they are emulated by one thread for each of their CPUs, but wait
+# for each other and for their disks much of the time.
+AT_ONCE = max(1, os.cpu_count() or 1)
+SECONDS = 180
+
+
+class Test:
+    """A guest test."""
+
+    def __init__(self, path, name, wishes):
+        self.path, self.function = path, name
+        self.name = f"{path.stem}.{name.removeprefix('test_')}"
+        known = {"disks": "", "cpus": 2, "memory": 1024, "nodes": 1, "seconds": SECONDS}
+        for wish in wishes:
+            key, value = wish.split("=", 1)
+            if key not in known:
+                sys.exit(f"{path}: {name}: unknown wish '{wish}'")
+            known[key] = value
+        self.seconds = int(known["seconds"])
+        disks = [vm.Disk(text) for text in known["disks"].split(",") if text]
+        sizes = (int(known[key]) for key in ("cpus", "memory", "nodes"))
+        self.shape = vm.Shape("debug", *sizes, disks)
+
+    def run(self, module_path, folder):
+        """Runs the test; returns whether it passed and what it printed."""
+        script = folder / f"{self.name}.sh"
+        script.write_text(
+            f"set -eu\n. /payload/tests/lib.sh\n. /payload/tests/{self.path.name}\n"
+            f"run_test {self.function}\n",
+            encoding="ascii",
+        )
+        payload = folder / f"{self.name}.img"
+        files = [(script, "script"), (TOP / "tests/guest", "tests"), (TOP / "tests/demo", "demo")]
+        vm.payload_image(payload, module_path, "debug", files)
+        printed = []
+        machine = vm.restored(self.shape, payload)
+        try:
+            status = guests.stream(machine, printed.append, seconds=self.seconds)
+            machine.watcher.join(0.1)
+            text = b"".join(printed).decode(errors="replace").replace("\r", "")
+            if status is None:
+                text += "\nthe guest died or took too long; its kernel log:\n"
+                text += "\n".join(machine.log[-60:])
+            elif machine.alarms:
+                first = machine.log.index(machine.alarms[0])
+                text += "\nthe kernel complains:\n"
+                text += "\n".join(machine.log[max(0, first - 3) : first + 60])
+            elif status:
+                text += "\nend of the kernel log:\n" + "\n".join(machine.log[-25:])
+            return status == 0 and not machine.alarms, text
+        finally:
+            machine.end()
+            payload.unlink()
+
+
+def guest_tests():
+    """All guest tests, as their files have them."""
+    found = []
+    for path in sorted((TOP / "tests/guest").glob("*.sh")):
+        wishes = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("#@"):
+                wishes += line[2:].split()
+            function = re.match(r"(test_\w+)\(\)", line)
+            if function:
+                found.append(Test(path, function[1], wishes))
+                wishes = []
+    return found
+
+
+class Report:
+    """The results so far."""
+
+    def __init__(self, total):
+        self.total, self.passed, self.failed = total, 0, 0
+        self.lock = threading.Lock()
+        print(f"KTAP version 1\n1..{total}", flush=True)
+
+    def add(self, name, passed, text, seconds):
+        """Prints one result, with what a failed test printed."""
+        with self.lock:
+            self.passed += passed
+            self.failed += not passed
+            number = self.passed + self.failed
+            word = "ok" if passed else "not ok"
+            if not passed:
+                print("\n".join(f"# {line}" for line in text.splitlines()))
+            print(f"{word} {number} {name} # {seconds:.1f} s", flush=True)
+
+
+def host_tests():
+    """Runs `cargo test` and returns pairs of a test's name and its result, and all output."""
+    target = CACHE / f"target-{digest(str(TOP))}"
+    say("host tests ...")
+    done = subprocess.run(
+        ["cargo", "test", "--locked", "--workspace", "--target-dir", str(target), "--lib"],
+        cwd=TOP,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    results = re.findall(r"^test (\S+) \.\.\. (ok|FAILED)$", done.stdout, re.MULTILINE)
+    if not results or (done.returncode and all(word == "ok" for _, word in results)):
+        results.append(("cargo_test", "FAILED"))
+    return [(f"host.{name.replace('::', '.')}", word == "ok") for name, word in results], done.stdout
+
+
+def tree_tests():
+    """What the source must look like, as pairs of a name and a function that returns complaints."""
+
+    def unsafe_outside_rust():
+        files = [p for p in (TOP / "src").rglob("*.rs")]
+        return [str(p) for p in files if re.search(r"\bunsafe\b", p.read_text(encoding="utf-8"))]
+
+    def unsafe_forbidden_in_src():
+        roots = [TOP / "src/remap.rs", TOP / "src/core/remap_core.rs"]
+        text = "#![forbid(unsafe_code)]"
+        return [str(p) for p in roots if text not in p.read_text(encoding="utf-8")]
+
+    def unsafe_without_safety():
+        complaints = []
+        for path in (TOP / "rust").rglob("*.rs"):
+            above = []
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                bare = line.strip()
+                if re.search(r"\bunsafe (\{|impl)", bare) and not bare.startswith("//"):
+                    if not any("SAFETY:" in earlier for earlier in above):
+                        complaints.append(f"{path}:{number}")
+                if bare.endswith((";", "}")) and not bare.startswith("//"):
+                    above = []
+                else:
+                    above.append(bare)
+        return complaints
+
+    return [
+        ("tree.unsafe_outside_rust", unsafe_outside_rust),
+        ("tree.unsafe_forbidden_in_src", unsafe_forbidden_in_src),
+        ("tree.unsafe_without_safety", unsafe_without_safety),
+    ]
+
+
+def main():
+    """Runs what was asked for."""
+    begun = time.monotonic()
+    wanted = os.environ.get("T") or ""
+    tests = [test for test in guest_tests() if wanted in test.name]
+    trees = [test for test in tree_tests() if wanted in test[0]]
+    host, printed = ([], "") if wanted and not "host." in wanted else host_tests()
+    host = [one for one in host if wanted in one[0]]
+    if not (tests or trees or host):
+        sys.exit(f"dm-remap: no test has '{wanted}' in its name")
+    built = module.build("debug") / "dm_remap.ko" if tests else None
+    for shape in {test.shape.key(): test.shape for test in tests}.values():
+        vm.state(shape)
+
+    report = Report(len(tests) + len(trees) + len(host))
+    for name, passed in host:
+        report.add(name, passed, printed, 0)
+    for name, check in trees:
+        complaints = check()
+        report.add(name, not complaints, "\n".join(complaints), 0)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+
+        def run_one(test):
+            start = time.monotonic()
+            try:
+                passed, text = test.run(built, pathlib.Path(folder))
+            except Exception as error:  # pylint: disable=broad-except
+                passed, text = False, f"the test could not be run: {error!r}"
+            report.add(test.name, passed, text, time.monotonic() - start)
+
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(run_one, sorted(tests, key=lambda test: -test.seconds)))
+    say(f"tests took {time.monotonic() - begun:.0f} s")
+    print(f"{report.passed} passed, {report.failed} failed", flush=True)
+    sys.exit(1 if report.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
