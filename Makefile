@@ -27,8 +27,11 @@ all:
 test:
 	@$(ENTER) python3 tests/run.py
 
+# 256 MiB with bad sectors in every part that a file system uses, and a good spare.
+DEMO_DISKS := scsi:256M$(foreach s,4133 33001 66013 99007 140001 200003 262219 300007 390001 450007,:write@$(s)+2)\
+$(foreach s,50001 120003 180007 240001 320003 480001,:read@$(s)) scsi:16M
 demo:
-	@$(DEV)/guest.py tests/demo/demo.sh
+	@KERNEL=$(or $(KERNEL),debug) DISKS="$(DEMO_DISKS)" $(DEV)/guest.py tests/demo/demo.sh
 
 guest:
 	@$(DEV)/guest.py "$(SCRIPT)"

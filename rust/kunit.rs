@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of what needs no device, run by the kernel's KUnit.
+
+use kernel::prelude::*;
+
+/// Makes something pinned.
+fn pinned<T>(init: impl PinInit<T, Error>) -> Result<Pin<KBox<T>>> {
+    KBox::pin_init(init, GFP_KERNEL)
+}
+
+#[kunit_tests(dm_remap_text)]
+mod text {
+    use crate::text::Text;
+    use core::fmt::Write;
+
+    #[test]
+    fn text_is_terminated_and_cut() {
+        let mut buffer = [0xffu8; 8];
+        let mut text = Text::new(&mut buffer);
+        assert_eq!(text.room(), 7);
+        assert!(write!(text, "abc").is_ok());
+        assert!(!text.is_full());
+        assert!(write!(text, "{}", "defghi").is_ok());
+        assert!(text.is_full());
+        assert_eq!(text.room(), 0);
+        assert!(write!(text, "more").is_ok());
+        assert!(&buffer == b"abcdefg\0");
+    }
+
+    #[test]
+    fn text_without_room() {
+        let mut none = [0u8; 0];
+        let mut text = Text::new(&mut none);
+        assert!(write!(text, "x").is_ok());
+        assert!(text.is_full());
+        let mut one = [0xffu8; 1];
+        let mut text = Text::new(&mut one);
+        assert!(write!(text, "x").is_ok());
+        assert!(text.is_full());
+        assert_eq!(one[0], 0);
+    }
+}
+
+#[kunit_tests(dm_remap_per_cpu)]
+mod per_cpu {
+    use crate::per_cpu::{
+        Counter,
+        Counters, //
+    };
+
+    #[derive(Clone, Copy)]
+    struct Place(usize);
+
+    impl Counter for Place {
+        const COUNT: usize = 3;
+
+        fn place(self) -> usize {
+            self.0
+        }
+    }
+
+    #[test]
+    fn counters_begin_at_zero_and_add_up() {
+        let counters = Counters::<Place>::new();
+        assert!(counters.is_ok());
+        let Ok(counters) = counters else { return };
+        for place in 0..3 {
+            assert_eq!(counters.sum(Place(place)), 0);
+        }
+        for _ in 0..1000 {
+            counters.add(Place(1), 3);
+        }
+        assert_eq!(counters.sum(Place(0)), 0);
+        assert_eq!(counters.sum(Place(1)), 3000);
+        assert_eq!(counters.sum(Place(2)), 0);
+    }
+
+    #[test]
+    fn a_counter_beyond_the_set_is_not_kept() {
+        let counters = Counters::<Place>::new();
+        assert!(counters.is_ok());
+        let Ok(counters) = counters else { return };
+        counters.add(Place(3), 1);
+        counters.add(Place(usize::MAX), 1);
+        assert_eq!(counters.sum(Place(3)), 0);
+        for place in 0..3 {
+            assert_eq!(counters.sum(Place(place)), 0);
+        }
+    }
+}
+
+#[kunit_tests(dm_remap_published)]
+mod published {
+    use super::pinned;
+    use crate::published::{
+        Blank,
+        Published, //
+    };
+    use kernel::{
+        prelude::*,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc, //
+        }, //
+    };
+
+    /// Counts how many of its kind were dropped.
+    struct Tracked(u32, Arc<Atomic<i32>>);
+
+    impl Drop for Tracked {
+        fn drop(&mut self) {
+            self.1.add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn old_values_live_as_long_as_their_readers() -> Result {
+        let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let published = pinned(Published::new(Tracked(1, dropped.clone()))?)?;
+        let reading = published.read();
+        assert_eq!(reading.0, 1);
+        published.replace(Blank::new(GFP_KERNEL)?, Tracked(2, dropped.clone()));
+        assert_eq!(reading.0, 1);
+        assert_eq!(dropped.load(Relaxed), 0);
+        assert_eq!(published.read().0, 2);
+        let held = reading.hold();
+        assert_eq!(dropped.load(Relaxed), 0);
+        published.release(held);
+        published.synchronize();
+        drop(published);
+        assert_eq!(dropped.load(Relaxed), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn many_replacements_leave_one_value() -> Result {
+        let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let published = pinned(Published::new(Tracked(0, dropped.clone()))?)?;
+        for number in 1..100 {
+            published.replace(Blank::new(GFP_KERNEL)?, Tracked(number, dropped.clone()));
+        }
+        assert_eq!(published.read().0, 99);
+        drop(published);
+        assert_eq!(dropped.load(Relaxed), 100);
+        Ok(())
+    }
+}
+
+#[kunit_tests(dm_remap_workqueue)]
+mod workqueue {
+    use crate::workqueue::ReclaimQueue;
+    use kernel::{
+        impl_has_work,
+        new_work,
+        prelude::*,
+        sync::{
+            atomic::{
+                Atomic,
+                Full,
+                Relaxed, //
+            },
+            Arc, //
+        },
+        workqueue::{
+            Work,
+            WorkItem, //
+        }, //
+    };
+
+    #[pin_data]
+    struct Job {
+        runs: Atomic<i32>,
+        #[pin]
+        work: Work<Job>,
+    }
+
+    impl_has_work! {
+        impl HasWork<Self> for Job { self.work }
+    }
+
+    impl WorkItem for Job {
+        type Pointer = Arc<Job>;
+
+        fn run(this: Arc<Job>) {
+            this.runs.fetch_add(1, Full);
+        }
+    }
+
+    #[test]
+    fn flush_waits_for_queued_work() -> Result {
+        let queue = ReclaimQueue::new(c"dm_remap_kunit")?;
+        let job = Arc::pin_init(
+            pin_init!(Job {
+                runs: Atomic::new(0),
+                work <- new_work!("dm_remap_kunit"),
+            }),
+            GFP_KERNEL,
+        )?;
+        for runs in 1..20 {
+            assert!(queue.queue().enqueue(job.clone()).is_ok());
+            queue.flush();
+            assert_eq!(job.runs.load(Relaxed), runs);
+        }
+        Ok(())
+    }
+}
+
+#[kunit_tests(dm_remap_bio)]
+mod bio {
+    use super::pinned;
+    use crate::bio::{
+        BioSet,
+        Buffer,
+        Status, //
+    };
+
+    #[test]
+    fn buffers_compare_what_is_asked_for() -> Result<(), kernel::error::Error> {
+        let (mut a, mut b) = (Buffer::zeroed(1)?, Buffer::zeroed(8192)?);
+        assert_eq!(a.bytes(), 4096);
+        assert_eq!(b.bytes(), 8192);
+        assert!(a.same(&mut b, 0..4096));
+        assert!(!a.same(&mut b, 0..8192));
+        assert!(Buffer::zeroed(usize::MAX).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn bio_sets_come_and_go() -> Result<(), kernel::error::Error> {
+        for reserve in 0..4 {
+            drop(pinned(BioSet::new(reserve))?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn only_ok_is_ok() {
+        assert!(Status::OK.to_result() == Ok(()));
+        for bad in [Status::MEDIUM, Status::IOERR, Status::TARGET, Status::AGAIN] {
+            assert!(bad.to_result() == Err(bad));
+        }
+    }
+}
+
+#[kunit_tests(dm_remap_ratelimit)]
+mod ratelimit {
+    use crate::ratelimit::Ratelimit;
+    use kernel::prelude::*;
+
+    #[test]
+    fn a_burst_and_no_more() -> Result {
+        let limit = KBox::pin_init(Ratelimit::new(), GFP_KERNEL)?;
+        let allowed = (0..100).filter(|_| limit.allows()).count();
+        assert_eq!(allowed, 10);
+        Ok(())
+    }
+}

@@ -127,6 +127,14 @@ fn lay_out(
     let (spare_id, spare) = constructor
         .open(spare_name)
         .map_err(|e| NewError::new(c"cannot open spare device", e))?;
+    if !constructor.is_read_only() {
+        if main.is_read_only() {
+            return Err(NewError::new(c"main device is read-only and the table is not", EROFS));
+        }
+        if spare.is_read_only() {
+            return Err(NewError::new(c"spare device is read-only and the table is not", EROFS));
+        }
+    }
     if main.is_zoned() || spare.is_zoned() {
         return Err(refused(c"zoned devices are not supported"));
     }

@@ -73,7 +73,7 @@ def run_script(script, interactive=False):
         payload = pathlib.Path(folder) / "payload.img"
         files = [(script, "script"), (vm.TOP / "tests/guest", "tests"), (vm.TOP / "tests/demo", "demo")]
         vm.payload_image(payload, built / "dm_remap.ko", shape.flavour, files)
-        guest = vm.restored(shape, payload)
+        guest = vm.started(shape, payload)
         try:
 
             def sink(data):

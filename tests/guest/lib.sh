@@ -58,6 +58,13 @@ null_disk() {
 	[ -b "/dev/$name" ] || fail "no /dev/$name"
 }
 
+# scsi_disk [PARAMETER=VALUE...]: a disk of scsi_debug, 64 MiB; prints its name.
+scsi_disk() {
+	insmod "$MODULES/crc-t10dif.ko"
+	insmod "$MODULES/scsi_debug.ko" dev_size_mb=64 delay=0 "$@"
+	basename /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*
+}
+
 # bad DISK FIRST LAST: reads and writes of these sectors fail. good: they work again.
 bad() { echo "+$2-$3" >"$NULLB/$1/badblocks"; }
 good() { echo "-$2-$3" >"$NULLB/$1/badblocks"; }
@@ -85,9 +92,11 @@ stat_of() { message stats | sed -n "s/^$1 //p"; }
 field() { dmsetup status r | cut -d' ' -f$((3 + $1)); }
 
 random() { dd if=/dev/urandom of="$1" bs=1M count="$2" status=none; }
-# put FILE [SECTOR [BYTES]]: writes a file to r, in one bio where that is possible.
+# put FILE [SECTOR [BYTES]]: writes a file to r, in bios of 1 MiB or BYTES where that is possible.
 put() {
-	dd if="$1" of=$DEV bs="${3:-1M}" seek="$((${2:-0} * 512))" oflag=direct,seek_bytes conv=notrunc status=none
+	local size
+	size=$(stat -c %s "$1")
+	dd if="$1" of=$DEV bs="${3:-$((size < 1048576 ? size : 1048576))}" seek="$((${2:-0} * 512))" oflag=direct,seek_bytes conv=notrunc status=none
 }
 # get SECTOR SECTORS: reads from r without the page cache.
 get() {
@@ -109,7 +118,12 @@ take_down() {
 	local name
 	cd /
 	sync
-	for name in $(dmsetup ls | awk '$1 != "No" { print $1 }'); do dmsetup remove --retry "$name"; done
+	# One that stands on another goes first, in whatever order they are listed.
+	for _ in 1 2 3; do
+		for name in $(dmsetup ls | awk '$1 != "No" { print $1 }'); do
+			dmsetup remove "$name" 2>/dev/null || true
+		done
+	done
 	if [ -d /sys/module/dm_remap ]; then rmmod dm_remap; fi
 	if [ -d /sys/module/null_blk ]; then
 		for name in "$NULLB"/*/; do [ ! -d "$name" ] || rmdir "$name"; done

@@ -95,10 +95,9 @@ test_no_discard_where_main_has_none() {
 }
 
 test_write_zeroes() {
-	insmod "$MODULES/scsi_debug.ko" dev_size_mb=64 lbpws=1 lbprz=1 write_same_length=2048 delay=0
 	load_module
 	local disk
-	disk=$(basename /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*)
+	disk=$(scsi_disk lbpws=1 lbprz=1 write_same_length=2048)
 	create main "0 65536 linear /dev/$disk 0"
 	create spare "0 16384 linear /dev/$disk 65536"
 	create r "0 65536 remap /dev/mapper/main 0 /dev/mapper/spare 0 16384"
@@ -110,9 +109,6 @@ test_write_zeroes() {
 	fallocate --zero-range --keep-size -o $((400 * 512)) -l $((800 * 512)) $DEV
 	dd if=/dev/zero of=one bs=512 seek=400 count=800 conv=notrunc status=none
 	holds one
-	dmsetup remove r
-	dmsetup remove main
-	dmsetup remove spare
 }
 
 test_read_only_table() {
@@ -137,7 +133,7 @@ test_read_only_device() {
 	dmsetup suspend main_ro
 	echo "0 131072 linear /dev/main 0" | dmsetup load --readonly main_ro
 	dmsetup resume main_ro
-	refused "cannot open main device" \
+	refused "main device is read-only and the table is not" \
 		dmsetup create r --table "0 131072 remap /dev/mapper/main_ro 0 /dev/spare 0 16384"
 	dmsetup create r --readonly --table "0 131072 remap /dev/mapper/main_ro 0 /dev/spare 0 16384"
 	get 0 8 >/dev/null
@@ -155,11 +151,10 @@ test_nowait() {
 }
 
 test_ioctl_goes_to_main() {
-	insmod "$MODULES/scsi_debug.ko" dev_size_mb=64 delay=0
 	load_module
 	null_disk spare 8
 	local disk
-	disk=$(basename /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*)
+	disk=$(scsi_disk)
 	create r "0 65536 remap /dev/$disk 0 /dev/spare 0 16384"
 	sg_inq $DEV | grep -q scsi_debug || fail "the inquiry did not reach main"
 }

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The documentation: rustdoc of all crates, and the .rst files, both without a warning."""
+
+import os
+import subprocess
+import sys
+
+import kernel
+import module
+from cache import CACHE, TOP, digest, say
+from crates import CRATES, rustc_flags
+
+
+def rustdoc():
+    """Documents the crates with the flags they are compiled with; returns the folder."""
+    built, objects = kernel.build("debug"), module.build("debug")
+    out = CACHE / f"doc-{digest(str(TOP))}"
+    flags = [word for word in rustc_flags("debug") if not word.startswith(("-C", "-Z", "--remap"))]
+    flags += [word for word in rustc_flags("debug") if word.startswith("-Zunstable")]
+    target = [word for word in rustc_flags("debug") if word.startswith("-Ctarget")]
+    for name, root, uses in CRATES:
+        command = ["rustdoc", *flags, *target, "--crate-name", name, "-o", out, "-Dwarnings"]
+        command += ["-Zunstable-options", "-Zcrate-attr=no_std"] if name == "remap" else []
+        command += ["--document-private-items"] if name == "remap" else []
+        command += ["-L", built / "rust", "-L", objects / "src/core", "-L", objects / "rust"]
+        for used in uses:
+            command += ["--extern", used]
+        command += ["--extern", "kernel", "--extern", "pin_init", TOP / root]
+        environment = {
+            **os.environ,
+            "RUSTC_BOOTSTRAP": "1",
+            "OBJTREE": str(built),
+            "DM_REMAP_OBJ": str(objects),
+            "RUST_MODFILE": str(objects / "src/remap"),
+        }
+        done = subprocess.run([str(w) for w in command], cwd=built, env=environment, check=False)
+        if done.returncode:
+            sys.exit(f"dm-remap: rustdoc of {name} failed")
+    return out
+
+
+def rst():
+    """Renders every .rst file; a warning is an error."""
+    out = CACHE / f"doc-{digest(str(TOP))}/rst"
+    out.mkdir(parents=True, exist_ok=True)
+    for path in sorted((TOP / "Documentation").rglob("*.rst")):
+        command = ["rst2html", "--strict", str(path), str(out / f"{path.stem}.html")]
+        if subprocess.run(command, check=False).returncode:
+            sys.exit(f"dm-remap: {path} has errors")
+    return out
+
+
+if __name__ == "__main__":
+    say("rustdoc ...")
+    pages = rustdoc()
+    rst()
+    say(f"documentation is in {pages}")

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+"""All static checks: rustfmt, clippy as the kernel runs it and as Cargo does, shellcheck, checkpatch."""
+
+import os
+import subprocess
+import sys
+
+import kernel
+import module
+from cache import CACHE, TOP, digest, say
+
+KERNEL_RUST = ["src/remap.rs", "rust/kernel_ext.rs", "src/core/remap_core.rs"]
+
+
+def check(title, command, **options):
+    """Runs one check; whether it found nothing."""
+    say(title)
+    words = [str(word) for word in command]
+    return subprocess.run(words, cwd=TOP, check=False, **options).returncode == 0
+
+
+def tracked(*patterns):
+    """The files of the checkout that match, as git knows them."""
+    command = ["git", "-c", f"safe.directory={TOP}", "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run([*command, *patterns], cwd=TOP, check=True, capture_output=True, text=True)
+    return listed.stdout.split()
+
+
+def shell_scripts():
+    """Scripts with and without an extension."""
+    found = set(tracked("*.sh"))
+    for path in tracked("scripts", ".ci"):
+        with open(TOP / path, "rb") as file:
+            if file.readline().startswith((b"#!/bin/bash", b"#!/usr/bin/env bash")):
+                found.add(path)
+    return sorted(found)
+
+
+def clippy():
+    """Clippy with the kernel's flags, in a build of its own, since it leaves no usable objects."""
+    folder = CACHE / f"{module.output('debug').name}-clippy"
+    folder.mkdir(exist_ok=True)
+    for path in folder.glob("**/*.o"):
+        path.unlink()
+    built = kernel.build("debug")
+    command = kernel.make(built, f"M={TOP}", f"MO={folder}", "CLIPPY=1", "KRUSTFLAGS=-Dwarnings")
+    return check("clippy with the kernel's flags", command)
+
+
+def main():
+    """Runs all checks, and fails if one did."""
+    source = kernel.source()
+    target = CACHE / f"target-{digest(str(TOP))}"
+    rustfmt = ["rustfmt", "--edition", "2021", "--config-path", source / ".rustfmt.toml", "--check"]
+    checkpatch = [source / "scripts/checkpatch.pl", f"--root={source}", "--no-tree", "--quiet", "--strict"]
+    checkpatch += ["--ignore", "FILE_PATH_CHANGES,SPDX_LICENSE_TAG,CONST_STRUCT", "--file"]
+    cargo = ["cargo", "clippy", "--locked", "--all-targets", "--target-dir", target]
+    results = [
+        check("rustfmt", [*rustfmt, *KERNEL_RUST]),
+        clippy(),
+        check("cargo clippy", [*cargo, "--", "-Dwarnings", "-Aclippy::unwrap_used",
+                               "-Aclippy::indexing_slicing", "-Aclippy::panic"]),
+        check("shellcheck", ["shellcheck", "-x", *shell_scripts()]),
+        check("checkpatch", [*checkpatch, *tracked("*.c", "*.h")]),
+        check("python", ["python3", "-m", "compileall", "-q", "-f", "scripts/dev", "tests/run.py"],
+              env={**os.environ, "PYTHONPYCACHEPREFIX": str(CACHE / "pycache")}),
+    ]
+    if not all(results):
+        sys.exit("dm-remap: lint found something, see above")
+    say("lint found nothing")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sectors that fail: what the caller sees, what is used up, what is counted.
+
+# used RELOCATED LOST: units in use and blocks lost.
+used() {
+	same "$1" "$(stat_of spares_used)" "units used"
+	same "$2" "$(stat_of lost_blocks)" "blocks lost"
+}
+
+test_failed_write_is_relocated() {
+	remap_on
+	random one 1
+	bad main 1000 1000
+	put one
+	holds one
+	used 1 0
+	same 1 "$(stat_of relocated)" relocated
+	same "1000 0 8/8" "$(message list)" list
+	[ "$(stat_of write_errors)" -ge 1 ] || fail "the error is not counted"
+	# A second write goes straight to the spare.
+	random one 1
+	put one
+	holds one
+	used 1 0
+	same 1 "$(stat_of write_errors)" "write errors"
+}
+
+test_partial_write_keeps_the_rest_of_the_unit() {
+	remap_on
+	random one 1
+	put one
+	bad main 1003 1003
+	# The driver loses the whole request, but the other blocks can be read.
+	random new 1
+	truncate -s 512 new
+	put new 1003
+	dd if=new of=one bs=512 seek=1003 conv=notrunc status=none
+	holds one
+	used 1 0
+}
+
+test_partial_write_loses_only_unreadable_blocks() {
+	remap_on
+	random one 1
+	put one
+	bad main 1003 1004
+	random new 1
+	truncate -s 512 new
+	put new 1003
+	used 1 1
+	same "1000 0 7/8" "$(message list)" list
+	get 1003 1 | cmp - new || fail "the written block"
+	get 1000 3 | cmp - <(part one 1000 3) || fail "blocks before"
+	get 1005 3 | cmp - <(part one 1005 3) || fail "blocks behind"
+	fails get 1004 1
+	fails get 1000 8
+	fails get 900 200
+	same damaged "$(field 1)" health
+	[ "$(stat_of lost_reads)" -ge 1 ] || fail "reads of lost blocks are not counted"
+	# Only a write makes a lost block good.
+	blkdiscard $DEV 2>/dev/null || true
+	fails get 1004 1
+	put new 1004
+	get 1004 1 | cmp - new || fail "a lost block after it was written"
+	used 1 0
+	same relocated "$(field 1)" health
+}
+
+test_lost_block_is_not_zeroes_nor_old_spare_data() {
+	remap_on
+	random junk 8
+	dd if=junk of=/dev/spare bs=1M status=none conv=fsync
+	bad main 1004 1004
+	message remap 1000 | grep -q "1 blocks lost" || fail "a lossy relocation must say so"
+	fails get 1004 1
+	good main 1004 1004
+	# Even when main can be read again: what it has may be stale.
+	fails get 1004 1
+}
+
+test_forty_bad_units_in_one_write() {
+	remap_on
+	random one 1
+	local unit
+	for unit in $(seq 0 6 239); do bad main $((unit * 8 + 3)) $((unit * 8 + 3)); done
+	put one
+	holds one
+	used 40 0
+}
+
+test_failed_read_fails_and_neighbours_are_readable() {
+	remap_on
+	random one 1
+	put one
+	bad main 1003 1003
+	fails get 1003 1
+	fails get 1000 8
+	fails get 0 2048
+	get 1000 3 | cmp - <(part one 1000 3) || fail "neighbours before"
+	get 1004 4 | cmp - <(part one 1004 4) || fail "neighbours behind"
+	get 0 1000 | cmp - <(part one 0 1000)
+	used 0 0
+	same 1 "$(stat_of suspects)" suspects
+	same 1000 "$(message suspects)" suspects
+	same damaged "$(field 1)" health
+}
+
+test_write_heals_a_failed_read() {
+	remap_on
+	random one 1
+	put one
+	bad main 1003 1003
+	fails get 1000 8
+	random new 1
+	truncate -s 4096 new
+	put new 1000
+	get 1000 8 | cmp - new || fail "a write does not heal"
+	used 1 0
+	same 0 "$(stat_of suspects)" suspects
+}
+
+test_read_error_is_a_medium_error() {
+	remap_on
+	bad main 1003 1003
+	message remap 1000
+	# ENODATA is what BLK_STS_MEDIUM becomes.
+	strace -e trace=read dd if=$DEV of=/dev/null bs=512 skip=1003 count=1 iflag=direct 2>trace || true
+	grep -q ENODATA trace || fail "$(cat trace)"
+}
+
+test_readable_again_suspect_is_healed_in_place() {
+	load_module
+	null_disk spare 8
+	null_disk disk 64
+	local size=131072
+	create main "0 $size dust /dev/disk 0 512"
+	dmsetup message main 0 addbadblock 1003 >/dev/null
+	dmsetup message main 0 enable
+	create r "0 $size remap /dev/mapper/main 0 /dev/spare 0 16384"
+	fails get 1000 8
+	same 1 "$(stat_of suspects)" suspects
+	# The disk reallocates on a write, as dm-dust does: no spare is needed.
+	random new 1
+	truncate -s 4096 new
+	put new 1000
+	get 1000 8 | cmp - new || fail "the data are not there"
+	same 0 "$(stat_of suspects)" suspects
+	used 0 0
+}
+
+test_suspect_that_cannot_be_read_back_is_relocated() {
+	load_module
+	null_disk spare 8
+	null_disk disk 64
+	local size=131072
+	create main "0 $size flakey /dev/disk 0 0 1 1 error_reads"
+	create r "0 $size remap /dev/mapper/main 0 /dev/spare 0 16384"
+	fails get 1000 8
+	random new 1
+	truncate -s 4096 new
+	put new 1000
+	get 1000 8 | cmp - new || fail "a write that main does not give back"
+	used 1 0
+}
+
+test_retest() {
+	remap_on
+	bad main 1003 1003
+	fails get 1003 1
+	refused "main still fails there" message retest 1003
+	good main 1003 1003
+	message retest 1003
+	same 0 "$(stat_of suspects)" suspects
+	refused "is not a suspect" message retest 1003
+}
+
+test_transient_error_costs_nothing() {
+	load_module
+	null_disk main 64 badblocks_once=1
+	null_disk spare 8
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	random one 1
+	bad main 1003 1003
+	put one
+	holds one
+	bad main 1003 1003
+	get 0 2048 | cmp - one || fail "a transient read error"
+	used 0 0
+	same 2 "$(stat_of transient)" transient
+	same healthy "$(field 1)" health
+}
+
+# fails_with BYTES: a write that ends with these host, driver and status bytes fails and costs nothing.
+fails_with() {
+	echo "2 -100 0x2a $1 0 0 0" >"/sys/kernel/debug/scsi_debug/$host/error"
+	fails dd if=/dev/zero of=$DEV bs=4k count=1 oflag=direct
+	echo "- 2 0x2a" >"/sys/kernel/debug/scsi_debug/$host/error"
+	dd if=/dev/zero of=$DEV bs=4k count=1 oflag=direct status=none
+	used 0 0
+}
+
+test_other_errors_are_passed_on() {
+	load_module
+	null_disk spare 8
+	local disk
+	disk=$(scsi_disk)
+	create r "0 65536 remap /dev/$disk 0 /dev/spare 0 16384"
+	local host
+	host=$(basename /sys/class/scsi_device/*)
+	# Host byte 0x0f is a path that failed, status byte 0x18 a reservation conflict.
+	fails_with "0x0f 0 0"
+	fails_with "0 0 0x18"
+	same 0 "$(stat_of write_errors)" "write errors"
+}
+
+test_bad_spare_unit_is_retired() {
+	remap_on
+	bad main 1003 1003
+	bad spare 0 15
+	random one 1
+	put one
+	holds one
+	used 1 0
+	same 2 "$(stat_of spares_retired)" retired
+	same "1000 16 8/8" "$(message list)" list
+}
+
+test_spare_unit_that_fails_later_is_replaced() {
+	remap_on
+	random one 1
+	put one
+	message remap 1000
+	bad spare 3 3
+	random new 1
+	truncate -s 512 new
+	put new 1003
+	dd if=new of=one bs=512 seek=1003 conv=notrunc status=none
+	same 1 "$(stat_of spares_retired)" retired
+	same "1000 8 8/8" "$(message list)" list
+	holds one
+}
+
+test_spare_read_error_never_shows_main() {
+	remap_on
+	random one 1
+	put one
+	message remap 1000
+	random two 1
+	put two
+	bad spare 0 7
+	fails get 1000 8
+	good spare 0 7
+	holds two
+}
+
+test_exhausted_spare() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 24"
+	random one 1
+	put one
+	bad main 800 831
+	random two 1
+	fails put two
+	used 3 0
+	same exhausted "$(field 1)" health
+	same 1 "$(stat_of no_spare)" "refused for want of a spare"
+	refused "no spare unit is left" message remap 8
+	# What is relocated still works, and so does the rest of main.
+	get 800 24 | cmp - <(part two 800 24) || fail "relocated units when the spare is used up"
+	put one 2048
+}
+
+test_write_zeroes_over_bad_sectors() {
+	load_module
+	null_disk spare 8
+	local disk
+	disk=$(scsi_disk lbpws=1 lbprz=1)
+	create main "0 65536 linear /dev/$disk 0"
+	create r "0 65536 remap /dev/mapper/main 0 /dev/spare 0 16384"
+	random one 1
+	put one
+	message remap 1000
+	fallocate --zero-range --keep-size -o $((992 * 512)) -l $((24 * 512)) $DEV
+	dd if=/dev/zero of=one bs=512 seek=992 count=24 conv=notrunc status=none
+	holds one
+}
+
+test_counters_and_reset() {
+	remap_on
+	same 0 "$(stat_of reads)" reads
+	get 0 8 >/dev/null
+	get 8 8 >/dev/null
+	same 2 "$(stat_of reads)" reads
+	message stats reset
+	same 0 "$(stat_of reads)" "reads after a reset"
+	message remap 0
+	get 0 8 >/dev/null
+	same 1 "$(stat_of reads)" reads
+	same 1 "$(stat_of redirected)" redirected
+	same 1 "$(stat_of remapped)" remapped
+	same "relocated 1/2048 0 0 0 0 0 rw" "$(dmsetup status r | cut -d' ' -f4-)" status
+}
+
+test_wait_returns_on_an_event() {
+	remap_on
+	local before
+	before=$(dmsetup info -c --noheadings -o events r)
+	timeout 60 dmsetup wait r "$before" &
+	bad main 1003 1003
+	random one 1
+	put one
+	wait $! || fail "dmsetup wait did not return"
+}
+
+#@ disks=nvme:64M:write@8003+2:read@16003
+test_nvme_with_bad_sectors() {
+	load_module
+	null_disk spare 8
+	local disk=/dev/nvme0n1
+	fails dd if=/dev/zero of=$disk bs=4k seek=1000 count=1 oflag=direct
+	create r "0 131072 remap $disk 0 /dev/spare 0 16384"
+	random one 16
+	put one
+	used 1 0
+	same "8000 0 8/8" "$(message list)" list
+	fails get 16000 8
+	put one
+	holds one
+	used 2 0
+}
+
+#@ disks=scsi:64M:write@8003+2:read@16003,scsi:64M:4k
+test_scsi_with_bad_sectors() {
+	load_module
+	create r "0 131072 remap /dev/sda 0 /dev/sdb 0 16384"
+	random one 16
+	put one
+	used 1 0
+	fails get 16000 8
+	put one
+	holds one
+	used 2 0
+}

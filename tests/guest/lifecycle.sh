@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Suspend, resume, reload, removal, and the module's own life.
+
+TABLE="0 131072 remap /dev/main 0 /dev/spare 0 16384"
+
+test_suspend_keeps_the_map() {
+	remap_on
+	random one 4
+	put one
+	message remap 800 80
+	put one
+	local i
+	for i in 1 2 3; do
+		dmsetup suspend r
+		dmsetup resume r
+	done
+	holds one
+	same 10/2048 "$(field 2)" "units used"
+}
+
+test_no_moves_while_suspended() {
+	remap_on
+	dmsetup suspend r
+	refused "the device is suspended" message remap 8
+	dmsetup resume r
+	message remap 8
+}
+
+test_reload_hands_the_map_over() {
+	remap_on
+	random one 4
+	put one
+	message remap 800 80
+	random one 4
+	put one
+	dmsetup load r --table "$TABLE"
+	dmsetup suspend r
+	dmsetup resume r
+	holds one
+	same 10/2048 "$(field 2)" "units used"
+	message unremap 800
+	holds one
+}
+
+test_reload_read_only_and_back() {
+	remap_on
+	random one 1
+	put one
+	message remap 800
+	dmsetup load --readonly r --table "$TABLE"
+	dmsetup suspend r
+	dmsetup resume r
+	holds one
+	same ro "$(field 8)" mode
+	dmsetup load r --table "$TABLE"
+	dmsetup suspend r
+	dmsetup resume r
+	same rw "$(field 8)" mode
+	put one
+	holds one
+}
+
+test_load_and_clear_changes_nothing() {
+	remap_on
+	random one 1
+	put one
+	message remap 800
+	put one
+	local i
+	for i in $(seq 5); do
+		dmsetup load r --table "$TABLE"
+		dmsetup clear r
+	done
+	holds one
+	same 1/2048 "$(field 2)" "units used"
+}
+
+test_reload_with_another_layout_is_refused() {
+	remap_on
+	refused "live table of this device lays out the same sectors differently" \
+		dmsetup load r --table "0 131072 remap /dev/main 0 /dev/spare 8 8192"
+	dmsetup remove r
+	create r "0 131072 remap /dev/main 0 /dev/spare 8 8192"
+}
+
+test_second_activation_is_refused() {
+	remap_on
+	null_disk other 8
+	refused "in use by another remap device" dmsetup create s --table "$TABLE"
+	refused "in use by another remap device" \
+		dmsetup create s --table "0 8192 remap /dev/other 0 /dev/spare 16376 8"
+	refused "in use by another remap device" \
+		dmsetup create s --table "0 64 remap /dev/main 131008 /dev/other 0 8192"
+	dmsetup remove r
+	create s "$TABLE"
+	dmsetup remove s
+}
+
+test_noflush_suspend_under_load() {
+	remap_on
+	message remap 0 800
+	fio --name=w --filename=$DEV --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=32M \
+		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --time_based=0 --minimal >fio.log &
+	local i
+	for i in $(seq 15); do
+		dmsetup suspend --noflush r
+		dmsetup resume r
+	done
+	wait $! || fail "$(cat fio.log)"
+}
+
+test_reload_under_load() {
+	remap_on
+	message remap 0 800
+	fio --name=w --filename=$DEV --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=32M \
+		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --minimal >fio.log &
+	local i
+	for i in $(seq 10); do
+		dmsetup load r --table "$TABLE"
+		dmsetup suspend r
+		dmsetup resume r
+	done
+	wait $! || fail "$(cat fio.log)"
+	same 100/2048 "$(field 2)" "units used"
+}
+
+test_table_recreates_the_device() {
+	remap_on
+	local table
+	table=$(dmsetup table r)
+	dmsetup remove r
+	create r "$table"
+	same "$table" "$(dmsetup table r)" table
+}
+
+test_unload_with_a_device_open_is_refused() {
+	remap_on
+	fails rmmod dm_remap
+	[ -d /sys/module/dm_remap ] || fail "the module is gone"
+	dmsetup remove r
+	rmmod dm_remap
+}
+
+#@ seconds=300
+test_load_and_unload_100_times() {
+	null_disk main 64
+	null_disk spare 8
+	local i
+	for i in $(seq 100); do
+		insmod "$MODULES/dm_remap.ko"
+		if [ $((i % 5)) = 0 ]; then
+			create r "$TABLE"
+			message remap 0 64 >/dev/null
+			dmsetup remove r
+		fi
+		rmmod dm_remap
+	done
+	no_leak
+}
+
+#@ seconds=300
+test_moves_and_errors_do_not_leak() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	bad main 8000 8001
+	bad main 16000 16000
+	local i
+	for i in $(seq 100); do
+		create r "$TABLE"
+		message remap 0 80 >/dev/null
+		dd if=/dev/zero of=$DEV bs=64k seek=62 count=2 oflag=direct status=none
+		fails get 16000 8
+		dmsetup remove r
+	done
+	no_leak
+}
+
+#@ seconds=300
+test_refused_tables_do_not_leak() {
+	remap_on
+	null_disk other 8
+	local i
+	for i in $(seq 100); do
+		fails dmsetup create s --table "0 131072 remap /dev/main 0 /dev/other 0 16384"
+		fails dmsetup create s --table "0 8 remap /dev/other 0 /dev/spare 0 4"
+	done
+	dmsetup remove r
+	no_leak
+}
+
+test_main_under_a_stack_of_targets() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	null_disk spare2 8
+	bad main 8000 8001
+	create low "$TABLE"
+	create r "0 131072 remap /dev/mapper/low 0 /dev/spare2 0 16384"
+	random one 8
+	put one
+	holds one
+	same 0/2048 "$(field 2)" "units used above"
+	dmsetup status low | grep -q " 1/2048 " || fail "units used below"
+}
