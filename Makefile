@@ -5,6 +5,7 @@
 #
 #   make            builds the module for the debug kernel
 #   make test       all tests; T=pattern for those whose name contains it
+#   make soak       five minutes of verified I/O while units are moved
 #   make demo       a disk with bad sectors, without and with remap
 #   make guest SCRIPT=file.sh    runs a script as root in a guest
 #   make shell      a shell in the same guest
@@ -20,7 +21,7 @@ export KERNEL SMP MEM NUMA DISKS T KSERIES
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
-.PHONY: all test demo guest shell lint doc rust-analyzer clean
+.PHONY: all test demo soak guest shell lint doc rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -28,13 +29,21 @@ test:
 	@$(ENTER) python3 tests/run.py
 
 # 256 MiB with bad sectors in every part that a file system uses, and a good spare.
-DEMO_DISKS := scsi:256M$(foreach s,4133 33001 66013 99007 140001 200003 262219 300007 390001 450007,:write@$(s)+2)\
-$(foreach s,50001 120003 180007 240001 320003 480001,:read@$(s)) scsi:16M
+empty :=
+DEMO_FAULTS := $(subst $(empty) ,,\
+	:write@4133+2:write@33001+2:write@66013+2:write@99007+2:write@140001+2 \
+	:write@200003+2:write@284219+2:write@300007+2:write@390001+2:write@450007+2 \
+	:read@50001:read@120003:read@180007:read@240001:read@320003:read@480001)
+DEMO_DISKS := scsi:256M$(DEMO_FAULTS) scsi:16M
 demo:
-	@KERNEL=$(or $(KERNEL),debug) DISKS="$(DEMO_DISKS)" $(DEV)/guest.py tests/demo/demo.sh
+	@KERNEL=$(or $(KERNEL),debug) DISKS="$(DEMO_DISKS)" $(DEV)/guest.py - <tests/demo/demo.sh
+
+soak:
+	@$(DEV)/guest.py - <tests/soak.sh
 
 guest:
-	@$(DEV)/guest.py "$(SCRIPT)"
+	@[ -f "$(SCRIPT)" ] || { echo "make guest SCRIPT=file.sh: no such file: '$(SCRIPT)'"; exit 2; }
+	@$(DEV)/guest.py - <"$(SCRIPT)"
 
 shell:
 	@$(DEV)/guest.py --shell

@@ -10,8 +10,8 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
-pub mod bio;
 mod bindings;
+pub mod bio;
 pub mod block_device;
 pub mod device_mapper;
 pub mod noio;

@@ -41,8 +41,6 @@ impl Ratelimit {
     /// Whether one more message may be printed. Any context.
     pub fn allows(&self) -> bool {
         // SAFETY: The state is initialised by the type invariant, and the name NUL-terminated.
-        unsafe {
-            kernel::bindings::___ratelimit(self.state.get(), c"dm_remap".as_char_ptr()) != 0
-        }
+        unsafe { kernel::bindings::___ratelimit(self.state.get(), c"dm_remap".as_char_ptr()) != 0 }
     }
 }

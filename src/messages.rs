@@ -56,7 +56,11 @@ fn note(instance: &Instance, refusal: &Refusal<'_>) {
     let mut kept = instance.refusal.lock();
     let _ = write!(Text::new(&mut *kept), "{refusal}");
     if instance.log.allows() {
-        pr_err!("{}: message refused: {}\n", instance.name(), text_of(&*kept));
+        pr_err!(
+            "{}: message refused: {}\n",
+            instance.name(),
+            text_of(&*kept)
+        );
     }
 }
 
@@ -99,13 +103,26 @@ fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     writeln!(out, "target: remap {version}.{revision}.{patch}")?;
     let (major, minor) = layout.main.number();
     let area = layout.main_area;
-    writeln!(out, "main: {major}:{minor} from sector {}, {} sectors", area.start, area.len)?;
+    writeln!(
+        out,
+        "main: {major}:{minor} from sector {}, {} sectors",
+        area.start, area.len
+    )?;
     let (major, minor) = layout.spare.number();
     let area = layout.spare_area;
-    writeln!(out, "spare: {major}:{minor} from sector {}, {} sectors", area.start, area.len)?;
+    writeln!(
+        out,
+        "spare: {major}:{minor} from sector {}, {} sectors",
+        area.start, area.len
+    )?;
     writeln!(out, "block: {} bytes", geometry.block_sectors() << 9)?;
     writeln!(out, "unit: {} bytes", geometry.unit_sectors() << 9)?;
-    writeln!(out, "units: {} main, {} spare", geometry.units(), geometry.spare_units())?;
+    writeln!(
+        out,
+        "units: {} main, {} spare",
+        geometry.units(),
+        geometry.spare_units()
+    )?;
     writeln!(
         out,
         "metadata: none, the map is in memory only and is lost when the device is removed"
@@ -195,7 +212,10 @@ fn remap(
             }
         }
     }
-    let text = writeln!(out, "remapped {moved} units, {already} already were, {lost} blocks lost");
+    let text = writeln!(
+        out,
+        "remapped {moved} units, {already} already were, {lost} blocks lost"
+    );
     text.map_err(|_| Refusal::NoMemory)
 }
 

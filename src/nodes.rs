@@ -2,6 +2,7 @@
 
 //! Memory for the map.
 
+use core::mem::MaybeUninit;
 use kernel::{
     alloc::AllocError,
     prelude::*,
@@ -11,7 +12,6 @@ use kernel::{
     }, //
 };
 use kernel_ext::published::Blank;
-use core::mem::MaybeUninit;
 use remap_core::index::{
     Heap,
     Index,
@@ -45,7 +45,8 @@ impl Nodes {
 
     fn fill(&mut self) -> Result<(), AllocError> {
         while self.spare.len() < UPDATES * NODES_PER_UPDATE {
-            self.spare.push(UniqueArc::new_uninit(GFP_KERNEL)?, GFP_KERNEL)?;
+            self.spare
+                .push(UniqueArc::new_uninit(GFP_KERNEL)?, GFP_KERNEL)?;
         }
         while self.blanks.len() < UPDATES {
             self.blanks.push(Blank::new(GFP_KERNEL)?, GFP_KERNEL)?;

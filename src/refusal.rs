@@ -66,7 +66,10 @@ impl fmt::Display for Refusal<'_> {
             Self::NotRelocated(sector) => write!(f, "sector {sector} is not relocated"),
             Self::NotSuspect(sector) => write!(f, "sector {sector} is not a suspect"),
             Self::Lost(sector) => {
-                write!(f, "sector {sector}: blocks of its unit were lost, write them first")
+                write!(
+                    f,
+                    "sector {sector}: blocks of its unit were lost, write them first"
+                )
             }
             Self::MainFails(sector) => write!(f, "sector {sector}: main still fails there"),
             Self::SpareFails(sector) => write!(f, "sector {sector}: its spare unit fails"),

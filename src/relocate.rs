@@ -294,8 +294,14 @@ impl Repair {
         );
         let bios = &instance.bios;
         let buffer = &mut self.unit;
-        bios.transfer(Transfer::Read, instance.spare(), from, buffer, bytes.clone())
-            .map_err(|_| Refusal::SpareFails(sectors.start))?;
+        bios.transfer(
+            Transfer::Read,
+            instance.spare(),
+            from,
+            buffer,
+            bytes.clone(),
+        )
+        .map_err(|_| Refusal::SpareFails(sectors.start))?;
         let through = Transfer::WriteThrough;
         bios.transfer(through, instance.main(), to, buffer, bytes.clone())
             .and_then(|()| self.read_whole(instance, unit))

@@ -215,7 +215,13 @@ impl Repair {
                     return Err(Status::MEDIUM);
                 }
                 let at = geometry.on_spare(spare, sectors.start);
-                bio.transfer_part(&instance.bios, Transfer::Read, instance.spare(), at, sectors)
+                bio.transfer_part(
+                    &instance.bios,
+                    Transfer::Read,
+                    instance.spare(),
+                    at,
+                    sectors,
+                )
             }
             State::Main | State::Suspect => self.read_main(instance, bio, unit, sectors),
         }
@@ -263,7 +269,10 @@ impl Repair {
             state: State::Suspect,
         };
         let ready = self.nodes.ready();
-        if ready.and_then(|()| self.publish(instance, unit, Some(entry))).is_ok() {
+        if ready
+            .and_then(|()| self.publish(instance, unit, Some(entry)))
+            .is_ok()
+        {
             self.note_change();
             if instance.log.allows() {
                 pr_warn!(
@@ -295,13 +304,15 @@ impl Repair {
         }
     }
 
-    fn write_main(
-        &mut self,
-        instance: &Instance,
-        overlay: &mut Overlay<'_>,
-    ) -> Result<(), Status> {
+    fn write_main(&mut self, instance: &Instance, overlay: &mut Overlay<'_>) -> Result<(), Status> {
         let at = instance.geometry().on_main(overlay.sectors.start);
-        self.put(instance, Transfer::WriteThrough, instance.main(), at, overlay)
+        self.put(
+            instance,
+            Transfer::WriteThrough,
+            instance.main(),
+            at,
+            overlay,
+        )
     }
 
     /// Writes to a unit that failed to read. It is well again if all of it reads.
@@ -312,7 +323,13 @@ impl Repair {
         overlay: &mut Overlay<'_>,
     ) -> Result<(), Status> {
         let at = instance.geometry().on_main(overlay.sectors.start);
-        self.put(instance, Transfer::WriteThrough, instance.main(), at, overlay)?;
+        self.put(
+            instance,
+            Transfer::WriteThrough,
+            instance.main(),
+            at,
+            overlay,
+        )?;
         if self.read_whole(instance, unit).is_ok() {
             self.clear(instance, unit);
             return Ok(());
@@ -323,7 +340,10 @@ impl Repair {
     /// Drops the entry of a unit that is well on main.
     pub(crate) fn clear(&mut self, instance: &Instance, unit: Unit) {
         let ready = self.nodes.ready();
-        if ready.and_then(|()| self.publish(instance, unit, None)).is_ok() {
+        if ready
+            .and_then(|()| self.publish(instance, unit, None))
+            .is_ok()
+        {
             self.note_change();
         }
     }
@@ -345,7 +365,13 @@ impl Repair {
     ) -> Result<(), Status> {
         let geometry = instance.geometry();
         let at = geometry.on_spare(spare, overlay.sectors.start);
-        self.put(instance, Transfer::WriteThrough, instance.spare(), at, overlay)?;
+        self.put(
+            instance,
+            Transfer::WriteThrough,
+            instance.spare(),
+            at,
+            overlay,
+        )?;
         let now = valid.union(geometry.blocks_at(unit, &overlay.sectors));
         if now == valid {
             return Ok(());
@@ -413,6 +439,8 @@ impl Repair {
     ) -> Result<(), Status> {
         let bytes = bytes_from(sectors.start, sectors);
         let check = &mut self.check;
-        instance.bios.transfer(Transfer::Read, device, at, check, bytes)
+        instance
+            .bios
+            .transfer(Transfer::Read, device, at, check, bytes)
     }
 }

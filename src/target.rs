@@ -129,10 +129,16 @@ fn lay_out(
         .map_err(|e| NewError::new(c"cannot open spare device", e))?;
     if !constructor.is_read_only() {
         if main.is_read_only() {
-            return Err(NewError::new(c"main device is read-only and the table is not", EROFS));
+            return Err(NewError::new(
+                c"main device is read-only and the table is not",
+                EROFS,
+            ));
         }
         if spare.is_read_only() {
-            return Err(NewError::new(c"spare device is read-only and the table is not", EROFS));
+            return Err(NewError::new(
+                c"spare device is read-only and the table is not",
+                EROFS,
+            ));
         }
     }
     if main.is_zoned() || spare.is_zoned() {

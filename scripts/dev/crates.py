@@ -16,24 +16,18 @@ CRATES = [
 
 
 def rustc_flags(flavour):
-    """The flags with which Kbuild compiles the module's Rust code, as the last build recorded them."""
-    built = module.build(flavour)
-    command = (built / "src/core/.remap_core.o.cmd").read_text(encoding="utf-8").splitlines()[0]
-    words = shlex.split(command.split(":=", 1)[1].split(";")[0])
-    start = next(i for i, word in enumerate(words) if word.endswith("rustc")) + 1
-    words = words[start:]
-    dropped = ("--emit", "--out-dir", "--crate-type", "-Cembed-bitcode", "-L", "-Zcrate-attr")
-    kept, skip = [], False
+    """The flags with which Kbuild compiles the module's Rust code, as the last build recorded them.
+
+    What says which crate and where to is left out.
+    """
+    record = module.build(flavour) / "src/core/.remap_core.o.cmd"
+    command = record.read_text(encoding="utf-8").splitlines()[0].split("; ")[0]
+    words = iter(shlex.split(command))
+    next(word for word in words if word.endswith("rustc"))
+    kept = []
     for word in words:
-        if skip:
-            skip = False
-        elif word in ("--out-dir", "--crate-type", "-L", "--emit", "-o"):
-            skip = True
-        elif not word.startswith(dropped) and not word.endswith(".rs"):
+        if word in ("--out-dir", "--crate-type"):
+            next(words)
+        elif not word.startswith("--emit") and not word.endswith(".rs"):
             kept.append(word)
-    return [word.replace("@./", f"@{kernel.build(flavour)}/") for word in kept]
-
-
-def roots():
-    """The crates' root files."""
-    return {name: TOP / root for name, root, _ in CRATES}
+    return kept

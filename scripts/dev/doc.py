@@ -15,26 +15,20 @@ def rustdoc():
     """Documents the crates with the flags they are compiled with; returns the folder."""
     built, objects = kernel.build("debug"), module.build("debug")
     out = CACHE / f"doc-{digest(str(TOP))}"
-    flags = [word for word in rustc_flags("debug") if not word.startswith(("-C", "-Z", "--remap"))]
-    flags += [word for word in rustc_flags("debug") if word.startswith("-Zunstable")]
-    target = [word for word in rustc_flags("debug") if word.startswith("-Ctarget")]
     for name, root, uses in CRATES:
-        command = ["rustdoc", *flags, *target, "--crate-name", name, "-o", out, "-Dwarnings"]
-        command += ["-Zunstable-options", "-Zcrate-attr=no_std"] if name == "remap" else []
+        command = ["rustdoc", *rustc_flags("debug"), "--crate-name", name, "-o", out]
+        command += ["-L", objects / "src/core", "-L", objects / "rust"]
+        command += [word for used in uses for word in ("--extern", used)]
         command += ["--document-private-items"] if name == "remap" else []
-        command += ["-L", built / "rust", "-L", objects / "src/core", "-L", objects / "rust"]
-        for used in uses:
-            command += ["--extern", used]
-        command += ["--extern", "kernel", "--extern", "pin_init", TOP / root]
         environment = {
             **os.environ,
-            "RUSTC_BOOTSTRAP": "1",
             "OBJTREE": str(built),
             "DM_REMAP_OBJ": str(objects),
-            "RUST_MODFILE": str(objects / "src/remap"),
+            "RUST_MODFILE": str(objects / "dm_remap"),
+            "RUSTC_BOOTSTRAP": "1",
         }
-        done = subprocess.run([str(w) for w in command], cwd=built, env=environment, check=False)
-        if done.returncode:
+        words = [str(word) for word in [*command, TOP / root]]
+        if subprocess.run(words, cwd=objects, env=environment, check=False).returncode:
             sys.exit(f"dm-remap: rustdoc of {name} failed")
     return out
 

@@ -66,12 +66,13 @@ def verdict(guest, status):
 
 
 def run_script(script, interactive=False):
-    """Runs the script at a path, with the terminal as its input if `interactive`."""
+    """Runs a script, with the terminal as its input if `interactive`."""
     shape = vm.shape_from_environment()
     built = module.build(shape.flavour)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        payload = pathlib.Path(folder) / "payload.img"
-        files = [(script, "script"), (vm.TOP / "tests/guest", "tests"), (vm.TOP / "tests/demo", "demo")]
+        payload, path = pathlib.Path(folder) / "payload.img", pathlib.Path(folder) / "script"
+        path.write_bytes(script)
+        files = [(path, "script"), (vm.TOP / "tests/guest", "tests"), (vm.TOP / "tests/demo", "demo")]
         vm.payload_image(payload, built / "dm_remap.ko", shape.flavour, files)
         guest = vm.started(shape, payload)
         try:
@@ -94,7 +95,8 @@ def run_script(script, interactive=False):
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--shell"]:
-        sys.exit(run_script(vm.TOP / "scripts/guest/shell", interactive=True))
-    if len(sys.argv) != 2 or not pathlib.Path(sys.argv[1]).is_file():
-        sys.exit("dm-remap: make guest SCRIPT=file.sh: no such file")
-    sys.exit(run_script(sys.argv[1]))
+        shell = vm.TOP / "scripts/guest/shell"
+        sys.exit(run_script(shell.read_bytes(), interactive=True))
+    if sys.argv[1:] != ["-"]:
+        sys.exit("usage: guest.py --shell, or guest.py - with the script as standard input")
+    sys.exit(run_script(sys.stdin.buffer.read()))

@@ -49,8 +49,10 @@ class Disk:
             fault = re.fullmatch(r"(read|write)@(\d+)(?:\+(\d+))?", option)
             if fault:
                 first = int(fault[2])
+                # To QEMU a write of zeroes is a kind of its own.
+                kinds = ["read"] if fault[1] == "read" else ["write", "write-zeroes"]
                 for sector in range(first, first + int(fault[3] or 1)):
-                    self.faults.append((fault[1], sector))
+                    self.faults += [(kind, sector) for kind in kinds]
             elif option == "4k":
                 self.block = 4096
             else:
@@ -82,8 +84,8 @@ class Disk:
             return ["-device", f"nvme,serial=disk{number},{drive}"]
         if self.kind == "scsi":
             errors = "werror=report,rerror=report"
-            return ["-device", f"scsi-hd,bus=scsi.0,{drive},{errors}"]
-        return ["-device", f"virtio-blk-pci,{drive}"]
+            return ["-device", f"scsi-hd,bus=scsi.0,scsi-id={number},{drive},{errors}"]
+        return ["-device", f"virtio-blk-pci,serial=disk{number},{drive}"]
 
 
 class Shape:

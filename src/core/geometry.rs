@@ -258,7 +258,13 @@ mod tests {
         for (main_dev, main, spare_dev, spare, want) in [
             (disk, area(0, 0), disk, ok, GeometryError::ZeroLength),
             (disk, area(201, 800), disk, ok, GeometryError::MainTooSmall),
-            (disk, area(u64::MAX, 2), disk, ok, GeometryError::MainTooSmall),
+            (
+                disk,
+                area(u64::MAX, 2),
+                disk,
+                ok,
+                GeometryError::MainTooSmall,
+            ),
             (disk, ok, disk, area(201, 800), GeometryError::SpareTooSmall),
             (disk, ok, disk, area(0, 7), GeometryError::SpareUnderUnit),
             (disk, ok, disk, area(0, 0), GeometryError::SpareUnderUnit),

@@ -180,12 +180,7 @@ impl<H: Heap> Index<H> {
     }
 
     /// This map with `entry` for `unit`, or with none.
-    pub fn set(
-        &self,
-        heap: &mut H,
-        unit: Unit,
-        entry: Option<Entry>,
-    ) -> Result<Self, OutOfMemory> {
+    pub fn set(&self, heap: &mut H, unit: Unit, entry: Option<Entry>) -> Result<Self, OutOfMemory> {
         match entry {
             Some(entry) => self.with(heap, unit, entry),
             None => self.without(heap, unit),
@@ -442,7 +437,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_leaf_fits_its_slab() {
-        assert!(size_of::<Node<Host>>() <= 504, "{}", size_of::<Node<Host>>());
+        assert!(
+            size_of::<Node<Host>>() <= 504,
+            "{}",
+            size_of::<Node<Host>>()
+        );
     }
 
     #[test]
@@ -451,7 +450,9 @@ pub(crate) mod tests {
         let mut index = Index::new();
         let mut unit = 1u64;
         for _ in 0..20_000 {
-            unit = unit.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            unit = unit
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             heap.left = NODES_PER_UPDATE;
             index = index.with(&mut heap, Unit(unit), entry(1)).unwrap();
         }

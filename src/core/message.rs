@@ -126,9 +126,7 @@ impl<'a, I: Iterator<Item = &'a str>> Words<'a, I> {
 
 impl Message {
     /// Reads a message from its words.
-    pub fn parse<'a>(
-        mut words: impl Iterator<Item = &'a str>,
-    ) -> Result<Self, MessageError<'a>> {
+    pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Self, MessageError<'a>> {
         let name = words.next().ok_or(MessageError::Unknown(""))?;
         let usage = usage(name).ok_or(MessageError::Unknown(name))?;
         let mut words = Words {
@@ -195,10 +193,7 @@ mod tests {
             let usage = line.split_once(':').unwrap().0;
             let name = usage.split(' ').next().unwrap();
             let with_number = format!("{name} 8");
-            assert!(
-                parse(name).is_ok() || parse(&with_number).is_ok(),
-                "{name}"
-            );
+            assert!(parse(name).is_ok() || parse(&with_number).is_ok(), "{name}");
         }
     }
 
@@ -249,10 +244,7 @@ mod tests {
                 "remap 1 0",
                 "nothing to do for zero sectors: want 'remap <sector> [<sectors>]'",
             ),
-            (
-                "unremap 1 2",
-                "too many arguments: want 'unremap <sector>'",
-            ),
+            ("unremap 1 2", "too many arguments: want 'unremap <sector>'"),
             (
                 "unremap 99999999999999999999",
                 "'99999999999999999999' is not a number of sectors: want 'unremap <sector>'",

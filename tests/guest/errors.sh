@@ -59,7 +59,7 @@ test_partial_write_loses_only_unreadable_blocks() {
 	same damaged "$(field 1)" health
 	[ "$(stat_of lost_reads)" -ge 1 ] || fail "reads of lost blocks are not counted"
 	# Only a write makes a lost block good.
-	blkdiscard $DEV 2>/dev/null || true
+	blkdiscard "$DEV" 2>/dev/null || true
 	fails get 1004 1
 	put new 1004
 	get 1004 1 | cmp - new || fail "a lost block after it was written"
@@ -125,7 +125,7 @@ test_read_error_is_a_medium_error() {
 	bad main 1003 1003
 	message remap 1000
 	# ENODATA is what BLK_STS_MEDIUM becomes.
-	strace -e trace=read dd if=$DEV of=/dev/null bs=512 skip=1003 count=1 iflag=direct 2>trace || true
+	strace -e trace=read dd if="$DEV" of=/dev/null bs=512 skip=1003 count=1 iflag=direct 2>trace || true
 	grep -q ENODATA trace || fail "$(cat trace)"
 }
 
@@ -194,9 +194,9 @@ test_transient_error_costs_nothing() {
 # fails_with BYTES: a write that ends with these host, driver and status bytes fails and costs nothing.
 fails_with() {
 	echo "2 -100 0x2a $1 0 0 0" >"/sys/kernel/debug/scsi_debug/$host/error"
-	fails dd if=/dev/zero of=$DEV bs=4k count=1 oflag=direct
+	fails dd if=/dev/zero of="$DEV" bs=4k count=1 oflag=direct
 	echo "- 2 0x2a" >"/sys/kernel/debug/scsi_debug/$host/error"
-	dd if=/dev/zero of=$DEV bs=4k count=1 oflag=direct status=none
+	dd if=/dev/zero of="$DEV" bs=4k count=1 oflag=direct status=none
 	used 0 0
 }
 
@@ -283,7 +283,7 @@ test_write_zeroes_over_bad_sectors() {
 	random one 1
 	put one
 	message remap 1000
-	fallocate --zero-range --keep-size -o $((992 * 512)) -l $((24 * 512)) $DEV
+	fallocate --zero-range --keep-size -o $((992 * 512)) -l $((24 * 512)) "$DEV"
 	dd if=/dev/zero of=one bs=512 seek=992 count=24 conv=notrunc status=none
 	holds one
 }
@@ -319,7 +319,7 @@ test_wait_returns_on_an_event() {
 test_nvme_with_bad_sectors() {
 	load_module
 	null_disk spare 8
-	local disk=/dev/nvme0n1
+	local disk=/dev/disk0
 	fails dd if=/dev/zero of=$disk bs=4k seek=1000 count=1 oflag=direct
 	create r "0 131072 remap $disk 0 /dev/spare 0 16384"
 	random one 16
@@ -335,7 +335,7 @@ test_nvme_with_bad_sectors() {
 #@ disks=scsi:64M:write@8003+2:read@16003,scsi:64M:4k
 test_scsi_with_bad_sectors() {
 	load_module
-	create r "0 131072 remap /dev/sda 0 /dev/sdb 0 16384"
+	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 16384"
 	random one 16
 	put one
 	used 1 0

@@ -9,7 +9,7 @@ DEV=/dev/mapper/r
 
 # run_test FUNCTION: runs it and takes everything down.
 run_test() {
-	cd /tmp
+	cd /tmp || exit
 	dmesg --console-level 7
 	"$1"
 	take_down
@@ -96,18 +96,18 @@ random() { dd if=/dev/urandom of="$1" bs=1M count="$2" status=none; }
 put() {
 	local size
 	size=$(stat -c %s "$1")
-	dd if="$1" of=$DEV bs="${3:-$((size < 1048576 ? size : 1048576))}" seek="$((${2:-0} * 512))" oflag=direct,seek_bytes conv=notrunc status=none
+	dd if="$1" of="$DEV" bs="${3:-$((size < 1048576 ? size : 1048576))}" seek="$((${2:-0} * 512))" oflag=direct,seek_bytes conv=notrunc status=none
 }
 # get SECTOR SECTORS: reads from r without the page cache.
 get() {
-	dd if=$DEV bs=$(($2 * 512)) skip=$(($1 * 512)) count=1 iflag=direct,skip_bytes,fullblock status=none
+	dd if="$DEV" bs=$(($2 * 512)) skip=$(($1 * 512)) count=1 iflag=direct,skip_bytes,fullblock status=none
 }
 # part FILE SECTOR SECTORS
 part() { dd if="$1" bs=512 skip="$2" count="$3" status=none; }
 # holds FILE: r begins with what the file has.
 holds() {
-	blockdev --flushbufs $DEV
-	cmp -n "$(stat -c %s "$1")" "$1" $DEV || fail "r does not hold $1"
+	blockdev --flushbufs "$DEV"
+	cmp -n "$(stat -c %s "$1")" "$1" "$DEV" || fail "r does not hold $1"
 }
 # fails COMMAND...
 fails() {

@@ -100,7 +100,7 @@ test_second_activation_is_refused() {
 test_noflush_suspend_under_load() {
 	remap_on
 	message remap 0 800
-	fio --name=w --filename=$DEV --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=32M \
+	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=32M \
 		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --time_based=0 --minimal >fio.log &
 	local i
 	for i in $(seq 15); do
@@ -113,7 +113,7 @@ test_noflush_suspend_under_load() {
 test_reload_under_load() {
 	remap_on
 	message remap 0 800
-	fio --name=w --filename=$DEV --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=32M \
+	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=32M \
 		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --minimal >fio.log &
 	local i
 	for i in $(seq 10); do
@@ -170,7 +170,7 @@ test_moves_and_errors_do_not_leak() {
 	for i in $(seq 100); do
 		create r "$TABLE"
 		message remap 0 80 >/dev/null
-		dd if=/dev/zero of=$DEV bs=64k seek=62 count=2 oflag=direct status=none
+		dd if=/dev/zero of="$DEV" bs=64k seek=62 count=2 oflag=direct status=none
 		fails get 16000 8
 		dmsetup remove r
 	done

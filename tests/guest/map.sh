@@ -88,7 +88,7 @@ test_4k_logical_blocks() {
 	null_disk main 64 blocksize=4096
 	null_disk spare 8
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	same 4096 "$(blockdev --getss $DEV)" "logical block"
+	same 4096 "$(blockdev --getss "$DEV")" "logical block"
 	random one 4
 	put one
 	message remap 800 80
@@ -103,8 +103,8 @@ test_4k_spare_raises_the_block() {
 	null_disk main 64
 	null_disk spare 8 blocksize=4096
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	same 4096 "$(blockdev --getss $DEV)" "logical block"
-	same 4096 "$(blockdev --getpbsz $DEV)" "physical block"
+	same 4096 "$(blockdev --getss "$DEV")" "logical block"
+	same 4096 "$(blockdev --getpbsz "$DEV")" "physical block"
 	random one 2
 	message remap 8 16
 	put one
@@ -116,7 +116,7 @@ test_limits_are_stacked() {
 	null_disk main 64 max_sectors=64
 	null_disk spare 8 max_sectors=32
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	same 4096 "$(blockdev --getpbsz $DEV)" "physical block"
+	same 4096 "$(blockdev --getpbsz "$DEV")" "physical block"
 	same 16 "$(cat "$(sysfs r)/queue/max_hw_sectors_kb")" "max_hw_sectors_kb"
 	random one 2
 	message remap 800 80
@@ -179,14 +179,14 @@ test_short_last_unit() {
 
 test_buffered_file_system() {
 	remap_on 64 8
-	mkfs.ext4 -q $DEV
+	mkfs.ext4 -q "$DEV"
 	mkdir /tmp/m
-	mount $DEV /tmp/m
+	mount "$DEV" /tmp/m
 	cp -r /usr/sbin /tmp/m/
 	message remap 0 4000
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	diff --no-dereference -r /usr/sbin /tmp/m/sbin
 	umount /tmp/m
-	e2fsck -fn $DEV
+	e2fsck -fn "$DEV"
 }

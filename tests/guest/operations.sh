@@ -13,7 +13,7 @@ test_flush_reaches_both_devices() {
 	local main spare
 	main=$(flushes main)
 	spare=$(flushes spare)
-	dd if=/dev/zero of=$DEV bs=4k count=1 conv=fsync status=none
+	dd if=/dev/zero of="$DEV" bs=4k count=1 conv=fsync status=none
 	[ "$(flushes main)" -gt "$main" ] || fail "main was not flushed"
 	[ "$(flushes spare)" -gt "$spare" ] || fail "the spare was not flushed"
 	[ "$(stat_of flushes)" -ge 2 ] || fail "flushes are not counted"
@@ -28,10 +28,10 @@ test_relocated_data_survive_a_power_cut_after_flush() {
 	random one 1
 	truncate -s 4096 one
 	put one 800
-	sync -d $DEV
+	sync -d "$DEV"
 	dmsetup remove r
-	echo 0 >$NULLB/spare/power
-	echo 1 >$NULLB/spare/power
+	echo 0 >"$NULLB/spare/power"
+	echo 1 >"$NULLB/spare/power"
 	cmp -n 4096 one /dev/spare || fail "flushed data of a relocated unit were lost"
 }
 
@@ -44,8 +44,8 @@ test_copied_data_survive_a_power_cut() {
 	put one
 	message remap 800
 	dmsetup remove r
-	echo 0 >$NULLB/spare/power
-	echo 1 >$NULLB/spare/power
+	echo 0 >"$NULLB/spare/power"
+	echo 1 >"$NULLB/spare/power"
 	cmp -n 4096 -i $((800 * 512)):0 one /dev/spare || fail "a copy was left in a volatile cache"
 }
 
@@ -57,10 +57,10 @@ test_fua_writes() {
 	message remap 800
 	random one 1
 	truncate -s 8192 one
-	dd if=one of=$DEV bs=8192 seek=$((796 * 512)) oflag=direct,dsync,seek_bytes conv=notrunc status=none
+	dd if=one of="$DEV" bs=8192 seek=$((796 * 512)) oflag=direct,dsync,seek_bytes conv=notrunc status=none
 	dmsetup remove r
-	echo 0 >$NULLB/spare/power
-	echo 1 >$NULLB/spare/power
+	echo 0 >"$NULLB/spare/power"
+	echo 1 >"$NULLB/spare/power"
 	cmp -n 4096 -i 2048:0 one /dev/spare || fail "a FUA write to a relocated unit was volatile"
 }
 
@@ -72,7 +72,7 @@ test_discard_passes_down() {
 	random one 4
 	put one
 	message remap 800 80
-	blkdiscard -o $((400 * 512)) -l $((800 * 512)) $DEV
+	blkdiscard -o $((400 * 512)) -l $((800 * 512)) "$DEV"
 	dd if=/dev/zero of=one bs=512 seek=400 count=800 conv=notrunc status=none
 	holds one
 	[ "$(stat_of discards)" -ge 3 ] || fail "discards are not cut"
@@ -85,13 +85,13 @@ test_discard_without_spare_support() {
 	null_disk spare 8
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
 	message remap 800
-	blkdiscard -o 0 -l $((1 << 20)) $DEV
+	blkdiscard -o 0 -l $((1 << 20)) "$DEV"
 	get 0 8 | cmp -n 4096 - /dev/zero || fail "main was not discarded"
 }
 
 test_no_discard_where_main_has_none() {
 	remap_on
-	fails blkdiscard $DEV
+	fails blkdiscard "$DEV"
 }
 
 test_write_zeroes() {
@@ -106,7 +106,7 @@ test_write_zeroes() {
 	random one 4
 	put one
 	message remap 800 80
-	fallocate --zero-range --keep-size -o $((400 * 512)) -l $((800 * 512)) $DEV
+	fallocate --zero-range --keep-size -o $((400 * 512)) -l $((800 * 512)) "$DEV"
 	dd if=/dev/zero of=one bs=512 seek=400 count=800 conv=notrunc status=none
 	holds one
 }
@@ -119,7 +119,7 @@ test_read_only_table() {
 	dd if=one of=/dev/main status=none conv=fsync
 	dmsetup create r --readonly --table "0 131072 remap /dev/main 0 /dev/spare 0 16384"
 	holds one
-	fails dd if=/dev/zero of=$DEV bs=4k count=1 oflag=direct
+	fails dd if=/dev/zero of="$DEV" bs=4k count=1 oflag=direct
 	same ro "$(field 8)" mode
 	refused "the table is read-only" message remap 8
 	same "the table is read-only" "$(message reason)" reason
@@ -145,7 +145,7 @@ test_nowait() {
 	put one
 	message remap 800
 	# RWF_NOWAIT reads and writes, on main and on the spare.
-	fio --name=n --filename=$DEV --ioengine=io_uring --nowait=1 --direct=1 --rw=randrw --bs=4k \
+	fio --name=n --filename="$DEV" --ioengine=io_uring --nowait=1 --direct=1 --rw=randrw --bs=4k \
 		--size=1M --io_size=4M --iodepth=8 --minimal >/dev/null
 	[ "$(stat_of redirected)" -gt 0 ] || fail "the relocated unit was not met"
 }
@@ -156,7 +156,7 @@ test_ioctl_goes_to_main() {
 	local disk
 	disk=$(scsi_disk)
 	create r "0 65536 remap /dev/$disk 0 /dev/spare 0 16384"
-	sg_inq $DEV | grep -q scsi_debug || fail "the inquiry did not reach main"
+	sg_inq "$DEV" | grep -q scsi_debug || fail "the inquiry did not reach main"
 }
 
 test_dependencies_are_known() {

@@ -14,7 +14,7 @@ churn() {
 }
 
 verified_fio() {
-	fio --name=v --filename=$DEV --ioengine=libaio --direct=1 --rw=randwrite --bsrange=512-256k \
+	fio --name=v --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bsrange=512-256k \
 		--blockalign=512 --size=4M --iodepth=16 --verify=crc32c --verify_fatal=1 --do_verify=1 \
 		--minimal "$@"
 }
@@ -50,8 +50,7 @@ test_concurrent_messages() {
 	remap_on
 	random one 8
 	put one
-	local i
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		(for n in $(seq 15); do
 			message remap $((n * 64)) 32 >/dev/null
 			message unremap $((n * 64)) >/dev/null 2>&1 || true
