@@ -88,16 +88,22 @@ test_spare_on_main() {
 	holds one
 }
 
-test_spare_on_a_partition_of_main() {
+test_partitions_of_one_disk() {
 	load_module
-	null_disk main 64
-	echo "2048,65536" | sfdisk -q --no-tell-kernel /dev/main
-	partx -a /dev/main
-	[ -b /dev/main1 ] || fail "no partition"
-	no_table "spare area overlaps main" /dev/main 0 /dev/main1 0 16384
-	create r "0 2048 remap /dev/main 0 /dev/main1 0 16384"
+	null_disk disk 64
+	printf '2048,65536\n67584,16384\n' | sfdisk -q --no-tell-kernel /dev/disk
+	partx -a /dev/disk
+	# The kernel itself keeps a disk and a partition of it from being opened together.
+	no_table "cannot open spare device" /dev/disk 0 /dev/disk1 0 16384
+	no_table "main device ends before the target does" /dev/disk1 0 /dev/disk2 0 16384
+	create r "0 65536 remap /dev/disk1 0 /dev/disk2 0 16384"
+	random one 1
+	message remap 0 80
+	put one
+	holds one
+	cmp -n 40960 -i 0:$((67584 * 512)) one /dev/disk || fail "the spare is not on its partition"
 	dmsetup remove r
-	partx -d /dev/main
+	partx -d /dev/disk
 }
 
 test_misaligned_for_the_block() {
