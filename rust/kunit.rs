@@ -21,7 +21,7 @@ mod text {
         assert_eq!(text.room(), 7);
         assert!(write!(text, "abc").is_ok());
         assert!(!text.is_full());
-        assert!(write!(text, "{}", "defghi").is_ok());
+        assert!(write!(text, "defghi").is_ok());
         assert!(text.is_full());
         assert_eq!(text.room(), 0);
         assert!(write!(text, "more").is_ok());

@@ -5,9 +5,10 @@
 # units are moved to the spare and back by message. Run by `make soak`.
 
 set -eu
+# shellcheck source=tests/guest/lib.sh
 . /payload/tests/lib.sh
 seconds=300
-remap_on
+remap_on 64 8
 
 # job NAME OFFSET DEPTH SIZES
 job() {

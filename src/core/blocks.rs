@@ -117,7 +117,7 @@ mod tests {
         fn alike_stops_at_the_first_change(bits: u64, block in 0u32..64, end in 0u32..=64) {
             prop_assume!(block < end);
             let n = Blocks(bits).alike(block, end);
-            let bit = |b: u32| bits >> b & 1;
+            let bit = |b: u32| (bits >> b) & 1;
             prop_assert!(n >= 1 && block + n <= end);
             prop_assert!((block..block + n).all(|b| bit(b) == bit(block)));
             prop_assert!(block + n == end || bit(block + n) != bit(block));

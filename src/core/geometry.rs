@@ -10,7 +10,10 @@ use crate::blocks::{
     MAX_BLOCKS, //
 };
 use core::ffi::CStr;
-use core::ops::Range;
+use core::ops::{
+    Range,
+    RangeInclusive, //
+};
 
 /// The number of one unit of main, counted from the target's first sector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +46,8 @@ pub struct Area {
 /// The smallest unit, in bytes.
 const MIN_UNIT: u32 = 4096;
 const SECTOR_SHIFT: u32 = 9;
+/// The logical block sizes that are taken, in bytes.
+const BLOCK_SIZES: RangeInclusive<u32> = 1 << SECTOR_SHIFT..=1 << 30;
 
 /// Why two areas cannot make a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +110,7 @@ impl Geometry {
         let all_powers = [main_device, spare_device]
             .iter()
             .all(|d| d.logical_block.is_power_of_two() && d.physical_block.is_power_of_two());
-        if !all_powers || block < 1 << SECTOR_SHIFT || block > 1 << 30 {
+        if !all_powers || !BLOCK_SIZES.contains(&block) {
             return Err(GeometryError::BlockSize);
         }
         let widest = block.saturating_mul(MAX_BLOCKS);

@@ -270,7 +270,7 @@ mod tests {
                 1 => Entry { busy: false, state: State::Suspect },
                 _ => {
                     let mut valid = Blocks::NONE;
-                    for b in (0..8).filter(|b| kind == 3 || bits >> b & 1 == 1) {
+                    for b in (0..8).filter(|b| kind == 3 || (bits >> b) & 1 == 1) {
                         valid = valid.union(Blocks::range(b..b + 1));
                     }
                     relocated(unit + 1000, valid)

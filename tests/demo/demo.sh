@@ -32,9 +32,9 @@ show copy_tree
 sync
 umount m
 mount -o ro $disk m
-sums /usr/bin >sums
-(cd m/bin && sha256sum --quiet -c /tmp/sums) >broken 2>&1
-echo "-> of $(wc -l <sums) files, $(grep -c FAILED broken) are broken or unreadable"
+sums /usr/bin >/tmp/want
+(cd m/bin && sha256sum --quiet -c /tmp/want) >broken 2>&1
+echo "-> of $(wc -l </tmp/want) files, $(grep -c FAILED broken) are broken or unreadable"
 umount m
 [ -s broken ] || { echo "the copy on the bare disk should be damaged"; exit 1; }
 
@@ -52,9 +52,9 @@ umount m
 step "Is it all there?"
 must e2fsck -fn /dev/mapper/safe
 mount -o ro /dev/mapper/safe m
-(cd m/bin && sha256sum --quiet -c /tmp/sums) || { echo "the demo failed: a file is wrong"; exit 1; }
+(cd m/bin && sha256sum --quiet -c /tmp/want) || { echo "the demo failed: a file is wrong"; exit 1; }
 umount m
-echo "-> all $(wc -l <sums) files are right"
+echo "-> all $(wc -l </tmp/want) files are right"
 
 step "What remap did"
 must dmsetup table safe
