@@ -31,33 +31,31 @@ AT_ONCE = max(1, os.cpu_count() or 1)
 SECONDS = 180
 
 
-class Test:
-    """A guest test."""
+class Machine:
+    """A test that runs a script in a guest of its own."""
 
-    def __init__(self, path, name, wishes):
-        self.path, self.function = path, name
-        self.name = f"{path.stem}.{name.removeprefix('test_')}"
+    def __init__(self, name, script, wishes=()):
+        self.name, self.script = name, script
         known = {"disks": "", "cpus": 1, "memory": 1024, "nodes": 1, "seconds": SECONDS}
         for wish in wishes:
             key, value = wish.split("=", 1)
             if key not in known:
-                sys.exit(f"{path}: {name}: unknown wish '{wish}'")
+                sys.exit(f"{name}: unknown wish '{wish}'")
             known[key] = value
         self.seconds = int(known["seconds"])
         disks = [vm.Disk(text) for text in known["disks"].split(",") if text]
         sizes = (int(known[key]) for key in ("cpus", "memory", "nodes"))
         self.shape = vm.Shape("debug", *sizes, disks)
 
+    def passed(self, status, alarms):
+        """Whether a script that ended so did what it should; `None` is a guest that died."""
+        return status == 0 and not alarms
+
     def run(self, module_path, folder):
         """Runs the test; returns whether it passed and what it printed."""
-        script = folder / f"{self.name}.sh"
-        script.write_text(
-            f"set -eu\n. /payload/tests/lib.sh\n. /payload/tests/{self.path.name}\n"
-            f"run_test {self.function}\n",
-            encoding="ascii",
-        )
-        payload = folder / f"{self.name}.img"
-        files = [(script, "script"), (TOP / "tests/guest", "tests"), (TOP / "tests/demo", "demo")]
+        script, payload = folder / f"{self.name}.sh", folder / f"{self.name}.img"
+        script.write_text(self.script, encoding="ascii")
+        files = [(script, "script"), (TOP / "tests/guest", "tests")]
         vm.payload_image(payload, module_path, "debug", files)
         printed = []
         machine = vm.started(self.shape, payload)
@@ -65,19 +63,49 @@ class Test:
             status = guests.stream(machine, printed.append, seconds=self.seconds)
             machine.watcher.join(0.1)
             text = b"".join(printed).decode(errors="replace").replace("\r", "")
-            if status is None:
-                text += "\nthe guest died or took too long; its kernel log:\n"
-                text += "\n".join(machine.log[-60:])
-            elif machine.alarms:
+            if machine.alarms:
                 first = machine.log.index(machine.alarms[0])
                 text += "\nthe kernel complains:\n"
                 text += "\n".join(machine.log[max(0, first - 3) : first + 60])
+            elif status is None:
+                text += "\nthe guest died or took too long; its kernel log:\n"
+                text += "\n".join(machine.log[-60:])
             elif status:
                 text += "\nend of the kernel log:\n" + "\n".join(machine.log[-25:])
-            return status == 0 and not machine.alarms, text
+            return self.passed(status, machine.alarms), text
         finally:
             machine.end()
             payload.unlink()
+
+
+class Test(Machine):
+    """A guest test: a function of a file in tests/guest."""
+
+    def __init__(self, path, function, wishes):
+        script = "set -eu\n. /payload/tests/lib.sh\n"
+        script += f". /payload/tests/{path.name}\nrun_test {function}\n"
+        super().__init__(f"{path.stem}.{function.removeprefix('test_')}", script, wishes)
+
+
+class Failing(Machine):
+    """A test of the harness: a script that must be seen to fail."""
+
+    def __init__(self, name, script, wanted, wishes=()):
+        super().__init__(f"harness.{name}", script, wishes)
+        self.wanted = wanted
+
+    def passed(self, status, alarms):
+        return bool(self.wanted(status, alarms))
+
+
+def harness_tests():
+    """Silence means something only if a guest that fails is seen to."""
+    return [
+        Failing("exit_status_is_passed_on", "exit 7\n", lambda s, a: s == 7 and not a),
+        Failing("panic_is_seen", "echo c >/proc/sysrq-trigger\nsleep 60\n", lambda s, a: a and s is None),
+        Failing("report_is_seen", "echo 'BUG: KASAN: planted' >/dev/kmsg\n", lambda s, a: s == 0 and a),
+        Failing("time_out_is_seen", "sleep 100\n", lambda s, a: s is None, ["seconds=6"]),
+    ]
 
 
 def guest_tests():
@@ -171,7 +199,7 @@ def main():
     """Runs what was asked for."""
     begun = time.monotonic()
     wanted = os.environ.get("T") or ""
-    tests = [test for test in guest_tests() if wanted in test.name]
+    tests = [test for test in guest_tests() + harness_tests() if wanted in test.name]
     trees = [test for test in tree_tests() if wanted in test[0]]
     host, printed = ([], "") if wanted and not "host." in wanted else host_tests()
     host = [one for one in host if wanted in one[0]]

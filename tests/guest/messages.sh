@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What messages do when they are right.
+
+test_ping_and_info() {
+	remap_on
+	same pong "$(message ping)" ping
+	message info >/tmp/info
+	grep -qx "main: $(cat /sys/block/main/dev) from sector 0, 131072 sectors" /tmp/info || fail "main"
+	grep -qx "units: 16384 main, 2048 spare" /tmp/info || fail "units"
+	grep -q "is in memory only and is lost" /tmp/info || fail "info must say that the map is lost"
+}
+
+test_remap_counts_what_it_did() {
+	remap_on
+	same "remapped 1 units, 0 already were, 0 blocks lost" "$(message remap 803)" "one unit"
+	same "remapped 10 units, 1 already were, 0 blocks lost" "$(message remap 800 88)" "eleven units"
+	same "remapped 2 units, 0 already were, 0 blocks lost" "$(message remap 1607 2)" "two touched units"
+	bad main 2003 2004
+	same "remapped 1 units, 0 already were, 2 blocks lost" "$(message remap 2000)" "a lossy one"
+}
+
+test_unremap_copies_back() {
+	remap_on
+	random one 1
+	put one
+	message remap 800
+	random two 1
+	put two
+	cmp -s -n 4096 -i 409600 two /dev/main && fail "main has the data already"
+	message unremap 803
+	holds two
+	blockdev --flushbufs /dev/main
+	cmp -n 4096 -i 409600 two /dev/main || fail "main does not have the data"
+	same "healthy 0/2048" "$(field 1) $(field 2)" status
+	# The unit that was freed is used again.
+	message remap 1600
+	same "1600 0 8/8" "$(message list)" list
+}
+
+test_unremap_refuses_where_main_still_fails() {
+	remap_on
+	random one 1
+	bad main 1003 1003
+	put one
+	refused "sector 1000: main still fails there" message unremap 1000
+	same 1/2048 "$(field 2)" "units used"
+	holds one
+	good main 1003 1003
+	message unremap 1000
+	holds one
+}
+
+test_unremap_refuses_lost_blocks() {
+	remap_on
+	bad main 1003 1003
+	message remap 1000
+	good main 1003 1003
+	refused "blocks of its unit were lost, write them first" message unremap 1000
+	fails get 1003 1
+	dd if=/dev/zero of="$DEV" bs=4k seek=125 count=1 oflag=direct status=none
+	message unremap 1000
+	get 1000 8 | cmp -n 4096 - /dev/zero || fail "the data that were written"
+}
