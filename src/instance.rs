@@ -168,6 +168,11 @@ impl Instance {
         &self.layout.geometry
     }
 
+    /// A sector of the target as the mapped device counts.
+    pub(crate) fn mapped(&self, sector: u64) -> u64 {
+        self.layout.begin.saturating_add(sector)
+    }
+
     /// What its messages in the kernel log begin with: the main device's number.
     pub(crate) fn name(&self) -> Name {
         Name(self.layout.main.number())

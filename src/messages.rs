@@ -176,8 +176,7 @@ fn unit_of(instance: &Instance, sector: u64) -> Result<Unit, Refusal<'static>> {
 
 /// The first sector of a unit, as the mapped device counts.
 fn sector_of(instance: &Instance, unit: Unit) -> u64 {
-    let start = instance.geometry().sectors_of(unit).start;
-    instance.layout().begin.saturating_add(start)
+    instance.mapped(instance.geometry().sectors_of(unit).start)
 }
 
 /// Whether units may be moved now.

@@ -55,7 +55,7 @@ impl Repair {
         unit: Unit,
         overlay: Overlay<'_>,
     ) -> Result<(), Status> {
-        let sector = overlay.sectors.start;
+        let sector = instance.mapped(overlay.sectors.start);
         match self.relocate(instance, unit, Some(overlay)) {
             Ok(lost) => {
                 instance.counters.add(Count::Relocated, 1);
@@ -257,7 +257,7 @@ impl Repair {
         instance: &Instance,
         unit: Unit,
     ) -> Result<(), Refusal<'static>> {
-        let at = instance.geometry().sectors_of(unit).start;
+        let at = instance.mapped(instance.geometry().sectors_of(unit).start);
         let State::Relocated { spare, valid } = self.state(unit) else {
             return Err(Refusal::NotRelocated(at));
         };
@@ -288,6 +288,7 @@ impl Repair {
         let geometry = instance.geometry();
         let sectors = geometry.sectors_of(unit);
         let bytes = bytes_from(sectors.start, &sectors);
+        let main_fails = Refusal::MainFails(instance.mapped(sectors.start));
         let (from, to) = (
             geometry.on_spare(spare, sectors.start),
             geometry.on_main(sectors.start),
@@ -305,11 +306,11 @@ impl Repair {
         let through = Transfer::WriteThrough;
         bios.transfer(through, instance.main(), to, buffer, bytes.clone())
             .and_then(|()| self.read_whole(instance, unit))
-            .map_err(|_| Refusal::MainFails(sectors.start))?;
+            .map_err(|_| main_fails)?;
         if self.unit.same(&mut self.check, bytes) {
             Ok(())
         } else {
-            Err(Refusal::MainFails(sectors.start))
+            Err(main_fails)
         }
     }
 }

@@ -278,7 +278,7 @@ impl Repair {
                 pr_warn!(
                     "{}: sector {} cannot be read, its unit is a suspect\n",
                     instance.name(),
-                    sector
+                    instance.mapped(sector)
                 );
             }
         }

@@ -17,18 +17,16 @@ show() {
 	return "${PIPESTATUS[0]}"
 }
 must() { show "$@" || { echo "the demo failed at: $*"; exit 1; }; }
-mkfs() { mkfs.ext4 -q -E "lazy_itable_init=$1,lazy_journal_init=$1" "$2"; }
-# A tree of real files, and their checksums.
-copy_tree() { cp -r --no-dereference /usr/bin m/; }
+# The checksums of a tree of real files.
 sums() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
 
 step "The disk: $((size / 2048)) MiB, with sectors that cannot be written and others that cannot be read"
 echo "It stands alone:"
-if show mkfs 0 $disk; then echo "mkfs.ext4 should have failed"; exit 1; fi
+if show mkfs.ext4 -q -E lazy_itable_init=0 $disk; then echo "mkfs.ext4 should have failed"; exit 1; fi
 echo "-> no file system can be made. One that does not touch every sector at once can:"
-show mkfs 1 $disk
+show mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 $disk
 mount $disk m || { echo "the bare disk cannot even be mounted"; exit 1; }
-show copy_tree
+show cp -r --no-dereference /usr/bin m
 sync
 umount m
 mount -o ro $disk m
@@ -44,9 +42,9 @@ must dmsetup create safe --table "0 $size remap $disk 0 $spare 0 $(blockdev --ge
 echo "Reading it once finds what cannot be read:"
 dd if=/dev/mapper/safe of=/dev/null bs=64k conv=noerror iflag=direct status=none 2>/dev/null
 must dmsetup message safe 0 suspects
-must mkfs 0 /dev/mapper/safe
+must mkfs.ext4 -q -E lazy_itable_init=0 /dev/mapper/safe
 mount /dev/mapper/safe m
-must copy_tree
+must cp -r --no-dereference /usr/bin m
 umount m
 
 step "Is it all there?"
