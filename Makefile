@@ -12,11 +12,12 @@
 #   make lint       rustfmt, clippy, shellcheck, checkpatch
 #   make doc        the documentation, without warnings
 #   make rust-analyzer           writes rust-project.json
+#   make clean      removes what was built from this checkout; ALL=1 all but the build root
 #
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
 #             DISKS="nvme:64M:write@8000+8:read@16000 scsi:1G:4k"
 
-export KERNEL SMP MEM NUMA DISKS T KSERIES
+export KERNEL SMP MEM NUMA DISKS T KSERIES ALL
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev

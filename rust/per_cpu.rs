@@ -59,14 +59,19 @@ impl<C: Counter> Counters<C> {
         })
     }
 
+    /// The per-CPU pointer of a counter: an offset for each CPU's memory, not an address by itself.
+    fn counter(&self, at: usize) -> *mut u64 {
+        self.base.as_ptr().wrapping_add(at)
+    }
+
     /// Adds `n` to `counter` on this CPU.
     #[inline]
     pub fn add(&self, counter: C, n: u64) {
         let at = counter.place();
         if at < C::COUNT {
             // SAFETY: By the type invariant the allocation holds `COUNT` counters, and `at` is
-            // one of them. A per-CPU pointer is offset like any other.
-            unsafe { bindings::this_cpu_add(self.base.as_ptr().add(at), n) };
+            // one of them.
+            unsafe { bindings::this_cpu_add(self.counter(at), n) };
         }
     }
 
@@ -81,7 +86,7 @@ impl<C: Counter> Counters<C> {
         possible_cpus()
             .map(|cpu| {
                 // SAFETY: As in `add`, and `cpu` is a possible CPU.
-                let slot = unsafe { bindings::per_cpu_ptr(self.base.as_ptr().add(at), cpu) };
+                let slot = unsafe { bindings::per_cpu_ptr(self.counter(at), cpu) };
                 // SAFETY: The slot is valid and aligned while the allocation is, and every access
                 // to it is either this or a `this_cpu_add`, which is a single instruction.
                 unsafe { Atomic::<u64>::from_ptr(slot) }.load(Relaxed)

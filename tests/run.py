@@ -216,7 +216,7 @@ def main():
     for name, check in trees:
         complaints = check()
         report.add(name, not complaints, "\n".join(complaints), 0)
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
 
         def run_one(test):
             start = time.monotonic()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Removes what was built from this checkout; `make clean ALL=1` empties the whole cache."""
+"""Removes what was built from this checkout; `make clean ALL=1` all but the build root, too."""
 
 import os
 import shutil
@@ -7,14 +7,22 @@ import shutil
 from cache import CACHE, TOP, digest, say
 
 
+def belongs(name):
+    """Whether a thing in the cache is this checkout's, or was left by a run that was interrupted."""
+    return digest(str(TOP)) in name or name.startswith("run-")
+
+
 def main():
     """Removes it."""
-    mine = digest(str(TOP))
     for path in CACHE.iterdir():
+        # This very program runs in the build root.
         if path.name.startswith("root-"):
             continue
-        if os.environ.get("ALL") or mine in path.name or path.name.startswith("guest-tmp"):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+        if os.environ.get("ALL") or belongs(path.name):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
     say("cleaned; the build root stays, remove its folder in the cache by hand if it must go")
 
 

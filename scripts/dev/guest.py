@@ -69,7 +69,7 @@ def run_script(script, interactive=False):
     """Runs a script, with the terminal as its input if `interactive`."""
     shape = vm.shape_from_environment()
     built = module.build(shape.flavour)
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         payload, path = pathlib.Path(folder) / "payload.img", pathlib.Path(folder) / "script"
         path.write_bytes(script)
         files = [(path, "script"), (vm.TOP / "tests/guest", "tests"), (vm.TOP / "tests/demo", "demo")]

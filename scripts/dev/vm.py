@@ -167,7 +167,7 @@ class Guest:
 
     def __init__(self, shape, payload=None, incoming=False):
         self.shape = shape
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="guest-", dir=CACHE))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
         self.alarms, self.log = [], []
         self.listeners = {
             name: self._listen(name) for name in ("monitor", "kernel", "output", "control")
@@ -308,7 +308,7 @@ def payload_image(path, module, flavour, files):
 
     `files` are pairs of a path and the name it gets; a folder is copied whole.
     """
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         tree = pathlib.Path(folder)
         (tree / "modules").mkdir()
         modules = [module, *kernel.build(flavour).glob("drivers/**/*.ko")]
