@@ -7,7 +7,10 @@ use crate::{
     instance::Instance,
     refusal::Refusal,
     relocate::Stay,
-    repair::Repair,
+    repair::{
+        bad_sector,
+        Repair, //
+    },
     target::RemapTarget, //
 };
 use core::fmt::Write;
@@ -233,7 +236,8 @@ fn remap_one(
         .map_err(|stay| match stay {
             Stay::NoSpare => Refusal::NoSpare(at),
             Stay::NoMemory => Refusal::NoMemory,
-            Stay::Io(_) => Refusal::SpareFails(at),
+            Stay::Io(status) if bad_sector(status) => Refusal::SpareFails(at),
+            Stay::Io(_) => Refusal::DeviceFails(at),
         })?;
     instance.counters.add(Count::Remapped, 1);
     Ok(Some(lost))

@@ -32,6 +32,8 @@ pub(crate) enum Refusal<'a> {
     MainFails(u64),
     /// The spare fails at the unit of this sector.
     SpareFails(u64),
+    /// A device fails at the unit of this sector, and not for a bad sector.
+    DeviceFails(u64),
     /// No spare unit is left for the unit of this sector.
     NoSpare(u64),
     /// No memory.
@@ -48,7 +50,7 @@ impl Refusal<'_> {
             Self::Suspended => EBUSY,
             Self::NotRelocated(_) | Self::NotSuspect(_) => ENOENT,
             Self::Lost(_) => EPERM,
-            Self::MainFails(_) | Self::SpareFails(_) => EIO,
+            Self::MainFails(_) | Self::SpareFails(_) | Self::DeviceFails(_) => EIO,
             Self::NoSpare(_) => ENOSPC,
             Self::NoMemory => ENOMEM,
         }
@@ -73,6 +75,12 @@ impl fmt::Display for Refusal<'_> {
             }
             Self::MainFails(sector) => write!(f, "sector {sector}: main still fails there"),
             Self::SpareFails(sector) => write!(f, "sector {sector}: its spare unit fails"),
+            Self::DeviceFails(sector) => {
+                write!(
+                    f,
+                    "sector {sector}: a device fails, and not for a bad sector"
+                )
+            }
             Self::NoSpare(sector) => write!(f, "sector {sector}: no spare unit is left"),
             Self::NoMemory => write!(f, "out of memory"),
         }

@@ -73,7 +73,7 @@ impl Repair {
                 let (status, reason) = match stay {
                     Stay::NoSpare => (Status::IOERR, "no spare unit is left"),
                     Stay::NoMemory => (Status::IOERR, "out of memory"),
-                    Stay::Io(status) => (status, "the spare fails"),
+                    Stay::Io(status) => (status, "a device fails"),
                 };
                 if instance.log.allows() {
                     pr_err!(
@@ -108,27 +108,31 @@ impl Repair {
         let written = overlay
             .as_ref()
             .map_or(Blocks::NONE, |o| geometry.blocks_at(unit, &o.sectors));
-        let kept = self.collect(instance, unit, state, all.minus(written));
-        let moved = self.fill_spare(instance, unit, spare, kept, &mut overlay);
+        let moved = match self.collect(instance, unit, state, all.minus(written)) {
+            Ok(kept) => self
+                .fill_spare(instance, unit, spare, kept, &mut overlay)
+                .map(|spare| (spare, kept.union(written))),
+            Err(status) => {
+                self.spares.release(spare);
+                Err(Stay::Io(status))
+            }
+        };
         let after = match moved {
-            Ok(spare) => Some(Entry {
+            Ok((spare, valid)) => Some(Entry {
                 busy: false,
-                state: State::Relocated {
-                    spare,
-                    valid: kept.union(written),
-                },
+                state: State::Relocated { spare, valid },
             }),
             Err(_) => before,
         };
         self.publish(instance, unit, after)
             .map_err(|_| Stay::NoMemory)?;
-        moved?;
+        let (_, valid) = moved?;
         if let State::Relocated { spare: old, .. } = state {
             self.retire(instance, old);
         }
         self.moves += 1;
         self.note_change();
-        Ok(all.minus(kept.union(written)).count())
+        Ok(all.minus(valid).count())
     }
 
     /// Marks `unit` busy and waits until nobody has I/O to it in flight.
@@ -159,24 +163,34 @@ impl Repair {
     }
 
     /// Reads the blocks `wanted` of a unit from where they are; those that could be read.
-    fn collect(&mut self, instance: &Instance, unit: Unit, from: State, wanted: Blocks) -> Blocks {
+    ///
+    /// An error that does not speak of the medium loses nothing: it ends the move.
+    fn collect(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        from: State,
+        wanted: Blocks,
+    ) -> Result<Blocks, Status> {
         let wanted = match from {
             State::Relocated { valid, .. } => wanted.minus(wanted.minus(valid)),
             State::Main | State::Suspect => wanted,
         };
         let mut got = Blocks::NONE;
         for run in wanted.runs() {
-            if self.collect_run(instance, unit, from, run.clone()) {
+            if self.collect_run(instance, unit, from, run.clone()).is_ok() {
                 got = got.union(Blocks::range(run));
                 continue;
             }
             for block in run {
-                if self.collect_run(instance, unit, from, block..block + 1) {
-                    got = got.union(Blocks::range(block..block + 1));
+                match self.collect_run(instance, unit, from, block..block + 1) {
+                    Ok(()) => got = got.union(Blocks::range(block..block + 1)),
+                    Err(status) if bad_sector(status) => {}
+                    Err(status) => return Err(status),
                 }
             }
         }
-        got
+        Ok(got)
     }
 
     fn collect_run(
@@ -185,7 +199,7 @@ impl Repair {
         unit: Unit,
         from: State,
         blocks: core::ops::Range<u32>,
-    ) -> bool {
+    ) -> Result<(), Status> {
         let geometry = instance.geometry();
         let sectors = geometry.sectors_at(unit, blocks);
         let (device, at) = match from {
@@ -199,7 +213,6 @@ impl Repair {
         instance
             .bios
             .transfer(Transfer::Read, device, at, buffer, bytes)
-            .is_ok()
     }
 
     /// Writes the kept blocks and the overlay to `spare`, or to the next where that fails.

@@ -179,8 +179,9 @@ class Guest:
         words = ["qemu-system-x86_64", *shape.arguments(), *self._wiring(payload)]
         if incoming:
             words += ["-incoming", "defer"]
-        # pylint: disable-next=consider-using-with
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+        with open(self.folder / "qemu.log", "wb") as log:
+            # pylint: disable-next=consider-using-with
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=log)
         sockets = {name: self._accept(one) for name, one in self.listeners.items()}
         self.monitor = sockets["monitor"].makefile("rw", encoding="utf-8")
         self.control = Lines(sockets["control"])
@@ -219,7 +220,8 @@ class Guest:
                 return listener.accept()[0]
             except TimeoutError:
                 if self.process.poll() is not None:
-                    sys.exit("dm-remap: QEMU does not start")
+                    said = (self.folder / "qemu.log").read_text(encoding="utf-8")
+                    sys.exit(f"dm-remap: QEMU does not start: {said}")
 
     def _watch(self, connection):
         connection.settimeout(None)

@@ -211,6 +211,11 @@ test_other_errors_are_passed_on() {
 	# Host byte 0x0f is a path that failed, status byte 0x18 a reservation conflict.
 	fails_with "0x0f 0 0"
 	fails_with "0 0 0x18"
+	# Nor is a unit that cannot be read for such a reason moved with its blocks lost.
+	echo "2 -100 0x28 0x0f 0 0 0 0 0" >"/sys/kernel/debug/scsi_debug/$host/error"
+	refused "a device fails, and not for a bad sector" message remap 800
+	echo "- 2 0x28" >"/sys/kernel/debug/scsi_debug/$host/error"
+	used 0 0
 	same 0 "$(stat_of write_errors)" "write errors"
 }
 
