@@ -101,7 +101,9 @@ class Shape:
         line = "console=ttyS0 root=/dev/vda ro init=/sbin/stage1 panic=-1 quiet loglevel=5 nokaslr "
         line += "kunit.enable=1 kunit.autorun=0 random.trust_cpu=on hung_task_timeout_secs=60"
         words = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-la57"]
-        words += ["-smp", str(self.cpus), "-m", str(self.memory)]
+        # A node is a socket: the kernel wonders at one that shares a cache with another.
+        sockets = f",sockets={self.nodes}" if self.nodes > 1 else ""
+        words += ["-smp", f"{self.cpus}{sockets}", "-m", str(self.memory)]
         words += ["-nodefaults", "-nographic", "-no-reboot"]
         words += ["-kernel", str(built / "arch/x86/boot/bzImage"), "-append", line]
         words += ["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]

@@ -139,7 +139,7 @@ test_read_only_device() {
 	get 0 8 >/dev/null
 }
 
-test_nowait() {
+test_nowait_passes() {
 	remap_on
 	random one 1
 	put one
