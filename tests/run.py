@@ -51,14 +51,10 @@ class Machine:
         """Whether a script that ended so did what it should; `None` is a guest that died."""
         return status == 0 and not alarms
 
-    def run(self, module_path, folder):
+    def run(self, payload):
         """Runs the test; returns whether it passed and what it printed."""
-        script, payload = folder / f"{self.name}.sh", folder / f"{self.name}.img"
-        script.write_text(self.script, encoding="ascii")
-        files = [(script, "script"), (TOP / "tests/guest", "tests")]
-        vm.payload_image(payload, module_path, "debug", files)
         printed = []
-        machine = vm.started(self.shape, payload)
+        machine = vm.started(self.shape, payload, self.script.encode())
         try:
             status = guests.stream(machine, printed.append, seconds=self.seconds)
             machine.watcher.join(0.1)
@@ -75,7 +71,6 @@ class Machine:
             return self.passed(status, machine.alarms), text
         finally:
             machine.end()
-            payload.unlink()
 
 
 class Test(Machine):
@@ -217,11 +212,14 @@ def main():
         complaints = check()
         report.add(name, not complaints, "\n".join(complaints), 0)
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
+        payload = pathlib.Path(folder) / "payload.img"
+        if tests:
+            vm.payload_image(payload, built, "debug")
 
         def run_one(test):
             start = time.monotonic()
             try:
-                passed, text = test.run(built, pathlib.Path(folder))
+                passed, text = test.run(payload)
             except Exception as error:  # pylint: disable=broad-except
                 passed, text = False, f"the test could not be run: {error!r}"
             report.add(test.name, passed, text, time.monotonic() - start)

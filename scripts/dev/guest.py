@@ -70,11 +70,9 @@ def run_script(script, interactive=False):
     shape = vm.shape_from_environment()
     built = module.build(shape.flavour)
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
-        payload, path = pathlib.Path(folder) / "payload.img", pathlib.Path(folder) / "script"
-        path.write_bytes(script)
-        files = [(path, "script"), (vm.TOP / "tests/guest", "tests"), (vm.TOP / "tests/demo", "demo")]
-        vm.payload_image(payload, built / "dm_remap.ko", shape.flavour, files)
-        guest = vm.started(shape, payload)
+        payload = pathlib.Path(folder) / "payload.img"
+        vm.payload_image(payload, built / "dm_remap.ko", shape.flavour)
+        guest = vm.started(shape, payload, script)
         try:
 
             def sink(data):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The guest's file system: a small Debian as a read-only disk image."""
 
+import functools
 import subprocess
 import time
 
@@ -11,6 +12,7 @@ STAGE1 = TOP / "scripts/guest/stage1"
 SOURCES = "/etc/apt/sources.list"
 
 
+@functools.cache
 def image():
     """The image."""
 

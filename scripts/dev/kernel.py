@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The guest's kernel: its source from Debian, its configuration, its build."""
 
+import functools
 import os
 import re
 import subprocess
@@ -24,6 +25,7 @@ def series():
     return wanted
 
 
+@functools.cache
 def version():
     """The newest source package of the series; the newest one cached where apt has no answer."""
     package = f"linux-source-{series()}"
@@ -43,6 +45,7 @@ def version():
         return stamp.read_text(encoding="ascii")
 
 
+@functools.cache
 def source():
     """The unpacked source tree."""
     package, newest = f"linux-source-{series()}", version()
@@ -88,6 +91,7 @@ def check_config(folder, flavour):
         sys.exit(f"dm-remap: {flavour} kernel: not in the configuration: {', '.join(missing)}")
 
 
+@functools.cache
 def build(flavour):
     """The folder of the built kernel `flavour`: `debug` or `bench`."""
     if flavour not in LINES:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """A guest: how it is started, saved, restored and watched."""
 
+import base64
+import functools
 import json
 import os
 import pathlib
@@ -88,6 +90,12 @@ class Disk:
         return ["-device", f"virtio-blk-pci,serial=disk{number},{drive}"]
 
 
+@functools.cache
+def qemu_version():
+    """What QEMU says of itself."""
+    return subprocess.check_output(["qemu-system-x86_64", "--version"])
+
+
 class Shape:
     """What a guest's state depends on: everything but the contents of its disks."""
 
@@ -133,9 +141,8 @@ class Shape:
 
     def key(self):
         """Names the state."""
-        version = subprocess.check_output(["qemu-system-x86_64", "--version"])
         frontends = " ".join(disk.frontend() for disk in self.disks)
-        return digest(version, " ".join(self.arguments()), str(guest_root.image()), frontends)
+        return digest(qemu_version(), " ".join(self.arguments()), str(guest_root.image()), frontends)
 
 
 class Lines:
@@ -290,8 +297,8 @@ def state(shape):
     return made(f"state-{shape.key()}", save) / "state"
 
 
-def started(shape, payload):
-    """A guest that runs that payload: from the saved state where its devices can be saved."""
+def started(shape, payload, script):
+    """A guest that runs a script: from the saved state where its devices can be saved."""
     if shape.can_be_saved():
         saved = state(shape)
         guest = Guest(shape, payload, incoming=True)
@@ -304,14 +311,12 @@ def started(shape, payload):
         guest = Guest(shape, payload)
         wait_ready(guest)
     guest.control.write("go")
+    guest.control.write(base64.b64encode(script).decode())
     return guest
 
 
-def payload_image(path, module, flavour, files):
-    """Makes the disk that tells one run from another: modules, scripts and data.
-
-    `files` are pairs of a path and the name it gets; a folder is copied whole.
-    """
+def payload_image(path, module, flavour):
+    """Makes the disk with what is new since the guest was saved: the module and the tests."""
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         tree = pathlib.Path(folder)
         (tree / "modules").mkdir()
@@ -320,9 +325,7 @@ def payload_image(path, module, flavour, files):
         for one in modules:
             shutil.copy(one, tree / "modules")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
-        for source, name in files:
-            copy = shutil.copytree if pathlib.Path(source).is_dir() else shutil.copy
-            copy(source, tree / name)
+        shutil.copytree(TOP / "tests/guest", tree / "tests")
         with open(path, "wb") as file:
             file.truncate(PAYLOAD_BYTES)
         run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", tree, path])
