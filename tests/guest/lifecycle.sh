@@ -167,7 +167,7 @@ test_moves_and_errors_do_not_leak() {
 	bad main 8000 8001
 	bad main 16000 16000
 	local i
-	for i in $(seq 100); do
+	for i in $(seq 60); do
 		create r "$TABLE"
 		message remap 0 80 >/dev/null
 		dd if=/dev/zero of="$DEV" bs=64k seek=62 count=2 oflag=direct status=none
@@ -182,7 +182,7 @@ test_refused_tables_do_not_leak() {
 	remap_on
 	null_disk other 8
 	local i
-	for i in $(seq 100); do
+	for i in $(seq 60); do
 		fails dmsetup create s --table "0 131072 remap /dev/main 0 /dev/other 0 16384"
 		fails dmsetup create s --table "0 8 remap /dev/other 0 /dev/spare 0 4"
 	done
