@@ -14,7 +14,7 @@ remap_on 64 8
 job() {
 	fio --name="$1" --filename="$DEV" --offset="$2" --size=4M --ioengine=libaio --direct=1 \
 		--rw=randrw --rwmixwrite=70 --bsrange="$4" --blockalign=512 --iodepth="$3" \
-		--time_based --runtime=$seconds --verify=crc32c --verify_fatal=1 --verify_backlog=64 \
+		--eta=never --time_based --runtime=$seconds --verify=crc32c --verify_fatal=1 --verify_backlog=64 \
 		--output="/tmp/$1.log" &
 }
 job small 0 1 512-8k

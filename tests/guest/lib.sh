@@ -114,20 +114,17 @@ fails() {
 	if "$@" >/dev/null 2>&1; then fail "should have failed: $*"; fi
 }
 
+# What is left of the disks goes with the machine.
 take_down() {
-	local name
+	local name names
 	cd /
-	sync
 	# One that stands on another goes first, in whatever order they are listed.
 	for _ in 1 2 3; do
-		for name in $(dmsetup ls | awk '$1 != "No" { print $1 }'); do
-			dmsetup remove "$name" 2>/dev/null || true
-		done
+		names=$(dmsetup ls | awk '$1 != "No" { print $1 }')
+		[ -n "$names" ] || break
+		for name in $names; do dmsetup remove "$name" 2>/dev/null || true; done
 	done
 	if [ -d /sys/module/dm_remap ]; then rmmod dm_remap; fi
-	if [ -d /sys/module/null_blk ]; then
-		for name in "$NULLB"/*/; do [ ! -d "$name" ] || rmdir "$name"; done
-	fi
 }
 
 # Fails if memory is leaked. kmemleak overlooks single objects, to which stale pointers are left, so
