@@ -322,18 +322,12 @@ impl Repair {
         unit: Unit,
         overlay: &mut Overlay<'_>,
     ) -> Result<(), Status> {
-        let at = instance.geometry().on_main(overlay.sectors.start);
-        self.put(
-            instance,
-            Transfer::WriteThrough,
-            instance.main(),
-            at,
-            overlay,
-        )?;
+        self.write_main(instance, overlay)?;
         if self.read_whole(instance, unit).is_ok() {
             self.clear(instance, unit);
             return Ok(());
         }
+        let at = instance.geometry().on_main(overlay.sectors.start);
         self.get(instance, instance.main(), at, &overlay.sectors)
     }
 
