@@ -3,7 +3,7 @@
 
 Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of
 their name. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
-may ask for `disks=`, `cpus=`, `memory=`, `nodes=` or `seconds=`.
+may ask for `disks=`, `cpus=`, `memory=`, `nodes=` or `seconds=`, and with `leaks=1` for kmemleak.
 """
 
 import concurrent.futures
@@ -36,7 +36,7 @@ class Machine:
 
     def __init__(self, name, script, wishes=()):
         self.name, self.script = name, script
-        known = {"disks": "", "cpus": 1, "memory": 1024, "nodes": 1, "seconds": SECONDS}
+        known = {"disks": "", "cpus": 1, "memory": 1024, "nodes": 1, "seconds": SECONDS, "leaks": 0}
         for wish in wishes:
             key, value = wish.split("=", 1)
             if key not in known:
@@ -45,7 +45,7 @@ class Machine:
         self.seconds = int(known["seconds"])
         disks = [vm.Disk(text) for text in known["disks"].split(",") if text]
         sizes = (int(known[key]) for key in ("cpus", "memory", "nodes"))
-        self.shape = vm.Shape("debug", *sizes, disks)
+        self.shape = vm.Shape("debug", *sizes, disks, leaks=bool(int(known["leaks"])))
 
     def passed(self, status, alarms):
         """Whether a script that ended so did what it should; `None` is a guest that died."""

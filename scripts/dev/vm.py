@@ -99,15 +99,18 @@ def qemu_version():
 class Shape:
     """What a guest's state depends on: everything but the contents of its disks."""
 
-    def __init__(self, flavour="debug", cpus=2, memory=1024, nodes=1, disks=()):
+    def __init__(self, flavour="debug", cpus=2, memory=1024, nodes=1, disks=(), leaks=True):
         self.flavour, self.cpus, self.memory, self.nodes = flavour, cpus, memory, nodes
         self.disks = list(disks)
+        self.leaks = leaks
 
     def arguments(self):
         """QEMU's arguments that must be the same when a saved state is restored."""
         built = kernel.build(self.flavour)
         line = "console=ttyS0 root=/dev/vda ro init=/sbin/stage1 panic=-1 quiet loglevel=5 nokaslr "
         line += "kunit.enable=1 kunit.autorun=0 random.trust_cpu=on hung_task_timeout_secs=60"
+        # It costs as much as all other checkers together, and says nothing before it is asked.
+        line += "" if self.leaks else " kmemleak=off"
         words = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-la57"]
         # A node is a socket: the kernel wonders at one that shares a cache with another.
         sockets = f",sockets={self.nodes}" if self.nodes > 1 else ""

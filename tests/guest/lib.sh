@@ -116,14 +116,8 @@ fails() {
 
 # What is left of the disks goes with the machine.
 take_down() {
-	local name names
 	cd /
-	# One that stands on another goes first, in whatever order they are listed.
-	for _ in 1 2 3; do
-		names=$(dmsetup ls | awk '$1 != "No" { print $1 }')
-		[ -n "$names" ] || break
-		for name in $names; do dmsetup remove "$name" 2>/dev/null || true; done
-	done
+	dmsetup remove_all
 	if [ -d /sys/module/dm_remap ]; then rmmod dm_remap; fi
 }
 

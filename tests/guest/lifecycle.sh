@@ -142,7 +142,7 @@ test_unload_with_a_device_open_is_refused() {
 	rmmod dm_remap
 }
 
-#@ seconds=300
+#@ seconds=300 leaks=1
 test_load_and_unload_100_times() {
 	null_disk main 64
 	null_disk spare 8
@@ -159,7 +159,7 @@ test_load_and_unload_100_times() {
 	no_leak
 }
 
-#@ seconds=300
+#@ seconds=300 leaks=1
 test_moves_and_errors_do_not_leak() {
 	load_module
 	null_disk main 64
@@ -177,7 +177,7 @@ test_moves_and_errors_do_not_leak() {
 	no_leak
 }
 
-#@ seconds=300
+#@ seconds=300 leaks=1
 test_refused_tables_do_not_leak() {
 	remap_on
 	null_disk other 8
