@@ -99,6 +99,8 @@ pub enum Transfer {
     WriteThrough,
     /// Discards.
     Discard,
+    /// Makes all that was written durable (`REQ_PREFLUSH`); has no data.
+    Flush,
 }
 
 impl Transfer {
@@ -110,6 +112,9 @@ impl Transfer {
                 kernel::bindings::req_op_REQ_OP_WRITE | bindings::REQ_SYNC | bindings::REQ_FUA
             }
             Self::Discard => kernel::bindings::req_op_REQ_OP_DISCARD | bindings::REQ_SYNC,
+            Self::Flush => {
+                kernel::bindings::req_op_REQ_OP_WRITE | bindings::REQ_SYNC | bindings::REQ_PREFLUSH
+            }
         }
     }
 }
@@ -152,14 +157,24 @@ impl Buffer {
             })
     }
 
-    /// Copies bytes from `at` on; whether there were as many. They must lie within one page.
-    fn read(&mut self, at: usize, to: &mut [u8]) -> bool {
+    /// Copies bytes from `at` on to `to`; whether there were as many. They must lie within one page.
+    pub fn read(&mut self, at: usize, to: &mut [u8]) -> bool {
         let Some(page) = self.pages.get(at / PAGE_SIZE) else {
             return false;
         };
         // SAFETY: `to` is valid for writes of its length; the page is written by I/O only, and all
         // I/O on a buffer borrows it exclusively, as we do.
         unsafe { page.read_raw(to.as_mut_ptr(), at % PAGE_SIZE, to.len()) }.is_ok()
+    }
+
+    /// Copies `from` to the bytes from `at` on; whether there is room. They must lie within one page.
+    pub fn write(&mut self, at: usize, from: &[u8]) -> bool {
+        let Some(page) = self.pages.get(at / PAGE_SIZE) else {
+            return false;
+        };
+        // SAFETY: `from` is valid for reads of its length; all I/O on a buffer borrows it
+        // exclusively, as we do, so nobody else reads or writes the page.
+        unsafe { page.write_raw(from.as_ptr(), at % PAGE_SIZE, from.len()) }.is_ok()
     }
 }
 
@@ -211,7 +226,8 @@ impl BioSet {
         buffer: &mut Buffer,
         range: Range<usize>,
     ) -> Result<(), Status> {
-        if range.start > range.end || range.end > buffer.bytes() || transfer == Transfer::Discard {
+        let with_data = !matches!(transfer, Transfer::Discard | Transfer::Flush);
+        if range.start >= range.end || range.end > buffer.bytes() || !with_data {
             return Err(Status::IOERR);
         }
         let own = self.allocate(device, transfer, buffer.pages.len() as u16);
@@ -236,6 +252,11 @@ impl BioSet {
             at += bytes;
         }
         own.submit_and_wait(sector)
+    }
+
+    /// Makes durable all that was written to `device`, and waits. Sleeps, as [`Self::transfer`] does.
+    pub fn flush(&self, device: &BlockDevice) -> Result<(), Status> {
+        self.allocate(device, Transfer::Flush, 0).submit_and_wait(0)
     }
 
     /// Does `transfer` at `sector` of `device` with `range` of the data of `source`, and waits.

@@ -13,10 +13,12 @@
 mod bindings;
 pub mod bio;
 pub mod block_device;
+pub mod crc32c;
 pub mod device_mapper;
 pub mod noio;
 pub mod per_cpu;
 pub mod published;
+pub mod random;
 pub mod ratelimit;
 pub mod text;
 pub mod workqueue;

@@ -226,6 +226,19 @@ mod bio {
         assert!(a.same(&mut b, 0..4096));
         assert!(!a.same(&mut b, 0..8192));
         assert!(Buffer::zeroed(usize::MAX).is_err());
+        assert!(b.write(4096, &[1, 2, 3]));
+        let mut back = [0u8; 4];
+        assert!(b.read(4095, &mut [0]));
+        assert!(b.read(4096, &mut back));
+        assert!(back == [1, 2, 3, 0]);
+        assert!(a.write(0, &[1]));
+        assert!(!a.same(&mut b, 0..512));
+        assert!(a.same(&mut b, 512..4096));
+        // What crosses a page, or lies behind the last, is refused.
+        assert!(!b.write(4095, &[1, 2]));
+        assert!(!b.read(4095, &mut back));
+        assert!(!b.write(8192, &[1]));
+        assert!(!b.read(usize::MAX, &mut back));
         Ok(())
     }
 
@@ -243,6 +256,38 @@ mod bio {
         for bad in [Status::MEDIUM, Status::IOERR, Status::TARGET, Status::AGAIN] {
             assert!(bad.to_result() == Err(bad));
         }
+    }
+}
+
+#[kunit_tests(dm_remap_crc32c)]
+mod crc32c {
+    use crate::crc32c::crc32c;
+
+    /// The vectors that `src/core/metadata/block.rs` is tested with on the host.
+    #[test]
+    fn vectors() {
+        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+        assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
+        let mut bytes = [0u8; 32];
+        for (place, value) in bytes.iter_mut().zip(0u8..) {
+            *place = value;
+        }
+        assert_eq!(crc32c(&bytes), 0x46dd_794e);
+        bytes.reverse();
+        assert_eq!(crc32c(&bytes), 0x113f_db5c);
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(crc32c(b""), 0);
+    }
+}
+
+#[kunit_tests(dm_remap_random)]
+mod random {
+    use crate::random::random_bytes;
+
+    #[test]
+    fn never_the_same_twice() {
+        assert!(random_bytes::<16>() != random_bytes::<16>());
+        assert!(random_bytes::<16>() != [0; 16]);
     }
 }
 

@@ -52,6 +52,21 @@ counts! {
     NoSpare = "no_spare",
 }
 
+impl Count {
+    /// Those that the metadata keep, in their order there, which must not change.
+    pub(crate) const SURVIVE: &'static [Count] = &[
+        Count::ReadErrors,
+        Count::WriteErrors,
+        Count::Transient,
+        Count::LostReads,
+        Count::Relocated,
+        Count::Remapped,
+        Count::Unremapped,
+        Count::Retired,
+        Count::NoSpare,
+    ];
+}
+
 impl Counter for Count {
     const COUNT: usize = Count::ALL.len();
 

@@ -43,10 +43,16 @@ use kernel_ext::{
     ratelimit::Ratelimit,
     workqueue::ReclaimQueue, //
 };
-use remap_core::geometry::{
-    overlap,
-    Area,
-    Geometry, //
+use remap_core::{
+    geometry::{
+        overlap,
+        Area,
+        Geometry, //
+    },
+    metadata::{
+        regions::SPARE_REGIONS,
+        storage::Region, //
+    }, //
 };
 
 /// On which sectors of which devices an instance stands.
@@ -65,6 +71,8 @@ pub(crate) struct Layout {
     pub(crate) spare_area: Area,
     /// The units laid over both.
     pub(crate) geometry: Geometry,
+    /// The length of a unit in bytes, where the table line names it.
+    pub(crate) unit: Option<u64>,
 }
 
 impl Layout {
@@ -75,6 +83,17 @@ impl Layout {
             && self.geometry == other.geometry
             && self.main.number() == other.main.number()
             && self.spare.number() == other.spare.number()
+    }
+
+    /// The device of a region of the metadata, and the region's first sector on it.
+    pub(crate) fn region(&self, region: Region) -> Option<(&BlockDevice, u64)> {
+        if let Some(&start) = self.geometry.spare_regions().get(region.0) {
+            return Some((&self.spare, start));
+        }
+        let behind = self.main.sectors().saturating_sub(self.main_area.start);
+        let places = self.geometry.regions().on_main(self.main_area.len, behind);
+        let place = places.get(region.0.checked_sub(SPARE_REGIONS)?)?;
+        Some((&self.main, self.geometry.on_main((*place)?)))
     }
 
     /// Whether both use a sector in common.
@@ -207,7 +226,12 @@ impl Instance {
     /// Waits until what was begun before [`Self::stop`] is done. Sleeps.
     pub(crate) fn wait_stopped(&self) {
         self.flush_work();
-        drop(self.repair.lock());
+        NoIo::run(|| {
+            let mut repair = self.repair.lock();
+            if !self.is_read_only() {
+                repair.put_away(self);
+            }
+        });
     }
 
     /// I/O on our own account is allowed, on behalf of a table that is told of events.
@@ -257,6 +281,7 @@ impl WorkItem for Instance {
             for bio in this.waiting.take_all() {
                 repair.serve(&this, bio);
             }
+            repair.settle(&this);
             repair.take_changed()
         });
         if changed {

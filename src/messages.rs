@@ -40,6 +40,8 @@ use remap_core::{
 
 /// The most lines that one `list` or `suspects` answers.
 const LINES: usize = 1000;
+/// How many units one `remap` moves before others get the repair lock.
+const UNITS_AT_ONCE: usize = 32;
 
 /// Serves one message. May sleep.
 pub(crate) fn serve(instance: &Instance, args: Args<'_>, out: &mut Text<'_>) -> Result {
@@ -92,6 +94,7 @@ fn answer<'a>(instance: &Instance, args: Args<'a>, out: &mut Text<'_>) -> Result
         Message::List { from } => list(instance, from, out, relocated_line),
         Message::Suspects { from } => list(instance, from, out, suspect_line),
         Message::Retest { sector } => return retest(instance, sector, out),
+        Message::Checkpoint => return checkpoint(instance, out),
         Message::Reason => reason(instance, out),
         Message::Help => write!(out, "{HELP}"),
     };
@@ -126,9 +129,16 @@ fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         geometry.units(),
         geometry.spare_units()
     )?;
+    let repair = instance.repair.lock();
+    let Some(journal) = &repair.metadata.journal else {
+        return writeln!(out, "metadata: none");
+    };
+    let (good, total) = repair.metadata.regions();
+    writeln!(out, "array: {}", journal.array().uuid)?;
     writeln!(
         out,
-        "metadata: none, the map is in memory only and is lost when the device is removed"
+        "metadata: {good} of {total} regions good, commit {}",
+        journal.generation()
     )
 }
 
@@ -203,22 +213,41 @@ fn remap(
     let end = sector.checked_add(sectors - 1);
     let last = unit_of(instance, end.ok_or(Refusal::OutOfRange(u64::MAX))?)?;
     let (mut moved, mut already, mut lost) = (0u64, 0u64, 0u64);
-    for unit in (first.0..=last.0).map(Unit) {
+    let mut units = (first.0..=last.0).map(Unit).peekable();
+    while units.peek().is_some() {
         let mut repair = instance.repair.lock();
         may_move(instance)?;
-        match remap_one(instance, &mut repair, unit)? {
-            None => already += 1,
-            Some(blocks) => {
-                moved += 1;
-                lost += u64::from(blocks);
+        let mut done = Ok(());
+        for unit in units.by_ref().take(UNITS_AT_ONCE) {
+            match remap_one(instance, &mut repair, unit) {
+                Ok(None) => already += 1,
+                Ok(Some(blocks)) => {
+                    moved += 1;
+                    lost += u64::from(blocks);
+                }
+                Err(refusal) => {
+                    done = Err(refusal);
+                    break;
+                }
             }
         }
+        settled(instance, &mut repair)?;
+        done?;
     }
     let text = writeln!(
         out,
         "remapped {moved} units, {already} already were, {lost} blocks lost"
     );
     text.map_err(|_| Refusal::NoMemory)
+}
+
+/// Makes durable what was done.
+fn settled(instance: &Instance, repair: &mut Repair) -> Result<(), Refusal<'static>> {
+    repair.settle(instance);
+    if repair.metadata.frozen {
+        return Err(Refusal::Frozen);
+    }
+    Ok(())
 }
 
 /// Moves one unit unless it is; how many of its blocks are lost.
@@ -236,6 +265,7 @@ fn remap_one(
         .map_err(|stay| match stay {
             Stay::NoSpare => Refusal::NoSpare(at),
             Stay::NoMemory => Refusal::NoMemory,
+            Stay::Frozen => Refusal::Frozen,
             Stay::Io(status) if bad_sector(status) => Refusal::SpareFails(at),
             Stay::Io(_) => Refusal::DeviceFails(at),
         })?;
@@ -248,8 +278,17 @@ fn unremap(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), R
     let mut repair = instance.repair.lock();
     may_move(instance)?;
     repair.unrelocate(instance, unit)?;
+    settled(instance, &mut repair)?;
     instance.counters.add(Count::Unremapped, 1);
     writeln!(out, "unremapped 1 unit").map_err(|_| Refusal::NoMemory)
+}
+
+fn checkpoint(instance: &Instance, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
+    let mut repair = instance.repair.lock();
+    may_move(instance)?;
+    let written = repair.checkpoint(instance).map_err(|_| Refusal::Frozen)?;
+    let (_, total) = repair.metadata.regions();
+    writeln!(out, "wrote {written} of {total} regions").map_err(|_| Refusal::NoMemory)
 }
 
 fn retest(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {

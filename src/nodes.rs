@@ -23,8 +23,12 @@ use remap_core::index::{
 /// A map whose nodes are the kernel's.
 pub(crate) type Map = Index<Nodes>;
 
-/// How many updates can be made before the reserve must be filled again.
-const UPDATES: usize = 2;
+/// How many updates can be made before the reserve must be filled again: one of each map that the
+/// repair keeps.
+const UPDATES: usize = 3;
+/// How many maps can be published before the reserve must be filled again, so that one is left for the
+/// commit after what used the reserve.
+const BLANKS: usize = 4;
 
 /// Nodes for the map, put aside so that an update on the I/O path does not fail for want of memory.
 pub(crate) struct Nodes {
@@ -37,7 +41,7 @@ impl Nodes {
     pub(crate) fn new() -> Result<Self, AllocError> {
         let mut this = Self {
             spare: KVec::with_capacity(UPDATES * NODES_PER_UPDATE, GFP_KERNEL)?,
-            blanks: KVec::with_capacity(UPDATES, GFP_KERNEL)?,
+            blanks: KVec::with_capacity(BLANKS, GFP_KERNEL)?,
         };
         this.fill()?;
         Ok(this)
@@ -48,7 +52,7 @@ impl Nodes {
             self.spare
                 .push(UniqueArc::new_uninit(GFP_KERNEL)?, GFP_KERNEL)?;
         }
-        while self.blanks.len() < UPDATES {
+        while self.blanks.len() < BLANKS {
             self.blanks.push(Blank::new(GFP_KERNEL)?, GFP_KERNEL)?;
         }
         Ok(())

@@ -36,6 +36,8 @@ pub(crate) enum Refusal<'a> {
     DeviceFails(u64),
     /// No spare unit is left for the unit of this sector.
     NoSpare(u64),
+    /// No region of the metadata can be written.
+    Frozen,
     /// No memory.
     NoMemory,
 }
@@ -51,6 +53,7 @@ impl Refusal<'_> {
             Self::NotRelocated(_) | Self::NotSuspect(_) => ENOENT,
             Self::Lost(_) => EPERM,
             Self::MainFails(_) | Self::SpareFails(_) | Self::DeviceFails(_) => EIO,
+            Self::Frozen => EIO,
             Self::NoSpare(_) => ENOSPC,
             Self::NoMemory => ENOMEM,
         }
@@ -82,6 +85,7 @@ impl fmt::Display for Refusal<'_> {
                 )
             }
             Self::NoSpare(sector) => write!(f, "sector {sector}: no spare unit is left"),
+            Self::Frozen => write!(f, "no copy of the metadata can be written"),
             Self::NoMemory => write!(f, "out of memory"),
         }
     }

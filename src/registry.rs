@@ -4,11 +4,15 @@
 //!
 //! The map must outlive a table: when a device's table is replaced by one that says the same, the new
 //! table takes the instance of the old one over, with everything that was relocated. Two instances
-//! never stand on the same sectors, since each would hide from the other what it moved.
+//! never stand on the same sectors, nor on two copies of the same array, since each would hide from the
+//! other what it moved.
 
-use crate::instance::{
-    Instance,
-    Layout, //
+use crate::{
+    instance::{
+        Instance,
+        Layout, //
+    },
+    load::NotReady, //
 };
 use kernel::{
     new_mutex,
@@ -18,7 +22,11 @@ use kernel::{
         Mutex, //
     }, //
 };
-use kernel_ext::device_mapper::NewError;
+use kernel_ext::{
+    device_mapper::NewError,
+    noio::NoIo, //
+};
+use remap_core::metadata::uuid::Uuid;
 
 /// All instances, and how many tables use each.
 #[pin_data]
@@ -30,6 +38,8 @@ pub(crate) struct Registry {
 struct Live {
     instance: Arc<Instance>,
     tables: usize,
+    /// The array that it stands for, once that is known.
+    array: Option<Uuid>,
 }
 
 /// A table's share in an instance.
@@ -75,6 +85,7 @@ impl Registry {
             Live {
                 instance: instance.clone(),
                 tables: 1,
+                array: None,
             },
             GFP_KERNEL,
         )?;
@@ -88,6 +99,19 @@ impl Registry {
         }
     }
 
+    /// Makes `instance` the one that stands for `array`, if no other does.
+    fn claim(&self, instance: &Arc<Instance>, array: Uuid) -> Result<(), NotReady> {
+        let mut live = self.live.lock();
+        let is_own = |l: &Live| Arc::ptr_eq(&l.instance, instance);
+        if live.iter().any(|l| l.array == Some(array) && !is_own(l)) {
+            return Err(NotReady::Active(array));
+        }
+        if let Some(own) = live.iter_mut().find(|l| is_own(l)) {
+            own.array = Some(array);
+        }
+        Ok(())
+    }
+
     /// Gives one table's share back; the last one removes the instance.
     fn release(&self, instance: &Arc<Instance>) {
         let mut live = self.live.lock();
@@ -95,6 +119,21 @@ impl Registry {
             found.tables -= 1;
         }
         live.retain(|l| l.tables > 0);
+    }
+}
+
+impl Share {
+    /// Makes the instance ready for I/O, and says in the kernel log why if that fails. Sleeps.
+    pub(crate) fn make_ready(&self, read_only: bool) -> Result {
+        let claim = |array| self.registry.claim(&self.instance, array);
+        let ready = NoIo::run(|| {
+            let mut repair = self.instance.repair.lock();
+            repair.make_ready(&self.instance, read_only, claim)
+        });
+        ready.map_err(|reason| {
+            pr_err!("{}: refused: {}\n", self.instance.name(), reason);
+            reason.error()
+        })
     }
 }
 

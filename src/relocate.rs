@@ -2,12 +2,14 @@
 
 //! Moving a unit: from main to the spare, from one spare unit to another, and back.
 //!
-//! A unit is moved in five steps: it is marked busy in the published map, so that new bios for it wait
-//! for the repair lock; bios that were mapped before are waited for; the unit is copied; the map
-//! that says where it is now is published; and those that waited go on when the lock is released.
+//! A unit is moved in six steps: it is marked busy in the published map, so that new bios for it wait
+//! for the repair lock; bios that were mapped before are waited for; the unit is copied; a commit makes
+//! durable where it is now; the map that says so is published; and those that waited go on when the
+//! lock is released. The last three are done for all moves of a batch at once, see `group.rs`.
 
 use crate::{
     counters::Count,
+    group::OnFailure,
     instance::Instance,
     refusal::Refusal,
     repair::{
@@ -30,6 +32,7 @@ use remap_core::{
     },
     index::{
         Entry,
+        Gate,
         State, //
     }, //
 };
@@ -43,6 +46,8 @@ pub(crate) enum Stay {
     NoSpare,
     /// The spare, or main, failed.
     Io(Status),
+    /// No copy of the metadata can be written.
+    Frozen,
     /// No memory.
     NoMemory,
 }
@@ -61,7 +66,7 @@ impl Repair {
                 instance.counters.add(Count::Relocated, 1);
                 if instance.log.allows() {
                     pr_warn!(
-                        "{}: write at sector {} failed, unit moved to the spare, {} blocks lost\n",
+                        "{}: write at sector {} failed, moving its unit to the spare, {} blocks lost\n",
                         instance.name(),
                         sector,
                         lost
@@ -73,6 +78,7 @@ impl Repair {
                 let (status, reason) = match stay {
                     Stay::NoSpare => (Status::IOERR, "no spare unit is left"),
                     Stay::NoMemory => (Status::IOERR, "out of memory"),
+                    Stay::Frozen => (Status::IOERR, "no copy of the metadata can be written"),
                     Stay::Io(status) => (status, "a device fails"),
                 };
                 if instance.log.allows() {
@@ -89,15 +95,17 @@ impl Repair {
     }
 
     /// Moves `unit` to a spare unit, with what `overlay` writes; how many of its blocks are lost.
+    ///
+    /// The move is pending until the caller [settles](Self::settle) it.
     pub(crate) fn relocate(
         &mut self,
         instance: &Instance,
         unit: Unit,
         mut overlay: Option<Overlay<'_>>,
     ) -> Result<u32, Stay> {
+        self.make_room(instance).map_err(|_| Stay::Frozen)?;
         self.nodes.ready().map_err(|_| Stay::NoMemory)?;
         let spare = self.next_spare(instance)?;
-        let before = self.map.get(unit);
         let state = self.state(unit);
         if let Err(stay) = self.freeze(instance, unit, state) {
             self.spares.release(spare);
@@ -117,16 +125,16 @@ impl Repair {
                 Err(Stay::Io(status))
             }
         };
-        let after = match moved {
-            Ok((spare, valid)) => Some(Entry {
-                busy: false,
-                state: State::Relocated { spare, valid },
-            }),
-            Err(_) => before,
+        let (spare, valid) = match moved {
+            Ok(there) => there,
+            Err(stay) => {
+                self.thaw(instance, unit)?;
+                return Err(stay);
+            }
         };
-        self.publish(instance, unit, after)
+        let after = State::Relocated { spare, valid };
+        self.pend(instance, unit, after, OnFailure::Stuck)
             .map_err(|_| Stay::NoMemory)?;
-        let (_, valid) = moved?;
         if let State::Relocated { spare: old, .. } = state {
             self.retire(instance, old);
         }
@@ -137,11 +145,20 @@ impl Repair {
 
     /// Marks `unit` busy and waits until nobody has I/O to it in flight.
     fn freeze(&mut self, instance: &Instance, unit: Unit, state: State) -> Result<(), Stay> {
-        let busy = Entry { busy: true, state };
-        self.publish(instance, unit, Some(busy))
+        let gate = Gate::Busy;
+        self.show(instance, unit, Some(Entry { gate, state }))
             .map_err(|_| Stay::NoMemory)?;
         instance.map.synchronize();
         Ok(())
+    }
+
+    /// Lets others use `unit` again, unless a commit about it is pending.
+    fn thaw(&mut self, instance: &Instance, unit: Unit) -> Result<(), Stay> {
+        if self.group.has(unit) {
+            return Ok(());
+        }
+        let entry = self.map.get(unit);
+        self.show(instance, unit, entry).map_err(|_| Stay::NoMemory)
     }
 
     fn next_spare(&mut self, instance: &Instance) -> Result<SpareUnit, Stay> {
@@ -159,6 +176,7 @@ impl Repair {
     fn retire(&mut self, instance: &Instance, spare: SpareUnit) {
         instance.counters.add(Count::Retired, 1);
         self.spares.retire(spare);
+        self.note_retired(spare);
         self.note_change();
     }
 
@@ -265,6 +283,8 @@ impl Repair {
     }
 
     /// Moves `unit` back to main.
+    ///
+    /// The move is pending until the caller [settles](Self::settle) it.
     pub(crate) fn unrelocate(
         &mut self,
         instance: &Instance,
@@ -277,16 +297,17 @@ impl Repair {
         if !valid.contains(instance.geometry().blocks_of(unit)) {
             return Err(Refusal::Lost(at));
         }
+        self.make_room(instance).map_err(|_| Refusal::Frozen)?;
         self.nodes.ready().map_err(|_| Refusal::NoMemory)?;
-        let before = self.map.get(unit);
         self.freeze(instance, unit, self.state(unit))
             .map_err(|_| Refusal::NoMemory)?;
-        let copied = self.copy_back(instance, unit, spare);
-        let after = if copied.is_ok() { None } else { before };
-        self.publish(instance, unit, after)
+        if let Err(refusal) = self.copy_back(instance, unit, spare) {
+            self.thaw(instance, unit).map_err(|_| Refusal::NoMemory)?;
+            return Err(refusal);
+        }
+        self.pend(instance, unit, State::Main, OnFailure::Stuck)
             .map_err(|_| Refusal::NoMemory)?;
-        copied?;
-        self.spares.release(spare);
+        self.free_later(spare);
         self.note_change();
         Ok(())
     }

@@ -13,8 +13,11 @@
 )]
 
 mod counters;
+mod group;
 mod instance;
+mod load;
 mod messages;
+mod metadata;
 mod nodes;
 mod refusal;
 mod registry;

@@ -8,7 +8,12 @@
 
 use crate::{
     counters::Count,
+    group::{
+        Group,
+        OnFailure, //
+    },
     instance::Instance,
+    metadata::Metadata,
     nodes::{
         Map,
         Nodes, //
@@ -40,6 +45,7 @@ use remap_core::{
     },
     index::{
         Entry,
+        Gate,
         OutOfMemory,
         State, //
     },
@@ -54,8 +60,14 @@ const MAX_SUSPECTS: u64 = 1 << 16;
 
 /// The state that only the holder of the repair lock sees.
 pub(crate) struct Repair {
-    /// The map as it is published, or about to be.
+    /// The map as it is once the next commit is durable (see `group.rs`).
     pub(crate) map: Map,
+    /// The map as it is published.
+    pub(crate) shown: Map,
+    /// The map as it is if the next commit cannot be made.
+    pub(crate) fallback: Map,
+    pub(crate) group: Group,
+    pub(crate) metadata: Metadata,
     pub(crate) nodes: Nodes,
     pub(crate) spares: Spares<KVVec<u64>>,
     /// One unit, as it was read to be moved.
@@ -64,6 +76,7 @@ pub(crate) struct Repair {
     pub(crate) check: Buffer,
     /// One unit of zeroes, for writes of zeroes; never written to.
     pub(crate) zeroes: Buffer,
+    pub(crate) relocated: u64,
     pub(crate) suspects: u64,
     pub(crate) lost_blocks: u64,
     /// How often a unit was moved.
@@ -103,15 +116,20 @@ impl Repair {
     pub(crate) fn new(geometry: &Geometry) -> Result<Self> {
         let units = geometry.spare_units();
         let words = usize::try_from(words_for(units)).map_err(|_| ENOMEM)?;
-        let bitmap = KVVec::from_elem(0u64, words, GFP_KERNEL)?;
+        let bitmap = || KVVec::from_elem(0u64, words, GFP_KERNEL);
         let unit_bytes = usize::try_from(geometry.unit_sectors() << 9).map_err(|_| EINVAL)?;
         Ok(Self {
             map: Map::new(),
+            shown: Map::new(),
+            fallback: Map::new(),
+            group: Group::new()?,
+            metadata: Metadata::new()?,
             nodes: Nodes::new()?,
-            spares: Spares::new(bitmap, units).map_err(|_| EINVAL)?,
+            spares: Spares::new(bitmap()?, bitmap()?, units).map_err(|_| EINVAL)?,
             unit: Buffer::zeroed(unit_bytes)?,
             check: Buffer::zeroed(unit_bytes)?,
             zeroes: Buffer::zeroed(unit_bytes)?,
+            relocated: 0,
             suspects: 0,
             lost_blocks: 0,
             moves: 0,
@@ -133,35 +151,81 @@ impl Repair {
         self.map.get(unit).map_or(State::Main, |entry| entry.state)
     }
 
-    /// Publishes `entry` for `unit`, and counts what it changes.
-    pub(crate) fn publish(
+    /// Whether `unit` cannot be written.
+    pub(crate) fn is_stuck(&self, unit: Unit) -> bool {
+        self.map
+            .get(unit)
+            .is_some_and(|entry| entry.gate == Gate::Stuck)
+    }
+
+    /// Sets what will stand for `unit`, and counts what that changes.
+    pub(crate) fn set(
         &mut self,
         instance: &Instance,
         unit: Unit,
         entry: Option<Entry>,
     ) -> Result<(), OutOfMemory> {
         let before = self.map.get(unit);
-        let map = self.map.set(&mut self.nodes, unit, entry)?;
-        instance.map.replace(self.nodes.blank()?, map.clone());
-        self.map = map;
+        self.map = self.map.set(&mut self.nodes, unit, entry)?;
         let all = instance.geometry().blocks_of(unit);
         self.count_entry(before, all, u64::wrapping_sub);
         self.count_entry(entry, all, u64::wrapping_add);
         Ok(())
     }
 
-    fn count_entry(&mut self, entry: Option<Entry>, all: Blocks, change: fn(u64, u64) -> u64) {
+    /// Sets and publishes what stands for `unit` and needs no commit.
+    fn change(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        entry: Option<Entry>,
+    ) -> Result<(), OutOfMemory> {
+        self.nodes.ready()?;
+        self.set(instance, unit, entry)?;
+        self.fallback = self.fallback.set(&mut self.nodes, unit, entry)?;
+        self.show(instance, unit, entry)
+    }
+
+    /// Publishes `entry` for `unit`, whatever will stand for it.
+    pub(crate) fn show(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        entry: Option<Entry>,
+    ) -> Result<(), OutOfMemory> {
+        self.shown = self.shown.set(&mut self.nodes, unit, entry)?;
+        let blank = self.nodes.blank()?;
+        instance.map.replace(blank, self.shown.clone());
+        Ok(())
+    }
+
+    /// Publishes the map as it is, with nothing pending.
+    pub(crate) fn show_all(&mut self, instance: &Instance) -> Result<(), OutOfMemory> {
+        let blank = self.nodes.blank()?;
+        self.shown = self.map.clone();
+        self.fallback = self.map.clone();
+        instance.map.replace(blank, self.map.clone());
+        Ok(())
+    }
+
+    pub(crate) fn count_entry(
+        &mut self,
+        entry: Option<Entry>,
+        all: Blocks,
+        change: fn(u64, u64) -> u64,
+    ) {
         match entry.map(|entry| entry.state) {
             Some(State::Suspect) => self.suspects = change(self.suspects, 1),
             Some(State::Relocated { valid, .. }) => {
                 let lost = u64::from(all.minus(valid).count());
+                self.relocated = change(self.relocated, 1);
                 self.lost_blocks = change(self.lost_blocks, lost);
             }
             Some(State::Main) | None => {}
         }
     }
 
-    /// Does what `bio` asks for, and ends it.
+    /// Does what `bio` asks for, and ends it, once it is durable what that needed.
     pub(crate) fn serve(&mut self, instance: &Instance, mut bio: OwnedBio<RemapTarget>) {
         let failed = bio.per_bio().failed;
         let moves = self.moves;
@@ -170,7 +234,7 @@ impl Repair {
                 if failed && moves == self.moves {
                     instance.counters.add(Count::Transient, 1);
                 }
-                bio.complete(Status::OK);
+                self.acknowledge(instance, bio);
             }
             Err(status) => bio.complete(status),
         }
@@ -261,26 +325,24 @@ impl Repair {
 
     /// Remembers that `unit` failed to read at `sector`.
     fn suspect(&mut self, instance: &Instance, unit: Unit, sector: u64) {
-        if self.state(unit) != State::Main || self.suspects >= MAX_SUSPECTS {
+        let known = self.map.get(unit).is_some() || self.group.has(unit);
+        if known || self.suspects >= MAX_SUSPECTS {
             return;
         }
         let entry = Entry {
-            busy: false,
+            gate: Gate::Open,
             state: State::Suspect,
         };
-        let ready = self.nodes.ready();
-        if ready
-            .and_then(|()| self.publish(instance, unit, Some(entry)))
-            .is_ok()
-        {
-            self.note_change();
-            if instance.log.allows() {
-                pr_warn!(
-                    "{}: sector {} cannot be read, its unit is a suspect\n",
-                    instance.name(),
-                    instance.mapped(sector)
-                );
-            }
+        if self.change(instance, unit, Some(entry)).is_err() {
+            return;
+        }
+        self.note_change();
+        if instance.log.allows() {
+            pr_warn!(
+                "{}: sector {} cannot be read, its unit is a suspect\n",
+                instance.name(),
+                instance.mapped(sector)
+            );
         }
     }
 
@@ -291,6 +353,9 @@ impl Repair {
         unit: Unit,
         mut overlay: Overlay<'_>,
     ) -> Result<(), Status> {
+        if self.is_stuck(unit) {
+            return Err(Status::IOERR);
+        }
         let written = match self.state(unit) {
             State::Main => self.write_main(instance, &mut overlay),
             State::Suspect => self.write_suspect(instance, unit, &mut overlay),
@@ -331,13 +396,9 @@ impl Repair {
         self.get(instance, instance.main(), at, &overlay.sectors)
     }
 
-    /// Drops the entry of a unit that is well on main.
+    /// Drops the entry of a suspect that is well on main.
     pub(crate) fn clear(&mut self, instance: &Instance, unit: Unit) {
-        let ready = self.nodes.ready();
-        if ready
-            .and_then(|()| self.publish(instance, unit, None))
-            .is_ok()
-        {
+        if !self.group.has(unit) && self.change(instance, unit, None).is_ok() {
             self.note_change();
         }
     }
@@ -358,27 +419,20 @@ impl Repair {
         overlay: &mut Overlay<'_>,
     ) -> Result<(), Status> {
         let geometry = instance.geometry();
-        let at = geometry.on_spare(spare, overlay.sectors.start);
-        self.put(
-            instance,
-            Transfer::WriteThrough,
-            instance.spare(),
-            at,
-            overlay,
-        )?;
         let now = valid.union(geometry.blocks_at(unit, &overlay.sectors));
-        if now == valid {
-            return Ok(());
+        if now != valid {
+            self.make_room(instance).map_err(|_| Status::IOERR)?;
+            self.nodes.ready().map_err(|_| Status::IOERR)?;
         }
-        let entry = Entry {
-            busy: false,
-            state: State::Relocated { spare, valid: now },
-        };
-        let ready = self.nodes.ready();
-        ready
-            .and_then(|()| self.publish(instance, unit, Some(entry)))
-            .map_err(|_| Status::IOERR)?;
-        self.note_change();
+        let at = geometry.on_spare(spare, overlay.sectors.start);
+        let through = Transfer::WriteThrough;
+        self.put(instance, through, instance.spare(), at, overlay)?;
+        if now != valid {
+            let state = State::Relocated { spare, valid: now };
+            self.pend(instance, unit, state, OnFailure::Unchanged)
+                .map_err(|_| Status::IOERR)?;
+            self.note_change();
+        }
         Ok(())
     }
 
@@ -390,6 +444,9 @@ impl Repair {
         unit: Unit,
         sectors: Range<u64>,
     ) -> Result<(), Status> {
+        if self.is_stuck(unit) {
+            return Err(Status::IOERR);
+        }
         let geometry = instance.geometry();
         let (device, at) = match self.state(unit) {
             State::Relocated { spare, .. } => {

@@ -17,10 +17,15 @@ use kernel_ext::{
 
 /// How a device is, in one word; the gravest that applies.
 fn health(repair: &Repair) -> &'static str {
-    if repair.lost_blocks > 0 || repair.suspects > 0 {
+    let (good, total) = repair.metadata.regions();
+    if repair.metadata.frozen {
+        "frozen"
+    } else if repair.lost_blocks > 0 || repair.suspects > 0 {
         "damaged"
     } else if repair.spares.is_exhausted() {
         "exhausted"
+    } else if good < total {
+        "degraded"
     } else if repair.spares.in_use() > 0 {
         "relocated"
     } else {
@@ -28,12 +33,14 @@ fn health(repair: &Repair) -> &'static str {
     }
 }
 
-/// `<health> <used>/<total> <retired> <suspects> <lost blocks> <read errors> <write errors> <mode>`.
+/// `<health> <used>/<total> <retired> <suspects> <lost blocks> <read errors> <write errors> <mode>
+/// <good regions>/<regions>`.
 pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let repair = instance.repair.lock();
+    let (good, total) = repair.metadata.regions();
     write!(
         out,
-        "{} {}/{} {} {} {} {} {} {}",
+        "{} {}/{} {} {} {} {} {} {} {}/{}",
         health(&repair),
         repair.spares.in_use(),
         repair.spares.units(),
@@ -43,10 +50,12 @@ pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         instance.counters.sum(Count::ReadErrors),
         instance.counters.sum(Count::WriteErrors),
         if instance.is_read_only() { "ro" } else { "rw" },
+        good,
+        total,
     )
 }
 
-/// `<main> <start> <spare> <start> <len>`.
+/// `<main> <start> <spare> <start> <len> [2 unit <bytes>]`.
 pub(crate) fn table(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let layout = instance.layout();
     let (main, spare) = (layout.main.number(), layout.spare.number());
@@ -60,7 +69,11 @@ pub(crate) fn table(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         spare.1,
         layout.spare_area.start,
         layout.spare_area.len,
-    )
+    )?;
+    match layout.unit {
+        Some(bytes) => write!(out, " 2 unit {bytes}"),
+        None => Ok(()),
+    }
 }
 
 /// The same as `name=value` pairs.

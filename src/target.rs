@@ -149,7 +149,8 @@ fn lay_out(
         len: constructor.sectors(),
     };
     let spare_area = line.spare_area();
-    let geometry = Geometry::new(described(&main), main_area, described(&spare), spare_area)
+    let (main_kind, spare_kind) = (described(&main), described(&spare));
+    let geometry = Geometry::new(main_kind, main_area, spare_kind, spare_area, line.unit)
         .map_err(|e| refused(e.reason()))?;
     if share_sectors((&main, main_area), (&spare, spare_area)) {
         return Err(refused(c"spare area overlaps main"));
@@ -162,6 +163,7 @@ fn lay_out(
         spare,
         spare_area,
         geometry,
+        unit: line.unit,
     };
     Ok((layout, main_id, spare_id))
 }
@@ -227,6 +229,7 @@ impl Target for RemapTarget {
                 bio.per_bio().held = Some(map.hold());
                 bio.remap(instance.spare(), geometry.on_spare(unit, sectors.start))
             }
+            Place::Refused => bio.complete(Status::IOERR),
             Place::Lost => {
                 instance.counters.add(Count::LostReads, 1);
                 bio.complete(Status::MEDIUM)
@@ -269,6 +272,10 @@ impl Target for RemapTarget {
 
     fn postsuspend(&self) {
         self.instance.wait_stopped();
+    }
+
+    fn preresume(&self) -> Result {
+        self.instance.make_ready(self.read_only)
     }
 
     fn resume(&self) {

@@ -4,11 +4,15 @@
 Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of
 their name. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
 may ask for `disks=`, `cpus=`, `memory=`, `nodes=` or `seconds=`, and with `leaks=1` for kmemleak.
+`cut=2..9` has the guest killed after that many seconds and the test run again with the same disks; a
+test that exits with 194 runs again too. `BOOT` counts, and /run/said has what was printed before.
 """
 
 import concurrent.futures
+import itertools
 import os
 import pathlib
+import random
 import re
 import subprocess
 import sys
@@ -37,12 +41,14 @@ class Machine:
     def __init__(self, name, script, wishes=()):
         self.name, self.script = name, script
         known = {"disks": "", "cpus": 1, "memory": 1024, "nodes": 1, "seconds": SECONDS, "leaks": 0}
+        known["cut"] = ""
         for wish in wishes:
             key, value = wish.split("=", 1)
             if key not in known:
                 sys.exit(f"{name}: unknown wish '{wish}'")
             known[key] = value
         self.seconds = int(known["seconds"])
+        self.cut = [float(second) for second in known["cut"].split("..") if second]
         disks = [vm.Disk(text) for text in known["disks"].split(",") if text]
         sizes = (int(known[key]) for key in ("cpus", "memory", "nodes"))
         self.shape = vm.Shape("debug", *sizes, disks, leaks=bool(int(known["leaks"])))
@@ -52,13 +58,29 @@ class Machine:
         return status == 0 and not alarms
 
     def run(self, payload):
-        """Runs the test; returns whether it passed and what it printed."""
+        """Runs the test, boot after boot; returns whether it passed and what it printed."""
+        said = b""
+        with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
+            for boot in itertools.count(1):
+                script = guests.preface(boot, said) + self.script.encode()
+                status, alarms, printed, text = self.boot(payload, script, pathlib.Path(folder), boot)
+                said += printed
+                was_cut = self.cut and boot == 1 and status is None and not alarms
+                if not was_cut and (status != guests.REBOOT or alarms):
+                    return self.passed(status, alarms), text
+
+    def boot(self, payload, script, disks, boot):
+        """Runs the script in one guest: its status, the kernel's complaints, what it printed, and that
+        with an explanation."""
         printed = []
-        machine = vm.started(self.shape, payload, self.script.encode())
+        seconds = random.uniform(*self.cut) if self.cut and boot == 1 else self.seconds
+        machine = vm.started(self.shape, payload, script, disks)
         try:
-            status = guests.stream(machine, printed.append, seconds=self.seconds)
+            status = guests.stream(machine, printed.append, seconds=seconds)
             machine.watcher.join(0.1)
-            text = b"".join(printed).decode(errors="replace").replace("\r", "")
+            said = b"".join(printed)
+            text = said.decode(errors="replace").replace("\r", "")
+            text += f"\n(boot {boot} of at most {seconds:.2f} s)"
             if machine.alarms:
                 first = machine.log.index(machine.alarms[0])
                 text += "\nthe kernel complains:\n"
@@ -68,7 +90,7 @@ class Machine:
                 text += "\n".join(machine.log[-60:])
             elif status:
                 text += "\nend of the kernel log:\n" + "\n".join(machine.log[-25:])
-            return self.passed(status, machine.alarms), text
+            return status, machine.alarms, said, text
         finally:
             machine.end()
 
@@ -183,7 +205,26 @@ def tree_tests():
                     above.append(bare)
         return complaints
 
+    def uapi_header():
+        sizes = {"header": 96, "standing": 160, "record": 24, "records": 4080, "log": 4096}
+        lines = ["#include <stddef.h>", "#include <linux/dm-remap.h>"]
+        lines += [
+            f'_Static_assert(sizeof(struct dm_remap_{name}) == {size}, "size of {name}");'
+            for name, size in sizes.items()
+        ]
+        offsets = {"unit_sectors": 256, "relocated": 280, "region_blocks": 304, "devices": 320}
+        lines += [
+            f'_Static_assert(offsetof(struct dm_remap_checkpoint, {name}) == {at}, "{name}");'
+            for name, at in offsets.items()
+        ]
+        command = ["gcc", "-Wall", "-Werror", "-fsyntax-only", "-x", "c", f"-I{TOP}/include/uapi", "-"]
+        done = subprocess.run(
+            command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False
+        )
+        return done.stderr.splitlines()
+
     return [
+        ("tree.uapi_header", uapi_header),
         ("tree.unsafe_outside_rust", unsafe_outside_rust),
         ("tree.unsafe_forbidden_in_src", unsafe_forbidden_in_src),
         ("tree.unsafe_without_safety", unsafe_without_safety),

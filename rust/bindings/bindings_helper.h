@@ -6,6 +6,7 @@
 
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/crc32.h>
 #include <linux/device-mapper.h>
 #include <linux/srcu.h>
 #include <linux/workqueue.h>

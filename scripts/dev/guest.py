@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs a script in a guest, or gives a shell in one."""
 
+import base64
+import itertools
 import os
 import pathlib
 import select
@@ -13,6 +15,9 @@ import tty
 import module
 import vm
 from cache import CACHE, say
+
+# A script that exits with this runs again, in a guest that was switched off and on: BOOT counts.
+REBOOT = 194
 
 
 def stream(guest, sink, source=None, seconds=None):
@@ -65,30 +70,46 @@ def verdict(guest, status):
     return status
 
 
+def preface(boot, said=b""):
+    """What is put in front of a script: the time, which boot it is, and what it printed before."""
+    kept = base64.b64encode(said).decode()
+    lines = [f"date -s @{time.time():.0f} >/dev/null", f"export BOOT={boot}"]
+    lines += [f"base64 -d >/run/said <<<'{kept}'", ""]
+    return "\n".join(lines).encode()
+
+
+def attend(guest, interactive):
+    """Passes on what the guest prints, and gives it the terminal if `interactive`."""
+
+    def sink(data):
+        sys.stdout.buffer.write(data.replace(b"\r\n", b"\n"))
+        sys.stdout.buffer.flush()
+
+    if not interactive:
+        return verdict(guest, stream(guest, sink))
+    before = termios.tcgetattr(0)
+    tty.setraw(0)
+    try:
+        return verdict(guest, stream(guest, lambda d: os.write(1, d), source=0))
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
 def run_script(script, interactive=False):
-    """Runs a script, with the terminal as its input if `interactive`."""
+    """Runs a script, with the terminal as its input if `interactive`, once for each boot."""
     shape = vm.shape_from_environment()
     built = module.build(shape.flavour)
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         payload = pathlib.Path(folder) / "payload.img"
         vm.payload_image(payload, built / "dm_remap.ko", shape.flavour)
-        guest = vm.started(shape, payload, script)
-        try:
-
-            def sink(data):
-                sys.stdout.buffer.write(data.replace(b"\r\n", b"\n"))
-                sys.stdout.buffer.flush()
-
-            if not interactive:
-                return verdict(guest, stream(guest, sink))
-            before = termios.tcgetattr(0)
-            tty.setraw(0)
+        for boot in itertools.count(1):
+            guest = vm.started(shape, payload, preface(boot) + script, pathlib.Path(folder))
             try:
-                return verdict(guest, stream(guest, lambda d: os.write(1, d), source=0))
+                status = attend(guest, interactive)
             finally:
-                termios.tcsetattr(0, termios.TCSADRAIN, before)
-        finally:
-            guest.end()
+                guest.end()
+            if status != REBOOT:
+                return status
 
 
 if __name__ == "__main__":

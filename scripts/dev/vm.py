@@ -65,9 +65,9 @@ class Disk:
         return f"{self.kind}:{self.bytes}:{self.block}"
 
     def backend(self, number, folder):
-        """QEMU's arguments for the storage."""
+        """QEMU's arguments for the storage: an image in `folder`, which may be there already."""
         image = folder / f"disk{number}.img"
-        with open(image, "wb") as file:
+        with open(image, "ab") as file:
             file.truncate(self.bytes)
         node = {"driver": "file", "filename": str(image), "node-name": f"file{number}"}
         if self.faults:
@@ -108,7 +108,7 @@ class Shape:
         """QEMU's arguments that must be the same when a saved state is restored."""
         built = kernel.build(self.flavour)
         line = "console=ttyS0 root=/dev/vda ro init=/sbin/stage1 panic=-1 quiet loglevel=5 nokaslr "
-        line += "kunit.enable=1 kunit.autorun=0 random.trust_cpu=on hung_task_timeout_secs=60"
+        line += "kunit.enable=1 kunit.autorun=0 random.trust_cpu=on sysctl.kernel.hung_task_timeout_secs=60"
         # It costs as much as all other checkers together, and says nothing before it is asked.
         line += "" if self.leaks else " kmemleak=off"
         words = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-la57"]
@@ -175,9 +175,9 @@ class Lines:
 
 
 class Guest:
-    """A running guest."""
+    """A running guest. The images of its disks are in the folder `disks`, or go with it."""
 
-    def __init__(self, shape, payload=None, incoming=False):
+    def __init__(self, shape, payload=None, incoming=False, disks=None):
         self.shape = shape
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
         self.alarms, self.log = [], []
@@ -188,7 +188,8 @@ class Guest:
             payload = self.folder / "payload.img"
             with open(payload, "wb") as file:
                 file.truncate(PAYLOAD_BYTES)
-        words = ["qemu-system-x86_64", *shape.arguments(), *self._wiring(payload)]
+        words = ["qemu-system-x86_64", *shape.arguments()]
+        words += self._wiring(payload, disks or self.folder)
         if incoming:
             words += ["-incoming", "defer"]
         with open(self.folder / "qemu.log", "wb") as log:
@@ -203,14 +204,14 @@ class Guest:
         self.monitor.readline()
         self.command("qmp_capabilities")
 
-    def _wiring(self, payload):
+    def _wiring(self, payload, disks):
         words = []
         for name, path in (("root", guest_root.image()), ("payload", payload)):
             node = {"driver": "raw", "node-name": name, "read-only": True}
             node["file"] = {"driver": "file", "filename": str(path), "read-only": True}
             words += ["-blockdev", json.dumps(node)]
         for number, disk in enumerate(self.shape.disks):
-            words += disk.backend(number, self.folder)
+            words += disk.backend(number, disks)
         for name in self.listeners:
             words += ["-chardev", f"socket,id={name},path={self.folder / name}"]
         words += ["-mon", "chardev=monitor,mode=control", "-serial", "chardev:kernel"]
@@ -300,18 +301,18 @@ def state(shape):
     return made(f"state-{shape.key()}", save) / "state"
 
 
-def started(shape, payload, script):
+def started(shape, payload, script, disks=None):
     """A guest that runs a script: from the saved state where its devices can be saved."""
     if shape.can_be_saved():
         saved = state(shape)
-        guest = Guest(shape, payload, incoming=True)
+        guest = Guest(shape, payload, incoming=True, disks=disks)
         mapped = [{"capability": "mapped-ram", "state": True}]
         guest.command("migrate-set-capabilities", capabilities=mapped)
         guest.command("migrate-incoming", uri=f"file:{saved}")
         guest.migrated()
         guest.command("cont")
     else:
-        guest = Guest(shape, payload)
+        guest = Guest(shape, payload, disks=disks)
         wait_ready(guest)
     guest.control.write("go")
     guest.control.write(base64.b64encode(script).decode())

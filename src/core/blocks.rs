@@ -20,6 +20,16 @@ impl Blocks {
         Self(Self::below(range.end) & !Self::below(range.start))
     }
 
+    /// The set whose bits are those of `bits`, block 0 the lowest.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// One bit for each block, block 0 the lowest.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
     /// The blocks `0..end`.
     const fn below(end: u32) -> u64 {
         if end >= MAX_BLOCKS {

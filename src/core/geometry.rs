@@ -9,6 +9,10 @@ use crate::blocks::{
     Blocks,
     MAX_BLOCKS, //
 };
+use crate::metadata::regions::{
+    Regions,
+    SPARE_REGIONS, //
+};
 use core::ffi::CStr;
 use core::ops::{
     Range,
@@ -46,8 +50,8 @@ pub struct Area {
 /// The smallest unit, in bytes.
 const MIN_UNIT: u32 = 4096;
 const SECTOR_SHIFT: u32 = 9;
-/// The logical block sizes that are taken, in bytes.
-const BLOCK_SIZES: RangeInclusive<u32> = 1 << SECTOR_SHIFT..=1 << 30;
+/// The logical block sizes that are taken, in bytes: a block of metadata has 4096.
+const BLOCK_SIZES: RangeInclusive<u32> = 1 << SECTOR_SHIFT..=4096;
 
 /// Why two areas cannot make a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,7 @@ pub enum GeometryError {
     MainMisaligned,
     SpareMisaligned,
     BlockSize,
+    UnitSize,
 }
 
 impl GeometryError {
@@ -69,10 +74,11 @@ impl GeometryError {
             Self::ZeroLength => c"target has no sectors",
             Self::MainTooSmall => c"main device ends before the target does",
             Self::SpareTooSmall => c"spare device ends before the spare area does",
-            Self::SpareUnderUnit => c"spare area is smaller than one unit",
+            Self::SpareUnderUnit => c"spare area has no room for its metadata and one unit",
             Self::MainMisaligned => c"main start or length is not a multiple of the block size",
             Self::SpareMisaligned => c"spare start or length is not a multiple of the block size",
-            Self::BlockSize => c"device has an unusable block size",
+            Self::UnitSize => c"unit must be a power of two from the largest block to 64 blocks",
+            Self::BlockSize => c"logical blocks must have 512 to 4096 bytes",
         }
     }
 }
@@ -84,7 +90,8 @@ impl GeometryError {
 /// - `block_shift <= unit_shift`, both counted in sectors, and a unit has at most [`MAX_BLOCKS`]
 ///   blocks.
 /// - `sectors` is neither zero nor a fraction of a block.
-/// - `main_start + sectors` and `spare_start + (spare_units << unit_shift)` do not overflow.
+/// - `main_start + sectors` and `spare_start + spare_sectors` do not overflow.
+/// - The units of the spare lie between the regions at both ends of the spare area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     block_shift: u32,
@@ -92,19 +99,22 @@ pub struct Geometry {
     sectors: u64,
     main_start: u64,
     spare_start: u64,
+    spare_sectors: u64,
     spare_units: u64,
 }
 
 impl Geometry {
     /// Checks that `main` and `spare` fit their devices and lays units over them.
     ///
-    /// A block is the larger logical block, a unit the largest of 4096 bytes and all block sizes. A
-    /// physical block of more than [`MAX_BLOCKS`] blocks does not enlarge the unit.
+    /// A block is the larger logical block. A unit has `unit` bytes or, where that is not given, is the
+    /// largest of 4096 bytes and all block sizes; a physical block of more than [`MAX_BLOCKS`] blocks
+    /// does not enlarge it.
     pub fn new(
         main_device: Device,
         main: Area,
         spare_device: Device,
         spare: Area,
+        unit: Option<u64>,
     ) -> Result<Self, GeometryError> {
         let block = main_device.logical_block.max(spare_device.logical_block);
         let all_powers = [main_device, spare_device]
@@ -114,10 +124,15 @@ impl Geometry {
             return Err(GeometryError::BlockSize);
         }
         let widest = block.saturating_mul(MAX_BLOCKS);
-        let unit = [main_device.physical_block, spare_device.physical_block]
+        let natural = [main_device.physical_block, spare_device.physical_block]
             .into_iter()
             .filter(|&physical| physical <= widest)
             .fold(MIN_UNIT.max(block), u32::max);
+        let least = u64::from(MIN_UNIT.max(block));
+        let unit = unit.unwrap_or(u64::from(natural));
+        if !unit.is_power_of_two() || !(least..=u64::from(widest)).contains(&unit) {
+            return Err(GeometryError::UnitSize);
+        }
         let block_shift = block.trailing_zeros() - SECTOR_SHIFT;
         let unit_shift = unit.trailing_zeros() - SECTOR_SHIFT;
 
@@ -137,7 +152,9 @@ impl Geometry {
         if misaligned(spare) {
             return Err(GeometryError::SpareMisaligned);
         }
-        let spare_units = spare.len >> unit_shift;
+        let regions = Regions::for_spare(spare.len);
+        let last = regions.last_start(spare.len).unwrap_or(0);
+        let spare_units = last.saturating_sub(regions.region_sectors()) >> unit_shift;
         if spare_units == 0 {
             return Err(GeometryError::SpareUnderUnit);
         }
@@ -148,6 +165,7 @@ impl Geometry {
             sectors: main.len,
             main_start: main.start,
             spare_start: spare.start,
+            spare_sectors: spare.len,
             spare_units,
         })
     }
@@ -175,6 +193,22 @@ impl Geometry {
     /// How many units the spare area has.
     pub const fn spare_units(&self) -> u64 {
         self.spare_units
+    }
+
+    /// The length of the spare area in sectors.
+    pub const fn spare_sectors(&self) -> u64 {
+        self.spare_sectors
+    }
+
+    /// The regions of the spare area.
+    pub const fn regions(&self) -> Regions {
+        Regions::for_spare(self.spare_sectors)
+    }
+
+    /// Where the regions of the spare begin on the spare device.
+    pub fn spare_regions(&self) -> [u64; SPARE_REGIONS] {
+        let last = self.regions().last_start(self.spare_sectors).unwrap_or(0);
+        [self.spare_start, self.spare_start.saturating_add(last)]
     }
 
     /// The unit that holds `sector`.
@@ -222,6 +256,7 @@ impl Geometry {
     pub const fn on_spare(&self, spare: SpareUnit, sector: u64) -> u64 {
         let offset = sector & ((1 << self.unit_shift) - 1);
         self.spare_start
+            .saturating_add(self.regions().region_sectors())
             .saturating_add((spare.0 << self.unit_shift) | offset)
     }
 }
@@ -257,12 +292,18 @@ mod tests {
 
     #[test]
     fn named_refusals() {
-        let disk = device(512, 512, 1000);
-        let big = device(4096, 4096, 1000);
-        let ok = area(0, 800);
+        let disk = device(512, 512, 8000);
+        let big = device(4096, 4096, 8000);
+        let ok = area(0, 4800);
         for (main_dev, main, spare_dev, spare, want) in [
             (disk, area(0, 0), disk, ok, GeometryError::ZeroLength),
-            (disk, area(201, 800), disk, ok, GeometryError::MainTooSmall),
+            (
+                disk,
+                area(3201, 4800),
+                disk,
+                ok,
+                GeometryError::MainTooSmall,
+            ),
             (
                 disk,
                 area(u64::MAX, 2),
@@ -270,34 +311,57 @@ mod tests {
                 ok,
                 GeometryError::MainTooSmall,
             ),
-            (disk, ok, disk, area(201, 800), GeometryError::SpareTooSmall),
-            (disk, ok, disk, area(0, 7), GeometryError::SpareUnderUnit),
+            (
+                disk,
+                ok,
+                disk,
+                area(3201, 4800),
+                GeometryError::SpareTooSmall,
+            ),
+            (disk, ok, disk, area(0, 4103), GeometryError::SpareUnderUnit),
             (disk, ok, disk, area(0, 0), GeometryError::SpareUnderUnit),
             (disk, area(1, 800), big, ok, GeometryError::MainMisaligned),
-            (big, ok, disk, area(0, 801), GeometryError::SpareMisaligned),
+            (big, ok, disk, area(0, 4801), GeometryError::SpareMisaligned),
             (device(0, 512, 9), ok, disk, ok, GeometryError::BlockSize),
             (device(512, 1000, 9), ok, disk, ok, GeometryError::BlockSize),
+            (
+                device(8192, 8192, 9),
+                ok,
+                disk,
+                ok,
+                GeometryError::BlockSize,
+            ),
         ] {
-            assert_eq!(Geometry::new(main_dev, main, spare_dev, spare), Err(want));
+            let got = Geometry::new(main_dev, main, spare_dev, spare, None);
+            assert_eq!(got, Err(want));
+        }
+        for unit in [0, 512, 2048, 4097, 12288, 65536, u64::MAX] {
+            let got = Geometry::new(disk, ok, disk, ok, Some(unit));
+            assert_eq!(got, Err(GeometryError::UnitSize), "{unit}");
         }
     }
 
     #[test]
     fn unit_follows_the_largest_block() {
         let unit = |main: Device, spare: Device| {
-            Geometry::new(main, area(0, 1024), spare, area(0, 1024)).map(|g| g.unit_sectors())
+            let (main_area, spare_area) = (area(0, 1024), area(0, 8192));
+            Geometry::new(main, main_area, spare, spare_area, None).map(|g| g.unit_sectors())
         };
         let disk = |logical, physical| device(logical, physical, 1 << 20);
         assert_eq!(unit(disk(512, 512), disk(512, 512)), Ok(8));
         assert_eq!(unit(disk(512, 512), disk(512, 16384)), Ok(32));
         assert_eq!(unit(disk(4096, 65536), disk(512, 512)), Ok(128));
         assert_eq!(unit(disk(512, 1 << 20), disk(512, 512)), Ok(8));
+        let (plain, place) = (disk(512, 512), area(0, 8192));
+        let wished = Geometry::new(plain, place, plain, place, Some(32768));
+        assert_eq!(wished.map(|g| g.unit_sectors()), Ok(64));
     }
 
     #[test]
     fn a_short_last_unit() {
-        let disk = device(512, 512, 100);
-        let g = Geometry::new(disk, area(0, 19), disk, area(0, 16)).unwrap();
+        let disk = device(512, 512, 5000);
+        let g = Geometry::new(disk, area(0, 19), disk, area(0, 4112), None).unwrap();
+        assert_eq!(g.spare_units(), 2);
         assert_eq!(g.units(), 3);
         assert_eq!(g.sectors_of(Unit(2)), 16..19);
         assert_eq!(g.blocks_of(Unit(2)), Blocks::range(0..3));
@@ -310,7 +374,7 @@ mod tests {
             let block = 512 << block_shift;
             let disk = device(block, block << extra, 1 << 20);
             let len = len << block_shift;
-            let g = Geometry::new(disk, area(0, len), disk, area(0, 1 << 12)).unwrap();
+            let g = Geometry::new(disk, area(0, len), disk, area(0, 1 << 14), None).unwrap();
             let sector = at % len;
             let unit = g.unit_of(sector);
             prop_assert!(g.sectors_of(unit).contains(&sector));
@@ -319,18 +383,49 @@ mod tests {
             prop_assert_eq!(blocks.count(), 1);
             let run = blocks.first_run().unwrap();
             prop_assert!(g.sectors_at(unit, run).contains(&sector));
-            prop_assert_eq!(g.on_spare(SpareUnit(3), sector), 3 * g.unit_sectors() + sector % g.unit_sectors());
+            let place = 2048 + 3 * g.unit_sectors() + sector % g.unit_sectors();
+            prop_assert_eq!(g.on_spare(SpareUnit(3), sector), place);
+        }
+
+        /// No unit of the spare shares a sector with a region, or leaves the area, whatever the sizes.
+        #[test]
+        fn spare_units_keep_off_the_regions(
+            block_shift in 0u32..4, more in 0u32..=6, start in 0u64..1 << 40, len in 1u64..1 << 48,
+        ) {
+            let block = 512u32 << block_shift;
+            let disk = device(block, block, u64::MAX);
+            let unit = u64::from(block.max(4096).min(block << more).max(4096));
+            let spare = area(start << block_shift, len << block_shift);
+            let made = Geometry::new(disk, area(0, 4096), disk, spare, Some(unit));
+            let g = match made {
+                Ok(g) => g,
+                Err(reason) => {
+                    prop_assert_eq!(reason, GeometryError::SpareUnderUnit);
+                    prop_assert!(spare.len < 2 * Regions::for_spare(spare.len).region_sectors() + 1024);
+                    return Ok(());
+                }
+            };
+            let (region, [first, last]) = (g.regions().region_sectors(), g.spare_regions());
+            prop_assert_eq!(first, spare.start);
+            prop_assert!(last + region <= spare.start + spare.len);
+            prop_assert!(spare.start + spare.len - (last + region) < 8);
+            for unit in [0, g.spare_units() / 2, g.spare_units() - 1] {
+                let at = g.on_spare(SpareUnit(unit), 0);
+                prop_assert!(at >= first + region && at + g.unit_sectors() <= last);
+            }
+            // None that would fit is left out.
+            prop_assert!(g.on_spare(SpareUnit(g.spare_units()), 0) + g.unit_sectors() > last);
         }
 
         #[test]
         fn never_panics(
             a in (any::<u32>(), any::<u32>(), any::<u64>()),
             b in (any::<u32>(), any::<u32>(), any::<u64>()),
-            main: (u64, u64), spare: (u64, u64), at: (u64, u64),
+            main: (u64, u64), spare: (u64, u64), at: (u64, u64), unit: Option<u64>,
         ) {
             if let Ok(g) = Geometry::new(
                 device(a.0, a.1, a.2), area(main.0, main.1),
-                device(b.0, b.1, b.2), area(spare.0, spare.1),
+                device(b.0, b.1, b.2), area(spare.0, spare.1), unit,
             ) {
                 let unit = g.unit_of(at.0);
                 let _ = (g.sectors_of(unit), g.blocks_of(unit), g.blocks_at(unit, &(at.0..at.1)));

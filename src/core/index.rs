@@ -17,10 +17,22 @@ use core::ops::Deref;
 /// What stands in the map for one unit. A unit without an entry lies on main and is well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The unit is being moved: whoever wants it waits.
-    pub busy: bool,
+    /// Who may use it.
+    pub gate: Gate,
     /// Where its data are.
     pub state: State,
+}
+
+/// Who may use a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Everybody.
+    Open,
+    /// The unit is being moved: whoever wants it waits.
+    Busy,
+    /// Readers only. It is not known whether the last commit about the unit is on disk, so a write
+    /// might go where it will not be looked for.
+    Stuck,
 }
 
 /// Where a unit's data are.
@@ -406,7 +418,7 @@ pub(crate) mod tests {
 
     fn entry(tag: u64) -> Entry {
         Entry {
-            busy: tag % 7 == 0,
+            gate: [Gate::Open, Gate::Busy, Gate::Stuck][(tag / 3 % 3) as usize],
             state: match tag % 3 {
                 0 => State::Main,
                 1 => State::Suspect,

@@ -45,6 +45,8 @@ pub enum Message {
         /// A sector of it.
         sector: u64,
     },
+    /// Writes the whole state to every region of the metadata.
+    Checkpoint,
     /// Why the last message that failed did.
     Reason,
     /// The messages there are.
@@ -62,6 +64,7 @@ unremap <sector>: move the unit of this sector back to main
 list [<from>]: relocated units, from a sector on
 suspects [<from>]: units that failed to read, from a sector on
 retest <sector>: read a suspect again and clear it if it reads well
+checkpoint: write the whole state to every region of the metadata
 reason: why the last refused message was refused
 help: this text
 ";
@@ -162,6 +165,7 @@ impl Message {
             "retest" => Self::Retest {
                 sector: words.required()?,
             },
+            "checkpoint" => Self::Checkpoint,
             "reason" => Self::Reason,
             "help" => Self::Help,
             _ => return Err(MessageError::Unknown(name)),

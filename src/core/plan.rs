@@ -9,6 +9,7 @@ use crate::geometry::{
 };
 use crate::index::{
     Entry,
+    Gate,
     Heap,
     Index,
     State, //
@@ -35,6 +36,8 @@ pub enum Place {
     Spare(SpareUnit),
     /// Nowhere: the blocks were lost and must fail.
     Lost,
+    /// Nowhere: the unit cannot be written.
+    Refused,
     /// To nowhere yet: the unit is being moved.
     Busy,
     /// To the repair worker, which does more than pass it on.
@@ -96,9 +99,14 @@ fn in_unit(
     sectors: Range<u64>,
 ) -> Step {
     let all = sectors.end.saturating_sub(sectors.start);
-    if entry.busy {
+    let shut = match entry.gate {
+        Gate::Open => None,
+        Gate::Busy => Some(Place::Busy),
+        Gate::Stuck => (access != Access::Read).then_some(Place::Refused),
+    };
+    if let Some(place) = shut {
         return Step {
-            place: Place::Busy,
+            place,
             sectors: all,
         };
     }
@@ -155,7 +163,7 @@ mod tests {
             start: 0,
             len: 10_000,
         };
-        Geometry::new(disk, main, disk, spare).unwrap()
+        Geometry::new(disk, main, disk, spare, None).unwrap()
     }
 
     fn index(entries: &[(u64, Entry)]) -> Index<Host> {
@@ -167,7 +175,7 @@ mod tests {
 
     fn relocated(spare: u64, valid: Blocks) -> Entry {
         Entry {
-            busy: false,
+            gate: Gate::Open,
             state: State::Relocated {
                 spare: SpareUnit(spare),
                 valid,
@@ -241,20 +249,31 @@ mod tests {
     }
 
     #[test]
-    fn suspects_and_busy_units() {
+    fn suspects_busy_and_stuck_units() {
         let suspect = Entry {
-            busy: false,
+            gate: Gate::Open,
             state: State::Suspect,
         };
         let busy = Entry {
-            busy: true,
+            gate: Gate::Busy,
             ..suspect
         };
-        let map = index(&[(1, suspect), (5, busy)]);
+        let stuck = Entry {
+            gate: Gate::Stuck,
+            ..relocated(4, Blocks::range(0..2))
+        };
+        let map = index(&[(1, suspect), (5, busy), (7, stuck)]);
         assert_eq!(steps(&map, Access::Read, 8..16), [(Place::Main, 8)]);
         assert_eq!(steps(&map, Access::Write, 8..16), [(Place::Repair, 8)]);
         assert_eq!(steps(&map, Access::Read, 41..48), [(Place::Busy, 7)]);
         assert_eq!(steps(&map, Access::Discard, 41..48), [(Place::Busy, 7)]);
+        let spare = Place::Spare(SpareUnit(4));
+        assert_eq!(
+            steps(&map, Access::Read, 56..64),
+            [(spare, 2), (Place::Lost, 6)]
+        );
+        assert_eq!(steps(&map, Access::Write, 56..58), [(Place::Refused, 2)]);
+        assert_eq!(steps(&map, Access::Discard, 60..64), [(Place::Refused, 4)]);
     }
 
     proptest! {
@@ -266,8 +285,8 @@ mod tests {
         ) {
             let g = geometry();
             let make = |unit: u64, bits: u64, kind: u8| match kind {
-                0 => Entry { busy: true, state: State::Main },
-                1 => Entry { busy: false, state: State::Suspect },
+                0 => Entry { gate: Gate::Busy, state: State::Main },
+                1 => Entry { gate: Gate::Open, state: State::Suspect },
                 _ => {
                     let mut valid = Blocks::NONE;
                     for b in (0..8).filter(|b| kind == 3 || (bits >> b) & 1 == 1) {
@@ -288,7 +307,7 @@ mod tests {
                     let entry = list.iter().find(|e| e.0 == unit.0).map(|e| e.1);
                     match (entry, place) {
                         (None, p) => prop_assert_eq!(p, Place::Main),
-                        (Some(e), p) if e.busy => prop_assert_eq!(p, Place::Busy),
+                        (Some(e), p) if e.gate == Gate::Busy => prop_assert_eq!(p, Place::Busy),
                         (Some(Entry { state: State::Relocated { spare, valid }, .. }), p) => match access {
                             Access::Read if valid.contains(block) => prop_assert_eq!(p, Place::Spare(spare)),
                             Access::Read => prop_assert_eq!(p, Place::Lost),

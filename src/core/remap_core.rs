@@ -25,6 +25,7 @@ pub mod fixed;
 pub mod geometry;
 pub mod index;
 pub mod message;
+pub mod metadata;
 pub mod number;
 pub mod plan;
 pub mod spares;

@@ -12,14 +12,17 @@ pub const fn words_for(units: u64) -> u64 {
     units.div_ceil(WORD_BITS)
 }
 
-/// The spare units of one target: one bit each, in memory that the caller brings.
+/// The spare units of one target: two bits each, in memory that the caller brings.
 ///
 /// # Invariants
 ///
 /// - A set bit of `taken` is a unit that is in use, retired, or does not exist.
-/// - `in_use + retired` is the number of existing units whose bit is set.
+/// - A set bit of `bad` is a unit that is retired; its bit of `taken` is set too.
+/// - `retired` is the number of bits set in `bad`, and `in_use + retired` the number of existing units
+///   whose bit is set in `taken`.
 pub struct Spares<B> {
     taken: B,
+    bad: B,
     units: u64,
     in_use: u64,
     retired: u64,
@@ -32,25 +35,35 @@ pub struct Spares<B> {
 pub struct WrongSize;
 
 impl<B: DerefMut<Target = [u64]>> Spares<B> {
-    /// Makes `units` free spare units of `bitmap`, which must have [`words_for`] words.
-    pub fn new(mut bitmap: B, units: u64) -> Result<Self, WrongSize> {
-        if bitmap.len() as u64 != words_for(units) {
+    /// Makes `units` free spare units of two bitmaps, each of which must have [`words_for`] words.
+    pub fn new(taken: B, bad: B, units: u64) -> Result<Self, WrongSize> {
+        let words = words_for(units);
+        if taken.len() as u64 != words || bad.len() as u64 != words {
             return Err(WrongSize);
         }
-        bitmap.fill(0);
-        if units % WORD_BITS != 0 {
-            if let Some(last) = bitmap.last_mut() {
-                *last = u64::MAX << (units % WORD_BITS);
-            }
-        }
-        // INVARIANT: Only the bits past the last unit are set.
-        Ok(Self {
-            taken: bitmap,
+        let mut this = Self {
+            taken,
+            bad,
             units,
             in_use: 0,
             retired: 0,
             next: 0,
-        })
+        };
+        this.clear();
+        Ok(this)
+    }
+
+    /// Makes all units free again.
+    pub fn clear(&mut self) {
+        self.taken.fill(0);
+        self.bad.fill(0);
+        if self.units % WORD_BITS != 0 {
+            if let Some(last) = self.taken.last_mut() {
+                *last = u64::MAX << (self.units % WORD_BITS);
+            }
+        }
+        // INVARIANT: Only the bits past the last unit are set.
+        (self.in_use, self.retired, self.next) = (0, 0, 0);
     }
 
     /// How many units there are, whatever their state.
@@ -88,26 +101,67 @@ impl<B: DerefMut<Target = [u64]>> Spares<B> {
         Some(SpareUnit(at as u64 * WORD_BITS + u64::from(bit)))
     }
 
-    /// Gives a unit back that [`Self::allocate`] returned.
+    /// Takes `unit`, if it exists and is free; whether it was.
+    pub fn claim(&mut self, unit: SpareUnit) -> bool {
+        let (at, mask) = place(unit);
+        let free = unit.0 < self.units && !is_set(&self.taken, unit);
+        if let (true, Some(word)) = (free, self.taken.get_mut(at)) {
+            // INVARIANT: One bit more is set, and one unit more in use.
+            *word |= mask;
+            self.in_use += 1;
+        }
+        free
+    }
+
+    /// Whether the unit holds data.
+    fn holds_data(&self, unit: SpareUnit) -> bool {
+        unit.0 < self.units && is_set(&self.taken, unit) && !is_set(&self.bad, unit)
+    }
+
+    /// Frees a unit that is in use; one that is not stays what it is.
     pub fn release(&mut self, unit: SpareUnit) {
-        let mask = 1 << (unit.0 % WORD_BITS);
-        let at = (unit.0 / WORD_BITS) as usize;
-        let existing = unit.0 < self.units;
-        if let Some(word) = self.taken.get_mut(at) {
-            if existing && *word & mask != 0 {
-                // INVARIANT: One bit less is set, and one unit less in use.
-                *word &= !mask;
-                self.in_use -= 1;
-            }
+        let (at, mask) = place(unit);
+        if let (true, Some(word)) = (self.holds_data(unit), self.taken.get_mut(at)) {
+            // INVARIANT: One bit less is set, and one unit less in use.
+            *word &= !mask;
+            self.in_use -= 1;
         }
     }
 
-    /// Never hands out again a unit that [`Self::allocate`] returned.
-    pub fn retire(&mut self, _unit: SpareUnit) {
-        // INVARIANT: The bit stays set; the unit changes from one count to the other.
-        self.in_use -= 1;
-        self.retired += 1;
+    /// Never hands out again a unit that is in use; one that is not stays what it is.
+    pub fn retire(&mut self, unit: SpareUnit) {
+        let (at, mask) = place(unit);
+        if let (true, Some(word)) = (self.holds_data(unit), self.bad.get_mut(at)) {
+            // INVARIANT: The unit changes from one count to the other.
+            *word |= mask;
+            self.in_use -= 1;
+            self.retired += 1;
+        }
     }
+
+    /// The units that are retired, in order.
+    pub fn retired_units(&self) -> impl Iterator<Item = SpareUnit> + '_ {
+        (0..).zip(self.bad.iter()).flat_map(|(at, &word)| {
+            let mut left = word;
+            core::iter::from_fn(move || {
+                let bit = left.trailing_zeros();
+                left &= left.checked_sub(1)?;
+                Some(SpareUnit(at * WORD_BITS + u64::from(bit)))
+            })
+        })
+    }
+}
+
+/// The word of a unit's bit, and the bit in it.
+fn place(unit: SpareUnit) -> (usize, u64) {
+    let at = usize::try_from(unit.0 / WORD_BITS).unwrap_or(usize::MAX);
+    (at, 1 << (unit.0 % WORD_BITS))
+}
+
+/// Whether the bit of `unit` is set.
+fn is_set(bitmap: &[u64], unit: SpareUnit) -> bool {
+    let (at, mask) = place(unit);
+    bitmap.get(at).is_some_and(|word| word & mask != 0)
 }
 
 #[cfg(test)]
@@ -117,18 +171,20 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn spares(units: u64) -> Spares<Vec<u64>> {
-        Spares::new(vec![0; words_for(units) as usize], units).unwrap()
+        let words = vec![0; words_for(units) as usize];
+        Spares::new(words.clone(), words, units).unwrap()
     }
 
     #[test]
     fn refuses_a_bitmap_of_another_size() {
-        assert!(Spares::new(vec![0; 2], 64).is_err());
-        assert!(Spares::new(vec![0; 1], 65).is_err());
+        assert!(Spares::new(vec![0; 2], vec![0; 1], 64).is_err());
+        assert!(Spares::new(vec![0; 1], vec![0; 2], 64).is_err());
+        assert!(Spares::new(vec![0; 1], vec![0; 1], 65).is_err());
     }
 
     proptest! {
         #[test]
-        fn never_hands_out_a_unit_twice(units in 1u64..200, steps in prop::collection::vec((0u8..4, any::<prop::sample::Index>()), 0..400)) {
+        fn never_hands_out_a_unit_twice(units in 1u64..200, steps in prop::collection::vec((0u8..7, any::<prop::sample::Index>()), 0..400)) {
             let mut spares = spares(units);
             let mut held = BTreeSet::new();
             let mut gone = BTreeSet::new();
@@ -143,6 +199,22 @@ mod tests {
                         }
                         None => prop_assert_eq!(held.len() as u64 + retired, units),
                     },
+                    4 => {
+                        let unit = which.index(units as usize + 3) as u64;
+                        let free = unit < units && !held.contains(&unit) && !gone.contains(&unit);
+                        prop_assert_eq!(spares.claim(SpareUnit(unit)), free);
+                        if free {
+                            held.insert(unit);
+                        }
+                    }
+                    // What is not in use can be neither freed nor retired.
+                    5 | 6 => {
+                        let unit = which.index(units as usize + 3) as u64;
+                        if !held.contains(&unit) {
+                            spares.release(SpareUnit(unit));
+                            spares.retire(SpareUnit(unit));
+                        }
+                    }
                     _ if held.is_empty() => {}
                     _ => {
                         let unit = *held.iter().nth(which.index(held.len())).unwrap();
@@ -159,6 +231,7 @@ mod tests {
                 }
                 prop_assert_eq!(spares.in_use(), held.len() as u64);
                 prop_assert_eq!(spares.retired(), retired);
+                prop_assert!(spares.retired_units().map(|u| u.0).eq(gone.iter().copied()));
                 prop_assert_eq!(spares.is_exhausted(), held.len() as u64 + retired == units);
             }
         }

@@ -19,6 +19,8 @@ pub struct TableLine<'a> {
     pub spare_start: u64,
     /// The spare area's length in sectors.
     pub spare_len: u64,
+    /// The length of a unit in bytes, where the line names it.
+    pub unit: Option<u64>,
 }
 
 /// Why a table line is refused.
@@ -33,6 +35,8 @@ pub enum TableError {
     FeatureCount,
     MissingFeature,
     UnknownFeature,
+    Unit,
+    Repeated,
 }
 
 impl TableError {
@@ -49,6 +53,8 @@ impl TableError {
             Self::FeatureCount => c"feature count is not a number",
             Self::MissingFeature => c"fewer features than the feature count says",
             Self::UnknownFeature => c"unknown feature",
+            Self::Unit => c"unit is not a number of bytes",
+            Self::Repeated => c"feature given twice",
         }
     }
 }
@@ -60,14 +66,15 @@ impl<'a> TableLine<'a> {
         let (main, main_start) = (next()?, next()?);
         let (spare, spare_start, spare_len) = (next()?, next()?, next()?);
         let sectors = |word, error| number::parse(word).map_err(|_| error);
-        let line = Self {
+        let mut line = Self {
             main,
             main_start: sectors(main_start, TableError::MainStart)?,
             spare,
             spare_start: sectors(spare_start, TableError::SpareStart)?,
             spare_len: sectors(spare_len, TableError::SpareLen)?,
+            unit: None,
         };
-        features(words)?;
+        line.features(words)?;
         Ok(line)
     }
 
@@ -78,19 +85,28 @@ impl<'a> TableLine<'a> {
             len: self.spare_len,
         }
     }
-}
 
-/// Reads the optional feature group. There are no features yet.
-fn features<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<(), TableError> {
-    let Some(count) = words.next() else {
-        return Ok(());
-    };
-    let count = number::parse(count).map_err(|_| TableError::FeatureCount)?;
-    match (count, words.next()) {
-        (0, None) => Ok(()),
-        (0, Some(_)) => Err(TableError::TooMany),
-        (_, None) => Err(TableError::MissingFeature),
-        (_, Some(_)) => Err(TableError::UnknownFeature),
+    /// Reads the optional feature group: how many words, and then those.
+    fn features(&mut self, mut words: impl Iterator<Item = &'a str>) -> Result<(), TableError> {
+        let Some(count) = words.next() else {
+            return Ok(());
+        };
+        let mut left = number::parse(count).map_err(|_| TableError::FeatureCount)?;
+        while left > 0 {
+            let mut next = || {
+                left = left.checked_sub(1).ok_or(TableError::MissingFeature)?;
+                words.next().ok_or(TableError::MissingFeature)
+            };
+            match next()? {
+                "unit" if self.unit.is_some() => return Err(TableError::Repeated),
+                "unit" => self.unit = Some(number::parse(next()?).map_err(|_| TableError::Unit)?),
+                _ => return Err(TableError::UnknownFeature),
+            }
+        }
+        match words.next() {
+            None => Ok(()),
+            Some(_) => Err(TableError::TooMany),
+        }
     }
 }
 
@@ -111,9 +127,15 @@ mod tests {
             spare: "8:16",
             spare_start: 0,
             spare_len: 800,
+            unit: None,
         };
         assert_eq!(parse("/dev/a 8 8:16 0 800"), Ok(line));
         assert_eq!(parse("/dev/a 8 8:16 0 800 0"), Ok(line));
+        let unit = Some(65536);
+        assert_eq!(
+            parse("/dev/a 8 8:16 0 800 2 unit 65536"),
+            Ok(TableLine { unit, ..line })
+        );
     }
 
     #[test]
@@ -129,6 +151,12 @@ mod tests {
             ("a 0 b 0 8 1", TableError::MissingFeature),
             ("a 0 b 0 8 1 fast", TableError::UnknownFeature),
             ("a 0 b 0 8 0 fast", TableError::TooMany),
+            ("a 0 b 0 8 2 unit 4k", TableError::Unit),
+            ("a 0 b 0 8 1 unit", TableError::MissingFeature),
+            ("a 0 b 0 8 1 unit 4096", TableError::MissingFeature),
+            ("a 0 b 0 8 3 unit 4096", TableError::MissingFeature),
+            ("a 0 b 0 8 2 unit 4096 more", TableError::TooMany),
+            ("a 0 b 0 8 4 unit 4096 unit 8192", TableError::Repeated),
         ] {
             assert_eq!(parse(line), Err(want), "{line:?}");
         }

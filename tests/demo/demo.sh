@@ -20,46 +20,72 @@ must() { show "$@" || { echo "the demo failed at: $*"; exit 1; }; }
 # The checksums of a tree of real files.
 sums() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
 
-step "The disk: $((size / 2048)) MiB, with sectors that cannot be written and others that cannot be read"
-echo "It stands alone:"
-if show mkfs.ext4 -q -E lazy_itable_init=0 $disk; then echo "mkfs.ext4 should have failed"; exit 1; fi
-echo "-> no file system can be made. One that does not touch every sector at once can:"
-show mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 $disk
-mount $disk m || { echo "the bare disk cannot even be mounted"; exit 1; }
-show cp -r --no-dereference /usr/bin m
-sync
-umount m
-mount -o ro $disk m
+table="0 $size remap $disk 0 $spare 0 $(blockdev --getsz $spare)"
 sums /usr/bin >/tmp/want
-(cd m/bin && sha256sum --quiet -c /tmp/want) >broken 2>&1
-echo "-> of $(wc -l </tmp/want) files, $(grep -c FAILED broken) are broken or unreadable"
-umount m
-[ -s broken ] || { echo "the copy on the bare disk should be damaged"; exit 1; }
 
-step "The same disk under remap, with another as its spare"
+alone() {
+	step "The disk: $((size / 2048)) MiB, with sectors that cannot be written and others that cannot be read"
+	echo "It stands alone:"
+	if show mkfs.ext4 -q -E lazy_itable_init=0 $disk; then echo "mkfs.ext4 should have failed"; exit 1; fi
+	echo "-> no file system can be made. One that does not touch every sector at once can:"
+	show mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 $disk
+	mount $disk m || { echo "the bare disk cannot even be mounted"; exit 1; }
+	show cp -r --no-dereference /usr/bin m
+	sync
+	umount m
+	mount -o ro $disk m
+	(cd m/bin && sha256sum --quiet -c /tmp/want) >broken 2>&1
+	echo "-> of $(wc -l </tmp/want) files, $(grep -c FAILED broken) are broken or unreadable"
+	umount m
+	[ -s broken ] || { echo "the copy on the bare disk should be damaged"; exit 1; }
+}
+
+adopted() {
+	step "The same disk under remap, with another as its spare"
+	insmod "$MODULES/dm_remap.ko"
+	must dmsetup create safe --table "$table"
+	echo "Reading it once finds what cannot be read:"
+	dd if=/dev/mapper/safe of=/dev/null bs=64k conv=noerror iflag=direct status=none 2>/dev/null
+	must dmsetup message safe 0 suspects
+	must mkfs.ext4 -q -E lazy_itable_init=0 /dev/mapper/safe
+	mount /dev/mapper/safe m
+	must cp -r --no-dereference /usr/bin m
+	umount m
+}
+
+all_there() {
+	step "Is it all there?"
+	must e2fsck -fn /dev/mapper/safe
+	mount -o ro /dev/mapper/safe m
+	(cd m/bin && sha256sum --quiet -c /tmp/want) || { echo "the demo failed: a file is wrong"; exit 1; }
+	umount m
+	echo "-> all $(wc -l </tmp/want) files are right"
+}
+
+what_it_did() {
+	step "What remap did"
+	must dmsetup table safe
+	must dmsetup status safe
+	printf '$ dmsetup message safe 0 stats\n'
+	dmsetup message safe 0 stats
+	printf '$ dmsetup message safe 0 list\n'
+	dmsetup message safe 0 list
+}
+
+if [ "$BOOT" = 1 ]; then
+	alone
+	adopted
+	all_there
+	what_it_did
+	step "The power goes"
+	# The host switches the machine off and on, and runs this again.
+	exit 194
+fi
+step "And comes back: the same two disks"
 insmod "$MODULES/dm_remap.ko"
-must dmsetup create safe --table "0 $size remap $disk 0 $spare 0 $(blockdev --getsz $spare)"
-echo "Reading it once finds what cannot be read:"
-dd if=/dev/mapper/safe of=/dev/null bs=64k conv=noerror iflag=direct status=none 2>/dev/null
-must dmsetup message safe 0 suspects
-must mkfs.ext4 -q -E lazy_itable_init=0 /dev/mapper/safe
-mount /dev/mapper/safe m
-must cp -r --no-dereference /usr/bin m
-umount m
-
-step "Is it all there?"
-must e2fsck -fn /dev/mapper/safe
-mount -o ro /dev/mapper/safe m
-(cd m/bin && sha256sum --quiet -c /tmp/want) || { echo "the demo failed: a file is wrong"; exit 1; }
-umount m
-echo "-> all $(wc -l </tmp/want) files are right"
-
-step "What remap did"
-must dmsetup table safe
+must dmsetup create safe --table "$table"
+all_there
 must dmsetup status safe
-printf '$ dmsetup message safe 0 stats\n'
-dmsetup message safe 0 stats
-printf '$ dmsetup message safe 0 list\n'
-dmsetup message safe 0 list
+must dmsetup message safe 0 info
 dmsetup remove safe
 rmmod dm_remap

@@ -18,3 +18,5 @@ test_published() { suite published; }
 test_workqueue() { suite workqueue; }
 test_bio() { suite bio; }
 test_ratelimit() { suite ratelimit; }
+test_crc32c() { suite crc32c; }
+test_random() { suite random; }

@@ -16,7 +16,7 @@ test_failed_write_is_relocated() {
 	holds one
 	used 1 0
 	same 1 "$(stat_of relocated)" relocated
-	same "1000 0 8/8" "$(message list)" list
+	same "1000 2048 8/8" "$(message list)" list
 	[ "$(stat_of write_errors)" -ge 1 ] || fail "the error is not counted"
 	# A second write goes straight to the spare.
 	random one 1
@@ -49,7 +49,7 @@ test_partial_write_loses_only_unreadable_blocks() {
 	truncate -s 512 new
 	put new 1003
 	used 1 1
-	same "1000 0 7/8" "$(message list)" list
+	same "1000 2048 7/8" "$(message list)" list
 	get 1003 1 | cmp - new || fail "the written block"
 	get 1000 3 | cmp - <(part one 1000 3) || fail "blocks before"
 	get 1005 3 | cmp - <(part one 1005 3) || fail "blocks behind"
@@ -69,8 +69,8 @@ test_partial_write_loses_only_unreadable_blocks() {
 
 test_lost_block_is_not_zeroes_nor_old_spare_data() {
 	remap_on
-	random junk 8
-	dd if=junk of=/dev/spare bs=1M status=none conv=fsync
+	random junk 4
+	dd if=junk of=/dev/spare bs=1M seek=1 status=none conv=fsync
 	bad main 1004 1004
 	message remap 1000 | grep -q "1 blocks lost" || fail "a lossy relocation must say so"
 	fails get 1004 1
@@ -222,13 +222,13 @@ test_other_errors_are_passed_on() {
 test_bad_spare_unit_is_retired() {
 	remap_on
 	bad main 1003 1003
-	bad spare 0 15
+	bad spare "$REGION" $((REGION + 15))
 	random one 1
 	put one
 	holds one
 	used 1 0
 	same 2 "$(stat_of spares_retired)" retired
-	same "1000 16 8/8" "$(message list)" list
+	same "1000 2064 8/8" "$(message list)" list
 }
 
 test_spare_unit_that_fails_later_is_replaced() {
@@ -236,13 +236,13 @@ test_spare_unit_that_fails_later_is_replaced() {
 	random one 1
 	put one
 	message remap 1000
-	bad spare 3 3
+	bad spare $((REGION + 3)) $((REGION + 3))
 	random new 1
 	truncate -s 512 new
 	put new 1003
 	dd if=new of=one bs=512 seek=1003 conv=notrunc status=none
 	same 1 "$(stat_of spares_retired)" retired
-	same "1000 8 8/8" "$(message list)" list
+	same "1000 2056 8/8" "$(message list)" list
 	holds one
 }
 
@@ -253,9 +253,9 @@ test_spare_read_error_never_shows_main() {
 	message remap 1000
 	random two 1
 	put two
-	bad spare 0 7
+	bad spare "$REGION" $((REGION + 7))
 	fails get 1000 8
-	good spare 0 7
+	good spare "$REGION" $((REGION + 7))
 	holds two
 }
 
@@ -263,7 +263,7 @@ test_exhausted_spare() {
 	load_module
 	null_disk main 64
 	null_disk spare 8
-	create r "0 131072 remap /dev/main 0 /dev/spare 0 24"
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 $((2 * REGION + 24))"
 	random one 1
 	put one
 	bad main 800 831
@@ -306,7 +306,7 @@ test_counters_and_reset() {
 	same 1 "$(stat_of reads)" reads
 	same 1 "$(stat_of redirected)" redirected
 	same 1 "$(stat_of remapped)" remapped
-	same "relocated 1/2048 0 0 0 0 0 rw" "$(dmsetup status r | cut -d' ' -f4-)" status
+	same "relocated 1/1536 0 0 0 0 0 rw 2/2" "$(dmsetup status r | cut -d' ' -f4-)" status
 }
 
 test_wait_returns_on_an_event() {
@@ -330,7 +330,7 @@ test_nvme_with_bad_sectors() {
 	random one 16
 	put one
 	used 1 0
-	same "8000 0 8/8" "$(message list)" list
+	same "8000 2048 8/8" "$(message list)" list
 	fails get 16000 8
 	put one
 	holds one

@@ -44,6 +44,10 @@ test_features() {
 	disks
 	no_table "unknown feature" /dev/main 0 /dev/spare 0 16384 1 turbo
 	no_table "fewer features than the feature count says" /dev/main 0 /dev/spare 0 16384 1
+	no_table "unit is not a number of bytes" /dev/main 0 /dev/spare 0 16384 2 unit 4k
+	no_table "unit must be a power of two" /dev/main 0 /dev/spare 0 16384 2 unit 12288
+	no_table "unit must be a power of two" /dev/main 0 /dev/spare 0 16384 2 unit 65536
+	no_table "feature given twice" /dev/main 0 /dev/spare 0 16384 4 unit 4096 unit 4096
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384 0"
 }
 
@@ -67,8 +71,11 @@ test_too_small() {
 	disks
 	no_table "main device ends before the target does" /dev/main 8 /dev/spare 0 16384
 	no_table "spare device ends before the spare area does" /dev/main 0 /dev/spare 8 16384
-	no_table "spare area is smaller than one unit" /dev/main 0 /dev/spare 0 7
-	no_table "spare area is smaller than one unit" /dev/main 0 /dev/spare 0 0
+	local reason="spare area has no room for its metadata and one unit"
+	no_table "$reason" /dev/main 0 /dev/spare 0 0
+	no_table "$reason" /dev/main 0 /dev/spare 0 $((2 * REGION))
+	no_table "$reason" /dev/main 0 /dev/spare 0 $((2 * REGION + 7))
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 $((2 * REGION + 8))"
 }
 
 test_zero_length_target() {
@@ -79,7 +86,7 @@ test_zero_length_target() {
 test_spare_on_main() {
 	disks
 	no_table "spare area overlaps main" /dev/main 0 /dev/main 0 16384
-	no_table "spare area overlaps main" /dev/main 0 /dev/main 131064 8
+	no_table "spare area overlaps main" /dev/main 0 /dev/main 126968 4104
 	# Side by side on one disk they are fine.
 	create r "0 65536 remap /dev/main 0 /dev/main 65536 8192"
 	random one 1
@@ -101,7 +108,7 @@ test_partitions_of_one_disk() {
 	message remap 0 80
 	put one
 	holds one
-	cmp -n 40960 -i 0:$((67584 * 512)) one /dev/disk || fail "the spare is not on its partition"
+	cmp -n 40960 -i 0:$(((67584 + REGION) * 512)) one /dev/disk || fail "the spare is not on its partition"
 	dmsetup remove r
 	partx -d /dev/disk
 }
@@ -112,10 +119,10 @@ test_misaligned_for_the_block() {
 	null_disk spare 8
 	local main="main start or length is not a multiple of the block size"
 	local spare="spare start or length is not a multiple of the block size"
-	refused "$main" dmsetup create r --table "0 8000 remap /dev/main 1 /dev/spare 0 800"
-	refused "$main" dmsetup create r --table "0 7999 remap /dev/main 0 /dev/spare 0 800"
-	refused "$spare" dmsetup create r --table "0 8000 remap /dev/main 0 /dev/spare 1 800"
-	refused "$spare" dmsetup create r --table "0 8000 remap /dev/main 0 /dev/spare 0 801"
+	refused "$main" dmsetup create r --table "0 8000 remap /dev/main 1 /dev/spare 0 4800"
+	refused "$main" dmsetup create r --table "0 7999 remap /dev/main 0 /dev/spare 0 4800"
+	refused "$spare" dmsetup create r --table "0 8000 remap /dev/main 0 /dev/spare 1 4800"
+	refused "$spare" dmsetup create r --table "0 8000 remap /dev/main 0 /dev/spare 0 4801"
 }
 
 test_zoned_main() {
@@ -131,7 +138,7 @@ no_message() {
 	shift
 	refused "$reason" message "$@"
 	message reason | grep -qF -- "$reason" || fail "'reason' says: $(message reason)"
-	same "healthy 0/2048 0 0 0 0 0 rw" "$(dmsetup status r | cut -d' ' -f4-)" "state after '$*'"
+	same "healthy 0/1536 0 0 0 0 0 rw 2/2" "$(dmsetup status r | cut -d' ' -f4-)" "state after '$*'"
 }
 
 test_unknown_messages() {

@@ -6,6 +6,9 @@
 
 NULLB=/sys/kernel/config/nullb
 DEV=/dev/mapper/r
+# Sectors of a region of metadata on a small spare; behind the first begin the spare's units.
+# shellcheck disable=SC2034
+REGION=2048
 
 # run_test FUNCTION: runs it and takes everything down.
 run_test() {
@@ -82,6 +85,9 @@ create() {
 	printf '%b\n' "$2" | dmsetup create "$1"
 	[ -b "/dev/mapper/$1" ] || fail "no /dev/mapper/$1"
 }
+
+# wipe DISK: zeroes, so that a spare of at most 8 MiB is formatted anew.
+wipe() { dd if=/dev/zero of="/dev/$1" bs=8M count=1 oflag=direct status=none; }
 
 # sysfs NAME: the folder of a mapped device.
 sysfs() { echo "/sys/block/dm-$(dmsetup info -c --noheadings -o minor "$1")"; }

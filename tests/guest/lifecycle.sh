@@ -16,7 +16,7 @@ test_suspend_keeps_the_map() {
 		dmsetup resume r
 	done
 	holds one
-	same 10/2048 "$(field 2)" "units used"
+	same 10/1536 "$(field 2)" "units used"
 }
 
 test_no_moves_while_suspended() {
@@ -38,7 +38,7 @@ test_reload_hands_the_map_over() {
 	dmsetup suspend r
 	dmsetup resume r
 	holds one
-	same 10/2048 "$(field 2)" "units used"
+	same 10/1536 "$(field 2)" "units used"
 	message unremap 800
 	holds one
 }
@@ -73,7 +73,7 @@ test_load_and_clear_changes_nothing() {
 		dmsetup clear r
 	done
 	holds one
-	same 1/2048 "$(field 2)" "units used"
+	same 1/1536 "$(field 2)" "units used"
 }
 
 test_reload_with_another_layout_is_refused() {
@@ -81,6 +81,7 @@ test_reload_with_another_layout_is_refused() {
 	refused "live table of this device lays out the same sectors differently" \
 		dmsetup load r --table "0 131072 remap /dev/main 0 /dev/spare 8 8192"
 	dmsetup remove r
+	wipe spare
 	create r "0 131072 remap /dev/main 0 /dev/spare 8 8192"
 }
 
@@ -89,7 +90,7 @@ test_second_activation_is_refused() {
 	null_disk other 8
 	refused "in use by another remap device" dmsetup create s --table "$TABLE"
 	refused "in use by another remap device" \
-		dmsetup create s --table "0 8192 remap /dev/other 0 /dev/spare 16376 8"
+		dmsetup create s --table "0 8192 remap /dev/other 0 /dev/spare 8192 8192"
 	refused "in use by another remap device" \
 		dmsetup create s --table "0 64 remap /dev/main 131008 /dev/other 0 8192"
 	dmsetup remove r
@@ -122,7 +123,7 @@ test_reload_under_load() {
 		dmsetup resume r
 	done
 	wait $! || fail "$(cat fio.log)"
-	same 100/2048 "$(field 2)" "units used"
+	same 100/1536 "$(field 2)" "units used"
 }
 
 test_table_recreates_the_device() {
@@ -173,6 +174,7 @@ test_moves_and_errors_do_not_leak() {
 		dd if=/dev/zero of="$DEV" bs=64k seek=62 count=2 oflag=direct status=none
 		fails get 16000 8
 		dmsetup remove r
+		wipe spare
 	done
 	no_leak
 }
@@ -201,6 +203,6 @@ test_main_under_a_stack_of_targets() {
 	random one 8
 	put one
 	holds one
-	same 0/2048 "$(field 2)" "units used above"
-	dmsetup status low | grep -q " 1/2048 " || fail "units used below"
+	same 0/1536 "$(field 2)" "units used above"
+	dmsetup status low | grep -q " 1/1536 " || fail "units used below"
 }

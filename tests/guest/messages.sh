@@ -7,8 +7,9 @@ test_ping_and_info() {
 	same pong "$(message ping)" ping
 	message info >/tmp/info
 	grep -qx "main: $(cat /sys/block/main/dev) from sector 0, 131072 sectors" /tmp/info || fail "main"
-	grep -qx "units: 16384 main, 2048 spare" /tmp/info || fail "units"
-	grep -q "is in memory only and is lost" /tmp/info || fail "info must say that the map is lost"
+	grep -qx "units: 16384 main, 1536 spare" /tmp/info || fail "units"
+	grep -Eqx "array: [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}" /tmp/info || fail "array"
+	grep -qx "metadata: 2 of 2 regions good, commit 1" /tmp/info || fail "metadata"
 }
 
 test_remap_counts_what_it_did() {
@@ -32,10 +33,10 @@ test_unremap_copies_back() {
 	holds two
 	blockdev --flushbufs /dev/main
 	cmp -n 4096 -i 409600 two /dev/main || fail "main does not have the data"
-	same "healthy 0/2048" "$(field 1) $(field 2)" status
+	same "healthy 0/1536" "$(field 1) $(field 2)" status
 	# The unit that was freed is used again.
 	message remap 1600
-	same "1600 0 8/8" "$(message list)" list
+	same "1600 2048 8/8" "$(message list)" list
 }
 
 test_unremap_refuses_where_main_still_fails() {
@@ -44,7 +45,7 @@ test_unremap_refuses_where_main_still_fails() {
 	bad main 1003 1003
 	put one
 	refused "sector 1000: main still fails there" message unremap 1000
-	same 1/2048 "$(field 2)" "units used"
+	same 1/1536 "$(field 2)" "units used"
 	holds one
 	good main 1003 1003
 	message unremap 1000

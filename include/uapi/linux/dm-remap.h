@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * The metadata of the device-mapper target "remap", as they are on disk.
+ *
+ * What the parts mean, and how they are read and written, is described in
+ * Documentation/format.rst. All numbers are little-endian.
+ */
+#ifndef _UAPI_LINUX_DM_REMAP_H
+#define _UAPI_LINUX_DM_REMAP_H
+
+#include <linux/types.h>
+
+#define DM_REMAP_MAGIC		"dm-remap"
+#define DM_REMAP_VERSION	1
+
+/* The length of a block of metadata in bytes, and of a region's grain. */
+#define DM_REMAP_BLOCK_SIZE	4096
+#define DM_REMAP_REGION_GRAIN	(256 * DM_REMAP_BLOCK_SIZE)
+
+/* What a device is to its array: main, or the first spare. */
+#define DM_REMAP_ROLE_MAIN	0
+#define DM_REMAP_ROLE_SPARE	1
+
+enum dm_remap_block_kind {
+	DM_REMAP_BLOCK_CHECKPOINT	= 1,
+	DM_REMAP_BLOCK_RECORDS		= 2,
+	DM_REMAP_BLOCK_LOG		= 3,
+};
+
+/* What every block begins with; 96 bytes. */
+struct dm_remap_header {
+	__u8	magic[8];
+	__le32	crc32c;		/* of bytes 12 to 4095 of the block */
+	__le16	version;
+	__le16	kind;		/* enum dm_remap_block_kind */
+	__u8	array[16];	/* UUID */
+	__u8	device[16];	/* UUID */
+	__le32	compat;		/* features: unknown ones do no harm, */
+	__le32	ro_compat;	/* forbid writing, */
+	__le32	incompat;	/* forbid reading */
+	__le16	role;		/* DM_REMAP_ROLE_* */
+	__le16	region;		/* which region of the device */
+	__le64	number;		/* which block of the region */
+	__le64	generation;
+	__le32	count;		/* records in the block; 0 in a head */
+	__u8	reserved[12];
+};
+
+/* Counters that survive, by their place in dm_remap_standing.counters. */
+enum dm_remap_counter {
+	DM_REMAP_COUNT_READ_ERRORS	= 0,
+	DM_REMAP_COUNT_WRITE_ERRORS	= 1,
+	DM_REMAP_COUNT_TRANSIENT	= 2,
+	DM_REMAP_COUNT_LOST_READS	= 3,
+	DM_REMAP_COUNT_RELOCATED	= 4,
+	DM_REMAP_COUNT_REMAPPED		= 5,
+	DM_REMAP_COUNT_UNREMAPPED	= 6,
+	DM_REMAP_COUNT_RETIRED		= 7,
+	DM_REMAP_COUNT_NO_SPARE		= 8,
+};
+
+#define DM_REMAP_CLEAN		1	/* shut down in order */
+
+/* What every commit carries whole; 160 bytes. */
+struct dm_remap_standing {
+	__le64	flags;		/* DM_REMAP_CLEAN */
+	__le64	cursor;		/* the unit at which the next scan goes on */
+	__le64	counters[16];	/* enum dm_remap_counter */
+	__u8	reserved[16];
+};
+
+#define DM_REMAP_RECORD_RELOCATED	1
+#define DM_REMAP_RECORD_ON_MAIN		2
+#define DM_REMAP_RECORD_RETIRED		3
+#define DM_REMAP_RECORD_KIND_SHIFT	56
+
+/* What is said of one unit; 24 bytes. */
+struct dm_remap_record {
+	__le64	unit;		/* kind << 56, and the number of a unit of main */
+	__le64	spare;		/* the number of a unit of the spare */
+	__le64	valid;		/* one bit a block: it holds data */
+};
+
+#define DM_REMAP_RECORDS_PER_BLOCK	166
+#define DM_REMAP_RECORDS_PER_COMMIT	160
+
+/* The head of a checkpoint: the first block of a slot. */
+struct dm_remap_checkpoint {
+	struct dm_remap_header		header;
+	struct dm_remap_standing	standing;
+	__le32	unit_sectors;
+	__le32	block_sectors;
+	__le64	main_sectors;	/* the length of the target */
+	__le64	spare_sectors;	/* the length of the spare area */
+	__le64	relocated;	/* records that follow: relocated units, */
+	__le64	retired;	/* then retired spare units */
+	__le64	record_blocks;	/* blocks that hold them */
+	__le64	region_blocks;
+	__le64	log_blocks;
+	__u8	devices[8][16];	/* UUIDs by role; zero where there is none */
+};
+
+/* The blocks behind it. */
+struct dm_remap_records {
+	struct dm_remap_header	header;
+	struct dm_remap_record	records[DM_REMAP_RECORDS_PER_BLOCK];
+};
+
+/* One commit. */
+struct dm_remap_log {
+	struct dm_remap_header		header;
+	struct dm_remap_standing	standing;
+	struct dm_remap_record		records[DM_REMAP_RECORDS_PER_COMMIT];
+};
+
+#endif /* _UAPI_LINUX_DM_REMAP_H */

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A model of an array that is written to, loses its power, is damaged, and is read again.
+
+use super::array::Array;
+use super::block::{
+    Block,
+    BLOCK_BYTES, //
+};
+use super::journal::{
+    Contents,
+    Journal, //
+};
+use super::load::load;
+use super::memory::{
+    Memory,
+    PowerCut, //
+};
+use super::record::Record;
+use super::regions::{
+    Regions,
+    SPARE_REGIONS, //
+};
+use super::replay::{
+    apply,
+    Conflict, //
+};
+use super::standing::Standing;
+use super::survey::{
+    choose,
+    Refused, //
+};
+use super::uuid::Uuid;
+use crate::blocks::Blocks;
+use crate::geometry::{
+    Area,
+    Device,
+    Geometry,
+    SpareUnit,
+    Unit, //
+};
+use crate::index::{
+    tests::Host,
+    Index,
+    State, //
+};
+use crate::spares::{
+    words_for,
+    Spares, //
+};
+use proptest::prelude::*;
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
+};
+
+const MAIN_SECTORS: u64 = 8 * 300;
+/// 40 spare units.
+const SPARE_SECTORS: u64 = 4096 + 40 * 8;
+
+fn geometry() -> Geometry {
+    let disk = Device {
+        logical_block: 512,
+        physical_block: 512,
+        sectors: 1 << 20,
+    };
+    let area = |len| Area { start: 0, len };
+    Geometry::new(disk, area(MAIN_SECTORS), disk, area(SPARE_SECTORS), None).unwrap()
+}
+
+fn array(on_main: bool) -> Array {
+    Array {
+        uuid: Uuid([1; 16]),
+        main: Uuid([if on_main { 2 } else { 0 }; 16]),
+        spare: Uuid([3; 16]),
+        unit_sectors: 8,
+        block_sectors: 1,
+        main_sectors: MAIN_SECTORS,
+        spare_sectors: SPARE_SECTORS,
+    }
+}
+
+/// What an array should hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Model {
+    units: BTreeMap<u64, (u64, u64)>,
+    retired: BTreeSet<u64>,
+    standing: Standing,
+}
+
+impl Model {
+    fn records(&self) -> Vec<Record> {
+        let units = self
+            .units
+            .iter()
+            .map(|(&unit, &(spare, valid))| Record::Relocated {
+                unit: Unit(unit),
+                spare: SpareUnit(spare),
+                valid: Blocks::from_bits(valid),
+            });
+        let retired = self.retired.iter().map(|&unit| Record::Retired {
+            spare: SpareUnit(unit),
+        });
+        units.chain(retired).collect()
+    }
+
+    fn free(&self) -> Option<u64> {
+        let used: BTreeSet<u64> = self.units.values().map(|&(spare, _)| spare).collect();
+        (0..geometry().spare_units()).find(|at| !used.contains(at) && !self.retired.contains(at))
+    }
+
+    /// Does one thing that a target does; the records that say so.
+    fn step(&mut self, what: u8, unit: u64, valid: u64) -> Vec<Record> {
+        let old = self.units.get(&unit).copied();
+        let mut records = Vec::new();
+        match (what % 4, old, self.free()) {
+            (0, Some(_), _) => {
+                self.units.remove(&unit);
+                records.push(Record::OnMain { unit: Unit(unit) });
+            }
+            (1, Some((spare, _)), _) => {
+                self.units.insert(unit, (spare, valid));
+                records.push(relocated(unit, spare, valid));
+            }
+            (_, old, Some(spare)) => {
+                self.units.insert(unit, (spare, valid));
+                records.push(relocated(unit, spare, valid));
+                if let Some((bad, _)) = old {
+                    self.retired.insert(bad);
+                    let spare = SpareUnit(bad);
+                    records.push(Record::Retired { spare });
+                }
+            }
+            _ => {}
+        }
+        self.standing.counters[0] += 1;
+        self.standing.clean = unit % 2 == 0;
+        records
+    }
+}
+
+fn relocated(unit: u64, spare: u64, valid: u64) -> Record {
+    Record::Relocated {
+        unit: Unit(unit),
+        spare: SpareUnit(spare),
+        valid: Blocks::from_bits(valid),
+    }
+}
+
+struct Writer {
+    journal: Journal,
+    model: Model,
+    block: Box<Block>,
+}
+
+impl Writer {
+    fn checkpoint(&mut self, memory: &mut Memory) -> Result<usize, super::journal::Dead> {
+        let contents = Contents {
+            relocated: self.model.units.len() as u64,
+            retired: self.model.retired.len() as u64,
+            records: self.model.records().into_iter(),
+        };
+        let standing = self.model.standing;
+        self.journal
+            .checkpoint(memory, &mut self.block, &standing, contents)
+    }
+
+    /// Commits one step, with a checkpoint before it where one is due.
+    fn step(
+        &mut self,
+        memory: &mut Memory,
+        (what, unit, valid): Step,
+    ) -> Result<(), super::journal::Dead> {
+        if self.journal.is_due() || what >= 10 {
+            self.checkpoint(memory)?;
+        }
+        let mut after = self.model.clone();
+        let records = after.step(what, unit, valid);
+        self.journal
+            .commit(memory, &mut self.block, &after.standing, &records)?;
+        self.model = after;
+        Ok(())
+    }
+}
+
+type Step = (u8, u64, u64);
+
+fn step() -> impl Strategy<Value = Step> {
+    (0u8..11, 0u64..50, 0u64..256)
+}
+
+fn formatted(on_main: bool) -> (Memory, Writer) {
+    let array = array(on_main);
+    let mut memory = Memory::new(&array.regions(), if on_main { 4 } else { 2 });
+    let mut writer = Writer {
+        journal: Journal::format(array, &memory),
+        model: Model::default(),
+        block: Box::new([0; BLOCK_BYTES]),
+    };
+    writer.checkpoint(&mut memory).unwrap();
+    (memory, writer)
+}
+
+#[derive(Debug, PartialEq)]
+enum Failure {
+    Refused(Refused),
+    Conflict(Conflict),
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Reads the array as the target does.
+fn read(memory: &mut Memory) -> Result<Writer, Failure> {
+    let mut block = Box::new([0; BLOCK_BYTES]);
+    let geometry = geometry();
+    let choice = choose(memory, &mut block, &Regions::for_spare(SPARE_SECTORS))?;
+    let words = vec![0; words_for(geometry.spare_units()) as usize];
+    let mut spares = Spares::new(words.clone(), words, geometry.spare_units()).unwrap();
+    let (mut map, mut heap) = (Index::new(), Host { left: usize::MAX });
+    let standing = load(memory, &mut block, &choice, |record| {
+        apply(&geometry, &mut heap, &mut map, &mut spares, record).map_err(Failure::Conflict)
+    })?;
+    let units = map
+        .iter_from(Unit(0))
+        .map(|(unit, entry)| match entry.state {
+            State::Relocated { spare, valid } => (unit.0, (spare.0, valid.bits())),
+            _ => panic!("not relocated"),
+        });
+    let model = Model {
+        units: units.collect(),
+        retired: spares.retired_units().map(|unit| unit.0).collect(),
+        standing,
+    };
+    assert_eq!(spares.in_use(), model.units.len() as u64);
+    Ok(Writer {
+        journal: Journal::resume(&choice),
+        model,
+        block,
+    })
+}
+
+#[test]
+fn blank_regions_are_blank_and_no_others() {
+    let regions = array(false).regions();
+    let mut memory = Memory::new(&regions, 2);
+    let mut block = Box::new([0; BLOCK_BYTES]);
+    let refused =
+        |memory: &mut Memory, block: &mut Block| choose(memory, block, &regions).unwrap_err();
+    assert_eq!(refused(&mut memory, &mut block), Refused::Blank);
+    for at in [0, 1, 100, regions.region_blocks() - 1] {
+        memory.place(1, at)[4095] = 1;
+        assert_eq!(
+            refused(&mut memory, &mut block),
+            Refused::Foreign,
+            "block {at}"
+        );
+        memory.place(1, at)[4095] = 0;
+    }
+    memory.bad.insert((0, 77));
+    assert_eq!(refused(&mut memory, &mut block), Refused::Unreadable);
+}
+
+#[test]
+fn thousands_of_commits() {
+    let (mut memory, mut writer) = formatted(true);
+    for n in 0..3000u64 {
+        writer
+            .step(&mut memory, ((n % 7) as u8, n * 7 % 31, n % 256))
+            .unwrap();
+        if n % 61 == 0 {
+            assert_eq!(
+                read(&mut memory).ok().map(|w| w.model),
+                Some(writer.model.clone())
+            );
+        }
+    }
+    assert!(writer.journal.generation() == 3000);
+}
+
+#[test]
+fn named_refusals() {
+    let (good, _) = formatted(true);
+    let refused = |memory: &mut Memory| match read(memory) {
+        Err(Failure::Refused(reason)) => reason,
+        _ => panic!("not refused"),
+    };
+    // The regions of the spare, exchanged.
+    let mut memory = good.clone();
+    memory.blocks.swap(0, 1);
+    memory.blocks[2..].fill(None);
+    assert_eq!(refused(&mut memory), Refused::Swapped);
+    // Another array's spare.
+    let mut other = array(true);
+    other.uuid = Uuid([9; 16]);
+    let mut memory = good.clone();
+    let mut block = Box::new([0; BLOCK_BYTES]);
+    let nothing = Contents {
+        relocated: 0,
+        retired: 0,
+        records: std::iter::empty(),
+    };
+    let mut foreign = Memory::new(&other.regions(), 4);
+    let mut journal = Journal::format(other, &foreign);
+    journal
+        .checkpoint(&mut foreign, &mut block, &Standing::default(), nothing)
+        .unwrap();
+    memory.blocks[0] = foreign.blocks[0].clone();
+    memory.blocks[1] = foreign.blocks[1].clone();
+    assert_eq!(refused(&mut memory), Refused::Mixed);
+    // A new disk in place of the spare.
+    let mut memory = good.clone();
+    for region in 0..SPARE_REGIONS {
+        for number in 0..array(true).regions().region_blocks() {
+            memory.place(region, number).fill(0);
+        }
+    }
+    assert_eq!(refused(&mut memory), Refused::SpareStale);
+    // Everything destroyed.
+    let mut memory = good.clone();
+    for region in 0..4 {
+        memory.place(region, 0)[5] ^= 1;
+    }
+    assert_eq!(refused(&mut memory), Refused::Foreign);
+    let mut memory = good.clone();
+    for region in 0..4 {
+        memory.place(region, 0)[500] ^= 1;
+    }
+    assert_eq!(refused(&mut memory), Refused::Destroyed);
+}
+
+#[test]
+fn an_old_spare_is_refused() {
+    let (mut memory, mut writer) = formatted(true);
+    let old = memory.clone();
+    writer.step(&mut memory, (2, 3, 255)).unwrap();
+    memory.blocks[..SPARE_REGIONS].clone_from_slice(&old.blocks[..SPARE_REGIONS]);
+    assert_eq!(
+        read(&mut memory).err(),
+        Some(Failure::Refused(Refused::SpareStale))
+    );
+}
+
+#[test]
+fn a_gap_in_the_only_copy_is_refused() {
+    let (mut memory, mut writer) = formatted(false);
+    for n in 0..10 {
+        writer.step(&mut memory, (2, n, 255)).unwrap();
+    }
+    let regions = array(false).regions();
+    for number in 0..regions.region_blocks() {
+        memory.place(1, number).fill(0);
+    }
+    memory.place(0, regions.log(4)).fill(0);
+    let stale = Refused::Stale {
+        reached: 3,
+        seen: 10,
+    };
+    assert_eq!(read(&mut memory).err(), Some(Failure::Refused(stale)));
+}
+
+/// What is seen after a power cut: the state that was acknowledged, or the one that was under way.
+fn check_after_cut(
+    memory: &mut Memory,
+    before: &Model,
+    last: Step,
+) -> Result<Writer, TestCaseError> {
+    let got = read(memory).map_err(|e| TestCaseError::fail(format!("{e:?}")))?;
+    let mut after = before.clone();
+    after.step(last.0, last.1, last.2);
+    prop_assert!(
+        got.model == *before || got.model == after,
+        "{:?}\n{:?}",
+        got.model,
+        before
+    );
+    Ok(got)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Power cuts at any write, torn at any sector, with any part of the cache lost, again and again.
+    #[test]
+    fn survives_power_cuts(
+        on_main in any::<bool>(),
+        lives in prop::collection::vec(
+            (prop::collection::vec(step(), 1..60), 0usize..300, 0usize..8, any::<u64>()), 1..6),
+    ) {
+        let (mut memory, mut writer) = formatted(on_main);
+        for (steps, after, sectors, kept) in lives {
+            memory.cut_power(PowerCut { after, sectors, kept });
+            let mut last = (0, 0, 0);
+            for step in steps {
+                last = step;
+                if writer.step(&mut memory, step).is_err() {
+                    break;
+                }
+            }
+            memory.restart();
+            writer = check_after_cut(&mut memory, &writer.model, last)?;
+            writer.checkpoint(&mut memory).unwrap();
+            prop_assert_eq!(writer.journal.good(), writer.journal.total());
+        }
+    }
+
+    /// One region destroyed or one block of it damaged in any way leaves the newest state.
+    #[test]
+    fn survives_damage(
+        steps in prop::collection::vec(step(), 1..200), region in 0usize..2,
+        damage in 0u8..4, number in any::<prop::sample::Index>(), bit in 0usize..BLOCK_BYTES * 8,
+    ) {
+        let (mut memory, mut writer) = formatted(false);
+        for step in steps {
+            writer.step(&mut memory, step).unwrap();
+        }
+        let blocks = array(false).regions().region_blocks();
+        let number = number.index(blocks as usize) as u64;
+        match damage {
+            0 => memory.place(region, number)[bit / 8] ^= 1 << (bit % 8),
+            1 => memory.place(region, number)[bit / 4096 * 512..].fill(0),
+            2 => {
+                memory.bad.insert((region, number));
+            }
+            _ => (0..blocks).for_each(|at| memory.place(region, at).fill(0)),
+        }
+        let mut got = read(&mut memory).map_err(|e| TestCaseError::fail(format!("{e:?}")))?;
+        prop_assert_eq!(&got.model, &writer.model);
+        if damage != 2 {
+            // The other copy is brought up to date, and can then stand alone.
+            got.checkpoint(&mut memory).unwrap();
+            (0..blocks).for_each(|at| memory.place(1 - region, at).fill(0xaa));
+            let again = read(&mut memory).map_err(|e| TestCaseError::fail(format!("{e:?}")))?;
+            prop_assert_eq!(again.model, writer.model);
+        }
+    }
+
+    /// A damaged newest checkpoint in the only copy is made up for by the older one and the log.
+    #[test]
+    fn the_older_checkpoint_stands_in(
+        before in prop::collection::vec(step(), 1..40), after in prop::collection::vec(step(), 0..40),
+        bit in 0usize..BLOCK_BYTES * 8,
+    ) {
+        let (mut memory, mut writer) = formatted(false);
+        for step in before {
+            writer.step(&mut memory, (step.0 % 10, step.1, step.2)).unwrap();
+        }
+        writer.checkpoint(&mut memory).unwrap();
+        for step in after {
+            writer.step(&mut memory, (step.0 % 10, step.1, step.2)).unwrap();
+        }
+        let regions = array(false).regions();
+        (0..regions.region_blocks()).for_each(|at| memory.place(1, at).fill(0));
+        memory.place(0, regions.header(super::regions::Slot::B))[bit / 8] ^= 1 << (bit % 8);
+        let got = read(&mut memory).map_err(|e| TestCaseError::fail(format!("{e:?}")))?;
+        prop_assert_eq!(got.model, writer.model);
+    }
+
+    /// Regions whose blocks fail are dropped and come back; what was committed stays.
+    #[test]
+    fn survives_failing_blocks(
+        steps in prop::collection::vec((step(), 0u8..8, any::<prop::sample::Index>()), 1..150),
+    ) {
+        let (mut memory, mut writer) = formatted(true);
+        let blocks = array(true).regions().region_blocks() as usize;
+        for (step, weather, number) in steps {
+            match weather {
+                0 => {
+                    memory.bad.insert((number.index(3), number.index(blocks) as u64));
+                }
+                1 => memory.bad.clear(),
+                _ => {}
+            }
+            // Region 3 never fails, so neither does a commit.
+            prop_assert!(writer.step(&mut memory, step).is_ok());
+            prop_assert!(writer.journal.good() >= 1);
+        }
+        memory.bad.clear();
+        writer.checkpoint(&mut memory).unwrap();
+        prop_assert_eq!(writer.journal.good(), 4);
+        let got = read(&mut memory).map_err(|e| TestCaseError::fail(format!("{e:?}")))?;
+        prop_assert_eq!(got.model, writer.model);
+    }
+
+    /// Any garbage is refused, not believed and no cause to panic.
+    #[test]
+    fn never_panics(
+        garbage in prop::collection::vec((0usize..4, any::<prop::sample::Index>(), 0usize..BLOCK_BYTES, any::<u8>()), 0..40),
+        steps in prop::collection::vec(step(), 0..20),
+    ) {
+        let (mut memory, mut writer) = formatted(true);
+        for step in steps {
+            writer.step(&mut memory, step).unwrap();
+        }
+        let blocks = array(true).regions().region_blocks() as usize;
+        for (region, number, at, value) in garbage {
+            memory.place(region, number.index(blocks) as u64)[at] = value;
+        }
+        let _ = read(&mut memory);
+    }
+}

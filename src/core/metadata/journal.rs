@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writing commits and checkpoints.
+
+use super::array::{
+    Array,
+    Head, //
+};
+use super::block::{
+    Address,
+    Block,
+    Features,
+    Header,
+    Kind, //
+};
+use super::record::{
+    self,
+    In,
+    Record, //
+};
+use super::regions::{
+    Regions,
+    Slot,
+    MAX_REGIONS, //
+};
+use super::standing::Standing;
+use super::storage::{
+    Failed,
+    Region,
+    Storage, //
+};
+use super::survey::Choice;
+use super::uuid::Uuid;
+
+/// What is known of one region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copy {
+    /// The array has no such region.
+    Absent,
+    /// It has all commits. Its newest checkpoint is in this slot and of this generation.
+    Good { slot: Slot, checkpoint: u64 },
+    /// It failed, or is behind; a checkpoint may bring it back. Its newest slot, if it has one.
+    Dropped { slot: Option<Slot> },
+}
+
+/// Nothing was written durably for certain, and nothing will be any more.
+///
+/// The commit may yet be found when the array is loaded the next time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dead;
+
+/// The write side of an array's metadata.
+///
+/// # Invariants
+///
+/// - Every region that is `Good` holds a chain that ends with `generation`.
+/// - `generation` is at most `commits_per_checkpoint` after the checkpoint of any `Good` region.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    array: Array,
+    features: Features,
+    copies: [Copy; MAX_REGIONS],
+    generation: u64,
+}
+
+/// The records of a checkpoint, and how many of each kind there are.
+pub struct Contents<I> {
+    /// How many relocated units.
+    pub relocated: u64,
+    /// How many retired spare units.
+    pub retired: u64,
+    /// The relocated units in order, then the retired spare units in order.
+    pub records: I,
+}
+
+impl Journal {
+    /// The journal of an array that has nothing on disk yet: a checkpoint must follow.
+    pub fn format<S: Storage>(array: Array, storage: &S) -> Self {
+        let copies = core::array::from_fn(|at| {
+            let region = Region(at);
+            if storage.has(region) && array.device(region.role()) != Uuid::NIL {
+                Copy::Dropped { slot: None }
+            } else {
+                Copy::Absent
+            }
+        });
+        // INVARIANT: No region is `Good`.
+        Self {
+            array,
+            features: Features::KNOWN,
+            copies,
+            generation: 0,
+        }
+    }
+
+    /// The journal of an array that was just read.
+    pub fn resume(choice: &Choice) -> Self {
+        let regions = choice.identity.array.regions();
+        let copies = core::array::from_fn(|at| {
+            let Some(survey) = choice.surveys.get(at).copied().flatten() else {
+                return Copy::Absent;
+            };
+            let slot = survey.chain.map(|chain| chain.slot);
+            match survey.chain {
+                // INVARIANT: The region's chain ends where the best one does, not too far on.
+                Some(chain)
+                    if choice.is_current(Region(at))
+                        && chain.end - chain.checkpoint <= regions.commits_per_checkpoint() =>
+                {
+                    Copy::Good {
+                        slot: chain.slot,
+                        checkpoint: chain.checkpoint,
+                    }
+                }
+                _ => Copy::Dropped { slot },
+            }
+        });
+        Self {
+            array: choice.identity.array,
+            features: choice.identity.features,
+            copies,
+            generation: choice.chain.end,
+        }
+    }
+
+    /// The array.
+    pub fn array(&self) -> &Array {
+        &self.array
+    }
+
+    /// Whether this code may write the array's metadata.
+    pub fn may_write(&self) -> bool {
+        self.features.may_write()
+    }
+
+    /// The number of the last commit.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// How many regions the array has.
+    pub fn total(&self) -> usize {
+        self.copies.iter().filter(|c| **c != Copy::Absent).count()
+    }
+
+    /// How many of them have all commits.
+    pub fn good(&self) -> usize {
+        let good = |copy: &&Copy| matches!(copy, Copy::Good { .. });
+        self.copies.iter().filter(good).count()
+    }
+
+    /// Whether a checkpoint must be made before the next commit.
+    pub fn is_due(&self) -> bool {
+        let good = |copy: &&Copy| matches!(copy, Copy::Good { .. });
+        let mut copies = self.copies.iter().filter(good);
+        copies.any(|&copy| !self.can_do_without(copy))
+    }
+
+    fn regions(&self) -> Regions {
+        self.array.regions()
+    }
+
+    fn header(
+        &self,
+        kind: Kind,
+        region: Region,
+        number: u64,
+        generation: u64,
+        count: u32,
+    ) -> Header {
+        Header {
+            kind,
+            address: Address {
+                array: self.array.uuid,
+                device: self.array.device(region.role()),
+                role: region.role(),
+                region: region.number(),
+                number,
+            },
+            features: self.features,
+            generation,
+            count,
+        }
+    }
+
+    /// Calls `write` for each region that `wanted` names; it answers how the region stands then. Those
+    /// where it fails are dropped.
+    fn each(
+        &mut self,
+        wanted: impl Fn(Copy) -> bool,
+        mut write: impl FnMut(&Self, Region, Copy) -> Result<Copy, Failed>,
+    ) {
+        for at in 0..MAX_REGIONS {
+            let Some(&copy) = self.copies.get(at).filter(|&&copy| wanted(copy)) else {
+                continue;
+            };
+            let after = write(self, Region(at), copy);
+            if let Some(place) = self.copies.get_mut(at) {
+                *place = after.unwrap_or(Copy::Dropped { slot: copy.slot() });
+            }
+        }
+    }
+
+    /// Makes one commit of at most [`In::Log`]'s capacity of records durable in every good region.
+    ///
+    /// The caller makes a checkpoint first where one [is due](Self::is_due), or gets an error.
+    pub fn commit<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        block: &mut Block,
+        standing: &Standing,
+        records: &[Record],
+    ) -> Result<(), Dead> {
+        if self.is_due() || records.len() > In::Log.capacity() {
+            return Err(Dead);
+        }
+        let generation = self.generation.checked_add(1).ok_or(Dead)?;
+        let number = self.regions().log(generation);
+        block.fill(0);
+        standing.write(block);
+        for (at, &record) in records.iter().enumerate() {
+            record::write(block, In::Log, at, record);
+        }
+        let count = records.len() as u32;
+        let good = |copy: Copy| matches!(copy, Copy::Good { .. });
+        self.each(good, |this, region, copy| {
+            let header = this.header(Kind::Log, region, number, generation, count);
+            header.seal(block, S::CRC32C);
+            storage.write_through(region, number, block)?;
+            Ok(copy)
+        });
+        if self.good() == 0 {
+            return Err(Dead);
+        }
+        // INVARIANT: The regions that are still good have the commit, and a checkpoint was not due.
+        self.generation = generation;
+        Ok(())
+    }
+
+    /// Writes the whole state to every region, those that were dropped too; to how many it could.
+    ///
+    /// It overwrites the older checkpoint of each region, which nothing needs.
+    pub fn checkpoint<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        block: &mut Block,
+        standing: &Standing,
+        contents: Contents<impl Iterator<Item = Record>>,
+    ) -> Result<usize, Dead> {
+        let head = Head {
+            array: self.array,
+            generation: self.generation,
+            relocated: contents.relocated,
+            retired: contents.retired,
+            standing: *standing,
+        };
+        let blocks = head.record_blocks().ok_or(Dead)?;
+        let mut tried = self.copies;
+        let mut records = contents.records;
+        for at in 0..blocks {
+            self.write_records(storage, block, &mut tried, at, &mut records);
+        }
+        let written = self.write_heads(storage, block, &tried, &head);
+        if self.good() == 0 {
+            return Err(Dead);
+        }
+        Ok(written)
+    }
+
+    /// Writes one block of records to the slot that each region of `tried` does not use; those that
+    /// fail become `Absent` there.
+    fn write_records<S: Storage>(
+        &self,
+        storage: &mut S,
+        block: &mut Block,
+        tried: &mut [Copy; MAX_REGIONS],
+        at: u64,
+        records: &mut impl Iterator<Item = Record>,
+    ) {
+        block.fill(0);
+        let mut count = 0;
+        for (place, record) in records.take(In::Checkpoint.capacity()).enumerate() {
+            record::write(block, In::Checkpoint, place, record);
+            count += 1;
+        }
+        for (index, copy) in tried.iter_mut().enumerate() {
+            let Some(slot) = copy.free_slot() else {
+                continue;
+            };
+            let (region, number) = (Region(index), self.regions().records(slot) + at);
+            let header = self.header(Kind::Records, region, number, self.generation, count);
+            header.seal(block, S::CRC32C);
+            if storage.write(region, number, block).is_err() {
+                *copy = Copy::Absent;
+            }
+        }
+    }
+
+    /// Makes the records durable, then the heads; in how many regions.
+    fn write_heads<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        block: &mut Block,
+        tried: &[Copy; MAX_REGIONS],
+        head: &Head,
+    ) -> usize {
+        head.write(block);
+        let present = |copy: Copy| copy != Copy::Absent;
+        let mut written = 0;
+        self.each(present, |this, region, copy| {
+            let slot = tried.get(region.0).copied().and_then(Copy::free_slot);
+            let done = slot.ok_or(Failed).and_then(|slot| {
+                storage.flush(region)?;
+                let number = this.regions().header(slot);
+                let header = this.header(Kind::Checkpoint, region, number, head.generation, 0);
+                header.seal(block, S::CRC32C);
+                storage.write_through(region, number, block)?;
+                written += 1;
+                // INVARIANT: The region has a checkpoint of `generation`, and nothing follows.
+                Ok(Copy::Good {
+                    slot,
+                    checkpoint: head.generation,
+                })
+            });
+            // A slot that cannot be written is no harm while the other and the log go on.
+            done.or(if this.can_do_without(copy) {
+                Ok(copy)
+            } else {
+                Err(Failed)
+            })
+        });
+        written
+    }
+
+    /// Whether a region takes another commit without a checkpoint.
+    fn can_do_without(&self, copy: Copy) -> bool {
+        let most = self.regions().commits_per_checkpoint();
+        matches!(copy, Copy::Good { checkpoint, .. } if self.generation - checkpoint < most)
+    }
+}
+
+impl Copy {
+    fn slot(self) -> Option<Slot> {
+        match self {
+            Self::Absent => None,
+            Self::Good { slot, .. } => Some(slot),
+            Self::Dropped { slot } => slot,
+        }
+    }
+
+    /// The slot that a new checkpoint may be written to.
+    fn free_slot(self) -> Option<Slot> {
+        match self {
+            Self::Absent => None,
+            _ => Some(self.slot().map_or(Slot::A, Slot::other)),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where regions are read from and written to.
+
+use super::block::{
+    Block,
+    Crc32c,
+    Role, //
+};
+use super::regions::SPARE_REGIONS;
+
+/// A device did not do what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed;
+
+/// One of up to [`MAX_REGIONS`](super::regions::MAX_REGIONS) regions: those of the spare first, then those of main.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region(pub usize);
+
+impl Region {
+    /// The device that carries it.
+    pub const fn role(self) -> Role {
+        if self.0 < SPARE_REGIONS {
+            Role::SPARE
+        } else {
+            Role::MAIN
+        }
+    }
+
+    /// Which region of its device it is.
+    pub const fn number(self) -> u16 {
+        (self.0 % SPARE_REGIONS) as u16
+    }
+}
+
+/// The regions of an array, block by block.
+pub trait Storage {
+    /// Computes checksums.
+    const CRC32C: Crc32c;
+
+    /// Whether there is room for the region.
+    fn has(&self, region: Region) -> bool;
+
+    /// Reads block `number` of a region.
+    fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed>;
+
+    /// Writes block `number` of a region. It may be lost until a [`Self::flush`].
+    fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed>;
+
+    /// Writes a block so that it is durable on return, which says nothing of other blocks.
+    fn write_through(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed>;
+
+    /// Makes all that was written to a region durable.
+    fn flush(&mut self, region: Region) -> Result<(), Failed>;
+}

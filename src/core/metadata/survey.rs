@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the regions hold, and which of them to believe.
+
+use super::array::{
+    Array,
+    Head, //
+};
+use super::block::{
+    Block,
+    Features,
+    Flaw,
+    Header,
+    Kind, //
+};
+use super::regions::{
+    Regions,
+    Slot,
+    MAX_REGIONS,
+    SPARE_REGIONS, //
+};
+use super::storage::{
+    Region,
+    Storage, //
+};
+use core::fmt;
+
+/// Why metadata cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// All of it is zero: there is no array yet.
+    Blank,
+    /// There is something else where the metadata should be.
+    Foreign,
+    /// No checkpoint head is whole.
+    Destroyed,
+    /// No checkpoint head is whole and some cannot be read.
+    Unreadable,
+    /// The format is newer, or has features that this code does not know.
+    Newer,
+    /// The regions belong to different arrays.
+    Mixed,
+    /// What is there belongs to another place: devices or regions were swapped.
+    Swapped,
+    /// The newest commit that can be reached is older than one that was seen.
+    Stale {
+        /// The newest that can be reached.
+        reached: u64,
+        /// The newest that was seen.
+        seen: u64,
+    },
+    /// The spare's regions are older than main's, or gone.
+    SpareStale,
+    /// A record contradicts another, or the devices.
+    Inconsistent,
+    /// What was read once could not be read again.
+    Changed,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Blank => "the spare has no metadata",
+            Self::Foreign => "the spare holds something that is not ours",
+            Self::Destroyed => "all copies of the metadata are damaged",
+            Self::Unreadable => "the metadata cannot be read",
+            Self::Newer => "the metadata are of a newer format",
+            Self::Mixed => "the regions belong to different arrays",
+            Self::Swapped => "devices or regions of the array were swapped",
+            Self::Stale { reached, seen } => {
+                return write!(
+                    f,
+                    "the metadata are damaged: commit {reached} can be reached, {seen} was made"
+                )
+            }
+            Self::SpareStale => "the spare's metadata are older than main's",
+            Self::Inconsistent => "the metadata contradict themselves",
+            Self::Changed => "the metadata could not be read again",
+        };
+        f.write_str(text)
+    }
+}
+
+/// What is at one place where a head belongs.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Head(Identity),
+    Blank,
+    Foreign,
+    Damaged,
+    Unreadable,
+    Newer,
+    Swapped,
+}
+
+fn look<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    regions: &Regions,
+    region: Region,
+    slot: Slot,
+) -> Place {
+    let number = regions.header(slot);
+    if storage.read(region, number, block).is_err() {
+        return Place::Unreadable;
+    }
+    let header = match Header::read(block, S::CRC32C) {
+        Ok(header) => header,
+        Err(Flaw::Blank) => return Place::Blank,
+        Err(Flaw::NotOurs) => return Place::Foreign,
+        Err(Flaw::Checksum) => return Place::Damaged,
+        Err(Flaw::Version(_) | Flaw::Kind) => return Place::Newer,
+    };
+    if !header.features.may_read() {
+        return Place::Newer;
+    }
+    let address = header.address;
+    let at_home = address.role == region.role()
+        && address.region == region.number()
+        && address.number == number;
+    if !at_home || header.kind != Kind::Checkpoint {
+        return Place::Swapped;
+    }
+    match Head::read(block, &header) {
+        Some(head) => Place::Head(Identity {
+            array: head.array,
+            features: header.features,
+        }),
+        None => Place::Damaged,
+    }
+}
+
+/// All regions that there is room for.
+pub fn present<S: Storage>(storage: &S) -> impl Iterator<Item = Region> + '_ {
+    (0..MAX_REGIONS)
+        .map(Region)
+        .filter(|&region| storage.has(region))
+}
+
+/// What an array says of itself in the heads of its checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The array.
+    pub array: Array,
+    /// All features that any head names.
+    pub features: Features,
+}
+
+/// Finds out whose metadata these are. `regions` are those for the spare area.
+pub fn identify<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    regions: &Regions,
+) -> Result<Identity, Refused> {
+    let mut found: Option<Identity> = None;
+    let mut worst = Refused::Blank;
+    for at in (0..MAX_REGIONS).map(Region) {
+        if !storage.has(at) {
+            continue;
+        }
+        for slot in Slot::BOTH {
+            match look(storage, block, regions, at, slot) {
+                Place::Head(here) => match &mut found {
+                    Some(known) if known.array != here.array => return Err(Refused::Mixed),
+                    Some(known) => {
+                        known.features.compat |= here.features.compat;
+                        known.features.ro_compat |= here.features.ro_compat;
+                    }
+                    None => found = Some(here),
+                },
+                Place::Newer => return Err(Refused::Newer),
+                // Nobody says that main has regions unless a head does.
+                Place::Foreign if at.0 >= SPARE_REGIONS => {}
+                Place::Blank => {}
+                Place::Foreign => worst = graver(worst, Refused::Foreign),
+                Place::Damaged => worst = graver(worst, Refused::Destroyed),
+                Place::Unreadable => worst = graver(worst, Refused::Unreadable),
+                Place::Swapped => worst = graver(worst, Refused::Swapped),
+            }
+        }
+    }
+    match found {
+        Some(identity) => Ok(identity),
+        None if worst != Refused::Blank => Err(worst),
+        None => Err(all_blank(storage, block, regions)),
+    }
+}
+
+/// The one of two reasons that says more.
+fn graver(a: Refused, b: Refused) -> Refused {
+    let rank = |reason| match reason {
+        Refused::Blank => 0,
+        Refused::Foreign => 1,
+        Refused::Destroyed => 2,
+        Refused::Unreadable => 3,
+        _ => 4,
+    };
+    if rank(b) > rank(a) {
+        b
+    } else {
+        a
+    }
+}
+
+/// Looks at every block of the spare's regions, all of whose heads are blank.
+fn all_blank<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regions) -> Refused {
+    for region in (0..SPARE_REGIONS).map(Region) {
+        for number in 0..regions.region_blocks() {
+            if storage.read(region, number, block).is_err() {
+                return Refused::Unreadable;
+            }
+            match Header::read(block, S::CRC32C) {
+                Err(Flaw::Blank) => {}
+                Err(Flaw::NotOurs) => return Refused::Foreign,
+                _ => return Refused::Destroyed,
+            }
+        }
+    }
+    Refused::Blank
+}
+
+/// The newest whole checkpoint of a region, and how far its log leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Where the checkpoint is.
+    pub slot: Slot,
+    /// Its generation.
+    pub checkpoint: u64,
+    /// The last generation that follows it without a gap.
+    pub end: u64,
+}
+
+/// What one region holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// What can be had of it.
+    pub chain: Option<Chain>,
+    /// The newest generation that any block of it has.
+    pub newest: u64,
+    /// How many blocks that are in use are damaged.
+    pub damaged: u64,
+    /// How many blocks cannot be read.
+    pub unreadable: u64,
+}
+
+/// Reads a block and checks that it is of `kind`, of the array, and where it belongs.
+pub(super) fn read_own<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    array: &Array,
+    region: Region,
+    number: u64,
+    kind: Kind,
+) -> Result<Header, Miss> {
+    storage
+        .read(region, number, block)
+        .map_err(|_| Miss::Unreadable)?;
+    let header = match Header::read(block, S::CRC32C) {
+        Ok(header) => header,
+        Err(Flaw::Blank) => return Err(Miss::Blank),
+        Err(_) => return Err(Miss::Damaged),
+    };
+    let address = header.address;
+    let own = header.kind == kind
+        && address.array == array.uuid
+        && address.device == array.device(region.role())
+        && address.role == region.role()
+        && address.region == region.number()
+        && address.number == number;
+    own.then_some(header).ok_or(Miss::Damaged)
+}
+
+/// Why a block is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Miss {
+    Unreadable,
+    Blank,
+    Damaged,
+}
+
+impl Survey {
+    /// Reads all of a region of `array`.
+    pub fn of<S: Storage>(
+        storage: &mut S,
+        block: &mut Block,
+        array: &Array,
+        region: Region,
+    ) -> Self {
+        let mut this = Self::default();
+        for slot in Slot::BOTH {
+            let Some(checkpoint) = this.slot(storage, block, array, region, slot) else {
+                continue;
+            };
+            if this.chain.is_none_or(|best| best.checkpoint < checkpoint) {
+                this.chain = Some(Chain {
+                    slot,
+                    checkpoint,
+                    end: checkpoint,
+                });
+            }
+        }
+        this.log(storage, block, array, region);
+        this
+    }
+
+    fn miss(&mut self, miss: Miss) {
+        match miss {
+            Miss::Unreadable => self.unreadable += 1,
+            Miss::Damaged => self.damaged += 1,
+            Miss::Blank => {}
+        }
+    }
+
+    /// Reads a checkpoint; its generation if it is whole.
+    fn slot<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        block: &mut Block,
+        array: &Array,
+        region: Region,
+        slot: Slot,
+    ) -> Option<u64> {
+        let regions = array.regions();
+        let number = regions.header(slot);
+        let header = read_own(storage, block, array, region, number, Kind::Checkpoint);
+        let header = header.map_err(|miss| self.miss(miss)).ok()?;
+        let head = Head::read(block, &header)?;
+        self.newest = self.newest.max(head.generation);
+        let mut whole = true;
+        for number in (regions.records(slot)..).take(head.record_blocks()? as usize) {
+            let records = read_own(storage, block, array, region, number, Kind::Records);
+            match records {
+                Ok(header) => whole &= header.generation == head.generation,
+                Err(miss) => {
+                    whole = false;
+                    self.miss(miss);
+                }
+            }
+        }
+        whole.then_some(head.generation)
+    }
+
+    /// Follows the log from the checkpoint on, all around the ring.
+    fn log<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        block: &mut Block,
+        array: &Array,
+        region: Region,
+    ) {
+        let regions = array.regions();
+        let first = self
+            .chain
+            .map_or(0, |chain| chain.checkpoint)
+            .wrapping_add(1);
+        let mut unbroken = self.chain.is_some();
+        for step in 0..regions.log_blocks() {
+            let generation = first.wrapping_add(step);
+            let number = regions.log(generation);
+            match read_own(storage, block, array, region, number, Kind::Log) {
+                Ok(header) => {
+                    self.newest = self.newest.max(header.generation);
+                    unbroken &= header.generation == generation;
+                    if let (true, Some(chain)) = (unbroken, &mut self.chain) {
+                        chain.end = generation;
+                    }
+                }
+                Err(miss) => {
+                    unbroken = false;
+                    self.miss(miss);
+                }
+            }
+        }
+    }
+}
+
+/// All surveys of an array, and the region to load from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The array.
+    pub identity: Identity,
+    /// What each region holds; `None` for those that the array does not have.
+    pub surveys: [Option<Survey>; MAX_REGIONS],
+    /// The region that has the newest state.
+    pub region: Region,
+    /// Where in it.
+    pub chain: Chain,
+}
+
+impl Choice {
+    /// Whether a region has the newest state.
+    pub fn is_current(&self, region: Region) -> bool {
+        let survey = self.surveys.get(region.0).copied().flatten();
+        let chain = survey.and_then(|survey| survey.chain);
+        chain.is_some_and(|chain| chain.end == self.chain.end)
+    }
+
+    /// Whether every region of the array has the newest state.
+    pub fn all_current(&self) -> bool {
+        (0..MAX_REGIONS)
+            .map(Region)
+            .filter(|at| self.surveys.get(at.0).copied().flatten().is_some())
+            .all(|region| self.is_current(region))
+    }
+}
+
+/// Reads all regions and picks the one to believe.
+pub fn choose<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    regions: &Regions,
+) -> Result<Choice, Refused> {
+    let identity = identify(storage, block, regions)?;
+    if identity.array.regions() != *regions {
+        return Err(Refused::Inconsistent);
+    }
+    let mut surveys = [None; MAX_REGIONS];
+    let mut best: Option<(Region, Chain)> = None;
+    let (mut seen, mut spare_end) = (0, None);
+    for (at, place) in surveys.iter_mut().enumerate() {
+        let region = Region(at);
+        let wanted = at < SPARE_REGIONS || identity.array.on_main();
+        if !wanted || !storage.has(region) {
+            continue;
+        }
+        let survey = Survey::of(storage, block, &identity.array, region);
+        *place = Some(survey);
+        seen = seen.max(survey.newest);
+        let Some(chain) = survey.chain else { continue };
+        if at < SPARE_REGIONS {
+            spare_end = spare_end.max(Some(chain.end));
+        }
+        if best.is_none_or(|(_, known)| known.end < chain.end) {
+            best = Some((region, chain));
+        }
+    }
+    let (region, chain) = best.ok_or(Refused::Destroyed)?;
+    if chain.end < seen {
+        return Err(Refused::Stale {
+            reached: chain.end,
+            seen,
+        });
+    }
+    if spare_end < Some(chain.end) {
+        return Err(Refused::SpareStale);
+    }
+    Ok(Choice {
+        identity,
+        surveys,
+        region,
+        chain,
+    })
+}

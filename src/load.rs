@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Making an instance ready for I/O: reading its metadata, or formatting them.
+
+use crate::{
+    counters::Count,
+    instance::Instance,
+    metadata::Store,
+    nodes::Map,
+    repair::Repair, //
+};
+use kernel::{
+    fmt,
+    prelude::*, //
+};
+use kernel_ext::random::random_bytes;
+use remap_core::{
+    geometry::{
+        Geometry,
+        Unit, //
+    },
+    metadata::{
+        array::Array,
+        journal::{
+            Dead,
+            Journal, //
+        },
+        load::load,
+        record::Record,
+        replay::{
+            apply,
+            Conflict, //
+        },
+        standing::Standing,
+        survey::{
+            choose,
+            Choice,
+            Refused, //
+        },
+        uuid::Uuid, //
+    }, //
+};
+
+/// Why an instance cannot be made ready.
+#[derive(Clone, Copy)]
+pub(crate) enum NotReady {
+    /// The metadata cannot be used.
+    Refused(Refused),
+    /// A record cannot be applied.
+    Conflict(Conflict),
+    /// The metadata are for units of another length, in sectors.
+    Unit(u32),
+    /// The metadata are for blocks of another length, in sectors.
+    Block(u32),
+    /// The metadata are for a main device of another length, in sectors.
+    Main(u64),
+    /// The metadata may only be read.
+    ReadOnlyFormat,
+    /// The array is active already.
+    Active(Uuid),
+    /// The metadata cannot be written.
+    Dead,
+    /// No memory.
+    NoMemory,
+}
+
+impl From<Refused> for NotReady {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Dead> for NotReady {
+    fn from(_: Dead) -> Self {
+        Self::Dead
+    }
+}
+
+impl NotReady {
+    /// The error number that the caller of `dmsetup resume` gets.
+    pub(crate) fn error(&self) -> Error {
+        match self {
+            Self::Refused(Refused::Unreadable | Refused::Changed) | Self::Dead => EIO,
+            Self::Conflict(Conflict::OutOfMemory) | Self::NoMemory => ENOMEM,
+            Self::ReadOnlyFormat => EROFS,
+            Self::Active(_) => EBUSY,
+            _ => EINVAL,
+        }
+    }
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refused) => write!(f, "{refused}"),
+            Self::Conflict(Conflict::OutOfMemory) | Self::NoMemory => write!(f, "out of memory"),
+            Self::Conflict(conflict) => {
+                write!(f, "the metadata contradict themselves ({conflict:?})")
+            }
+            Self::Unit(sectors) => {
+                let bytes = u64::from(*sectors) << 9;
+                write!(f, "the metadata are for another unit: add '2 unit {bytes}'")
+            }
+            Self::Block(sectors) => {
+                let bytes = u64::from(*sectors) << 9;
+                write!(f, "the metadata are for blocks of {bytes} bytes")
+            }
+            Self::Main(sectors) => write!(f, "the metadata are for a target of {sectors} sectors"),
+            Self::ReadOnlyFormat => {
+                write!(f, "the metadata have features that allow reading only")
+            }
+            Self::Active(uuid) => write!(f, "array {uuid} is active already"),
+            Self::Dead => write!(f, "no copy of the metadata can be written"),
+        }
+    }
+}
+
+/// Whether an array was formatted for what the table describes.
+fn check(geometry: &Geometry, array: &Array) -> Result<(), NotReady> {
+    if u64::from(array.unit_sectors) != geometry.unit_sectors() {
+        return Err(NotReady::Unit(array.unit_sectors));
+    }
+    if u64::from(array.block_sectors) != geometry.block_sectors() {
+        return Err(NotReady::Block(array.block_sectors));
+    }
+    if array.main_sectors != geometry.sectors() {
+        return Err(NotReady::Main(array.main_sectors));
+    }
+    if array.spare_sectors != geometry.spare_sectors() {
+        return Err(NotReady::Refused(Refused::Inconsistent));
+    }
+    Ok(())
+}
+
+/// A new array, as the table describes it.
+fn new_array(geometry: &Geometry) -> Array {
+    Array {
+        uuid: Uuid::from_random(random_bytes()),
+        main: Uuid::NIL,
+        spare: Uuid::from_random(random_bytes()),
+        // A unit has at most 64 blocks of 4096 bytes.
+        unit_sectors: geometry.unit_sectors() as u32,
+        block_sectors: geometry.block_sectors() as u32,
+        main_sectors: geometry.sectors(),
+        spare_sectors: geometry.spare_sectors(),
+    }
+}
+
+impl Repair {
+    /// Reads the metadata, formats them where there are none, and brings all regions up to date. A
+    /// read-only table reads and writes nothing. Sleeps.
+    ///
+    /// `claim` is asked whether the array may be used.
+    pub(crate) fn make_ready(
+        &mut self,
+        instance: &Instance,
+        read_only: bool,
+        claim: impl FnOnce(Uuid) -> Result<(), NotReady>,
+    ) -> Result<(), NotReady> {
+        if self.metadata.journal.is_none() {
+            self.load(instance, read_only, claim)?;
+        }
+        if read_only || self.metadata.frozen {
+            return Ok(());
+        }
+        let journal = self.metadata.journal.as_ref().ok_or(NotReady::Dead)?;
+        if !journal.may_write() {
+            return Err(NotReady::ReadOnlyFormat);
+        }
+        if journal.good() < journal.total() {
+            self.checkpoint(instance)?;
+        }
+        self.keep_checkpoints(instance)?;
+        self.commit(instance, &[], false)?;
+        Ok(())
+    }
+
+    /// Notes that the device is shut down in order. Sleeps.
+    pub(crate) fn put_away(&mut self, instance: &Instance) {
+        if self.metadata.journal.is_some() && !self.metadata.frozen {
+            // What fails is said there.
+            let _ = self
+                .keep_checkpoints(instance)
+                .and_then(|()| self.commit(instance, &[], true));
+        }
+    }
+
+    fn load(
+        &mut self,
+        instance: &Instance,
+        read_only: bool,
+        claim: impl FnOnce(Uuid) -> Result<(), NotReady>,
+    ) -> Result<(), NotReady> {
+        let geometry = instance.geometry();
+        let metadata = &mut self.metadata;
+        let buffer = &mut metadata.buffer;
+        let mut store = Store { instance, buffer };
+        match choose(&mut store, &mut metadata.block, &geometry.regions()) {
+            Ok(choice) => {
+                check(geometry, &choice.identity.array)?;
+                claim(choice.identity.array.uuid)?;
+                let standing = self.replay(instance, &choice)?;
+                self.show_loaded(instance, &standing)?;
+                self.metadata.journal = Some(Journal::resume(&choice));
+                Ok(())
+            }
+            Err(Refused::Blank) if read_only => Ok(()),
+            Err(Refused::Blank) => {
+                let array = new_array(geometry);
+                claim(array.uuid)?;
+                metadata.journal = Some(Journal::format(array, &store));
+                Ok(())
+            }
+            Err(refused) => Err(refused.into()),
+        }
+    }
+
+    /// Reads the state into an empty map.
+    fn replay(&mut self, instance: &Instance, choice: &Choice) -> Result<Standing, NotReady> {
+        let geometry = instance.geometry();
+        let mut map = Map::new();
+        self.spares.clear();
+        let Self {
+            metadata,
+            nodes,
+            spares,
+            ..
+        } = self;
+        let buffer = &mut metadata.buffer;
+        let mut store = Store { instance, buffer };
+        let each = |record: Record| {
+            nodes.ready().map_err(|_| NotReady::NoMemory)?;
+            apply(geometry, nodes, &mut map, spares, record).map_err(NotReady::Conflict)
+        };
+        let standing = load(&mut store, &mut metadata.block, choice, each)?;
+        self.map = map;
+        Ok(standing)
+    }
+
+    /// Makes what was read the state of the instance.
+    fn show_loaded(&mut self, instance: &Instance, standing: &Standing) -> Result<(), NotReady> {
+        self.nodes.ready().map_err(|_| NotReady::NoMemory)?;
+        let map = self.map.clone();
+        (self.relocated, self.lost_blocks) = (0, 0);
+        for (unit, entry) in map.iter_from(Unit(0)) {
+            self.count_entry(
+                Some(entry),
+                instance.geometry().blocks_of(unit),
+                u64::wrapping_add,
+            );
+        }
+        for (&count, &value) in Count::SURVIVE.iter().zip(&standing.counters) {
+            instance.counters.add(count, value);
+        }
+        self.show_all(instance).map_err(|_| NotReady::NoMemory)
+    }
+}

@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+# What is remembered, and what happens when it cannot be.
+
+TABLE="0 131072 remap /dev/main 0 /dev/spare 0 16384"
+# The first sector of the spare's last region.
+LAST=$((16384 - REGION))
+
+# again [TABLE]: the device is removed and made anew, from what is on the disks.
+again() {
+	dmsetup remove r
+	create r "${1:-$TABLE}"
+}
+
+# not_again REASON [TABLE]: once removed, it is not made again.
+not_again() {
+	dmsetup remove r
+	refused "$1" dmsetup create r --table "${2:-$TABLE}"
+	dmsetup ls | grep -q '^No devices' || fail "a device was left"
+}
+
+# zero FIRST SECTORS, garble FIRST SECTORS: on the spare, when nobody has it open.
+zero() { dd if=/dev/zero of=/dev/spare bs=512 seek="$1" count="$2" conv=notrunc,fsync status=none; }
+garble() { dd if=/dev/urandom of=/dev/spare bs=512 seek="$1" count="$2" conv=notrunc,fsync status=none; }
+
+# The number of the last commit.
+commits() { message info | sed -n 's/^metadata: .* commit //p'; }
+
+# Ten relocated units and what they hold, in the file one.
+ten_units() {
+	random one 1
+	put one
+	message remap 800 80 >/dev/null
+	random one 1
+	put one
+}
+
+test_survives_removal_and_unload() {
+	remap_on
+	ten_units
+	local list
+	list=$(message list)
+	dmsetup remove r
+	rmmod dm_remap
+	load_module
+	create r "$TABLE"
+	holds one
+	same "$list" "$(message list)" list
+	same "relocated 10/1536 0 0 0 0 0 rw 2/2" "$(dmsetup status r | cut -d' ' -f4-)" status
+	message unremap 800
+	again
+	holds one
+	same 9/1536 "$(field 2)" "units used"
+	message remap 800
+	again
+	holds one
+}
+
+# power_cut DISK...: what is in their caches is lost, while they are in use.
+power_cut() {
+	local disk
+	for disk; do echo 0 >"$NULLB/$disk/power"; done
+	dmsetup remove r
+	for disk; do echo 1 >"$NULLB/$disk/power"; done
+}
+
+test_survives_a_power_cut() {
+	load_module
+	null_disk main 64 cache_size=8
+	null_disk spare 8 cache_size=8
+	create r "$TABLE"
+	random one 1
+	put one
+	sync -d "$DEV"
+	message remap 800 80 >/dev/null
+	local list
+	list=$(message list)
+	power_cut main spare
+	create r "$TABLE"
+	same "$list" "$(message list)" list
+	holds one
+}
+
+test_a_relocated_write_survives_a_power_cut() {
+	load_module
+	null_disk main 64 cache_size=8 fua=1
+	null_disk spare 8 cache_size=8 fua=1
+	create r "$TABLE"
+	bad main 1000 1000
+	random one 1
+	truncate -s 4096 one
+	# Nobody flushes: what is acknowledged after an error is durable by itself.
+	put one 1000
+	power_cut main spare
+	create r "$TABLE"
+	get 1000 8 | cmp - one || fail "an acknowledged write was lost"
+	same "1000 2048 8/8" "$(message list)" list
+}
+
+test_partial_units_and_counters_survive() {
+	remap_on
+	bad main 1003 1004
+	bad spare "$REGION" $((REGION + 7))
+	random new 1
+	truncate -s 512 new
+	put new 1003
+	fails get 1004 1
+	again
+	fails get 1004 1
+	get 1003 1 | cmp - new || fail "the written block"
+	same "1000 2056 7/8" "$(message list)" list
+	same 1 "$(stat_of spares_retired)" "spare units retired"
+	same 1 "$(stat_of lost_blocks)" "lost blocks"
+	same 1 "$(stat_of relocated)" "units relocated"
+	[ "$(stat_of write_errors)" -ge 1 ] || fail "errors are forgotten"
+	# The retired unit is never used again.
+	message remap 0 80 >/dev/null
+	message list | grep -q " $REGION " && fail "a retired unit was used"
+	put new 1004
+	again
+	get 1004 1 | cmp - new || fail "a block that was made good"
+}
+
+test_only_a_blank_spare_is_formatted() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	local sector
+	for sector in 0 1000 $((REGION - 1)) "$LAST" 16383; do
+		garble "$sector" 1
+		refused "the spare holds something that is not ours" dmsetup create r --table "$TABLE"
+		zero "$sector" 1
+	done
+	# What lies in the units does not matter.
+	garble "$REGION" 8192
+	create r "$TABLE"
+}
+
+test_each_region_stands_for_all() {
+	remap_on
+	ten_units
+	local first
+	for first in 0 "$LAST" 0; do
+		dmsetup remove r
+		zero "$first" "$REGION"
+		create r "$TABLE"
+		same 2/2 "$(field 9)" "regions after the one at $first was zeroed"
+		holds one
+		dmsetup remove r
+		garble "$first" "$REGION"
+		create r "$TABLE"
+		holds one
+		same 10/1536 "$(field 2)" "units used"
+	done
+}
+
+test_all_regions_destroyed() {
+	remap_on
+	ten_units
+	dmsetup remove r
+	dd if=/dev/main of=before bs=1M count=2 status=none
+	garble 1 2
+	garble $((LAST + 1)) 2
+	refused "all copies of the metadata are damaged" dmsetup create r --table "$TABLE"
+	garble 0 "$REGION"
+	garble "$LAST" "$REGION"
+	refused "the spare holds something that is not ours" dmsetup create r --table "$TABLE"
+	cmp -n 2097152 before /dev/main || fail "main was touched"
+}
+
+test_regions_of_two_arrays() {
+	remap_on
+	ten_units
+	dmsetup remove r
+	dd if=/dev/spare of=first bs=512 count="$REGION" status=none
+	wipe spare
+	create r "$TABLE"
+	dmsetup remove r
+	dd if=first of=/dev/spare conv=notrunc,fsync status=none
+	refused "the regions belong to different arrays" dmsetup create r --table "$TABLE"
+}
+
+test_swapped_regions() {
+	remap_on
+	ten_units
+	dmsetup remove r
+	dd if=/dev/spare of=first bs=512 count="$REGION" status=none
+	dd if=/dev/spare of=last bs=512 skip=$LAST status=none
+	dd if=last of=/dev/spare conv=notrunc,fsync status=none
+	dd if=first of=/dev/spare bs=512 seek=$LAST conv=notrunc,fsync status=none
+	refused "devices or regions of the array were swapped" dmsetup create r --table "$TABLE"
+}
+
+test_a_gap_in_the_only_copy() {
+	remap_on
+	ten_units
+	message remap 8
+	message remap 16
+	dmsetup remove r
+	garble "$LAST" "$REGION"
+	# Behind two slots of 14 blocks lies the log; its second block is the second commit.
+	zero $(((28 + 2) * 8)) 8
+	refused "the metadata are damaged" dmsetup create r --table "$TABLE"
+}
+
+test_a_copy_of_an_active_array() {
+	remap_on
+	null_disk main2 64
+	null_disk spare2 8
+	ten_units
+	dmsetup suspend r
+	dd if=/dev/spare of=/dev/spare2 bs=1M status=none conv=fsync
+	dmsetup resume r
+	refused "is active already" \
+		dmsetup create s --table "0 131072 remap /dev/main2 0 /dev/spare2 0 16384"
+	dmsetup remove r
+	create s "0 131072 remap /dev/main2 0 /dev/spare2 0 16384"
+	dmsetup remove s
+}
+
+test_another_layout_of_the_same_array() {
+	remap_on
+	ten_units
+	not_again "the metadata are for a target of 131072 sectors" \
+		"0 131064 remap /dev/main 0 /dev/spare 0 16384"
+	refused "the metadata are for another unit: add '2 unit 4096'" \
+		dmsetup create r --table "$TABLE 2 unit 8192"
+	# A shorter area does not find the last region, and trusts the first no more.
+	refused "refused" dmsetup create r --table "0 131072 remap /dev/main 0 /dev/spare 0 8192"
+	create r "$TABLE 2 unit 4096"
+	holds one
+}
+
+test_larger_units() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	create r "$TABLE 2 unit 32768"
+	same "$TABLE 2 unit 32768" "$(dmsetup table r | sed 's/[0-9]*:[0-9]* 0 [0-9]*:[0-9]*/\/dev\/main 0 \/dev\/spare/')" table
+	same 0/192 "$(field 2)" "units used"
+	same 32768 "$(blockdev --getpbsz "$DEV")" "physical block"
+	random one 1
+	put one
+	bad main 1003 1003
+	random new 1
+	truncate -s 4096 new
+	put new 1000
+	dd if=new of=one bs=512 seek=1000 conv=notrunc status=none
+	holds one
+	same "960 2048 64/64" "$(message list)" list
+	again "$TABLE 2 unit 32768"
+	holds one
+	not_again "add '2 unit 32768'"
+}
+
+test_read_only_tables_write_nothing() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	dmsetup create r --readonly --table "$TABLE"
+	get 0 8 >/dev/null
+	dmsetup remove r
+	cmp -n 8388608 /dev/zero /dev/spare || fail "a read-only table formatted the spare"
+	create r "$TABLE"
+	ten_units
+	dmsetup remove r
+	zero 0 "$REGION"
+	local before
+	before=$(sha256sum </dev/spare)
+	dmsetup create r --readonly --table "$TABLE"
+	holds one
+	same 1/2 "$(field 9)" regions
+	dmsetup remove r
+	blockdev --flushbufs /dev/spare
+	same "$before" "$(sha256sum </dev/spare)" "spare after a read-only table"
+}
+
+test_a_failing_region_is_dropped_and_comes_back() {
+	remap_on
+	ten_units
+	bad spare "$LAST" 16383
+	local before
+	before=$(dmsetup info -c --noheadings -o events r)
+	timeout 60 dmsetup wait r "$before" >/dev/null &
+	message remap 8
+	wait $! || fail "no event"
+	same 1/2 "$(field 9)" "regions while one fails"
+	same degraded "$(field 1)" health
+	good spare "$LAST" 16383
+	same "wrote 2 of 2 regions" "$(message checkpoint)" checkpoint
+	same 2/2 "$(field 9)" "regions when it works again"
+	dmsetup remove r
+	zero 0 "$REGION"
+	create r "$TABLE"
+	holds one
+	same 11/1536 "$(field 2)" "units used"
+}
+
+test_a_failing_region_is_tried_again() {
+	remap_on
+	bad spare "$LAST" 16383
+	message remap 8
+	same 1/2 "$(field 9)" "regions while one fails"
+	good spare "$LAST" 16383
+	local unit
+	for unit in $(seq 2 40); do message remap $((unit * 8)) >/dev/null; done
+	same 2/2 "$(field 9)" "regions some commits later"
+}
+
+test_without_any_region_nothing_moves_and_io_goes_on() {
+	remap_on
+	ten_units
+	bad main 4000 4000
+	bad spare 0 $((REGION - 1))
+	bad spare "$LAST" 16383
+	random new 1
+	truncate -s 4096 new
+	fails put new 4000
+	same frozen "$(field 1)" health
+	same 0/2 "$(field 9)" regions
+	refused "no copy of the metadata can be written" message remap 8
+	holds one
+	random one 1
+	put one
+	holds one
+	# Whether the unit was moved is not known to the disk for certain: it takes no writes, even when main
+	# would, until that is.
+	good main 4000 4000
+	fails put new 4000
+	get 4000 8 >/dev/null
+	put new 4008
+	good spare 0 $((REGION - 1))
+	good spare "$LAST" 16383
+	again
+	holds one
+	put new 4000
+	get 4000 8 | cmp - new || fail "a write after the metadata work again"
+	get 4008 8 | cmp - new || fail "a write that was acknowledged"
+}
+
+test_unreadable_metadata() {
+	remap_on
+	ten_units
+	dmsetup remove r
+	bad spare 0 0
+	bad spare 112 112
+	bad spare "$LAST" "$LAST"
+	bad spare $((LAST + 112)) $((LAST + 112))
+	refused "the metadata cannot be read" dmsetup create r --table "$TABLE"
+	good spare "$LAST" "$LAST"
+	create r "$TABLE"
+	holds one
+}
+
+test_relocations_that_arrive_together_share_a_commit() {
+	remap_on
+	local unit before
+	for unit in $(seq 0 6 239); do bad main $((unit * 8 + 3)) $((unit * 8 + 3)); done
+	before=$(commits)
+	random one 1
+	put one
+	same 40/1536 "$(field 2)" "units used"
+	[ $(($(commits) - before)) -le 3 ] || fail "$(($(commits) - before)) commits for one write"
+	before=$(commits)
+	message remap 8000 512 >/dev/null
+	same 2 $(($(commits) - before)) "commits for 64 units"
+	again
+	holds one
+	same 104/1536 "$(field 2)" "units used"
+}
+
+#@ seconds=300
+test_a_full_log_becomes_a_checkpoint() {
+	remap_on
+	random one 1
+	put one
+	local i
+	for i in $(seq 150); do
+		message remap $((i % 7 * 8)) >/dev/null
+		message unremap $((i % 7 * 8)) >/dev/null
+	done
+	message remap 800 80 >/dev/null
+	[ "$(commits)" -gt 300 ] || fail "too few commits for this test"
+	again
+	holds one
+	same 10/1536 "$(field 2)" "units used"
+	dmsetup remove r
+	# Either region by itself.
+	zero 0 "$REGION"
+	create r "$TABLE"
+	holds one
+	same 10/1536 "$(field 2)" "units used"
+}
+
+test_a_suspended_device_says_it_was_shut_down() {
+	remap_on
+	local before
+	before=$(commits)
+	dmsetup suspend r
+	dmsetup resume r
+	same 2 $(($(commits) - before)) "commits for a suspend and a resume"
+}
