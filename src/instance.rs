@@ -232,6 +232,7 @@ impl Instance {
                 repair.put_away(self);
             }
         });
+        self.tell_changes();
     }
 
     /// I/O on our own account is allowed, on behalf of a table that is told of events.
@@ -254,8 +255,16 @@ impl Instance {
         self.read_only.load(Acquire)
     }
 
+    /// Tells whoever waits for an event if there is something to tell. Sleeps.
+    pub(crate) fn tell_changes(&self) {
+        let changed = self.repair.lock().take_changed();
+        if changed {
+            self.raise_event();
+        }
+    }
+
     /// Tells whoever waits for an event. Sleeps.
-    pub(crate) fn raise_event(&self) {
+    fn raise_event(&self) {
         let events = self.events.lock().clone();
         if let Some(events) = events {
             events.raise();
@@ -276,16 +285,13 @@ impl WorkItem for Instance {
     type Pointer = Arc<Instance>;
 
     fn run(this: Arc<Instance>) {
-        let changed = NoIo::run(|| {
+        NoIo::run(|| {
             let mut repair = this.repair.lock();
             for bio in this.waiting.take_all() {
                 repair.serve(&this, bio);
             }
             repair.settle(&this);
-            repair.take_changed()
         });
-        if changed {
-            this.raise_event();
-        }
+        this.tell_changes();
     }
 }

@@ -157,19 +157,27 @@ impl Repair {
         read_only: bool,
         claim: impl FnOnce(Uuid) -> Result<(), NotReady>,
     ) -> Result<(), NotReady> {
-        if self.metadata.journal.is_none() {
+        let was_ready = self.metadata.journal.is_some();
+        if !was_ready {
             self.load(instance, read_only, claim)?;
         }
         if read_only || self.metadata.frozen {
             return Ok(());
         }
+        match self.begin_writing(instance) {
+            // A device that was in use goes on without its metadata.
+            Err(NotReady::Dead) if was_ready => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Brings all regions up to date and marks the array as in use.
+    fn begin_writing(&mut self, instance: &Instance) -> Result<(), NotReady> {
         let journal = self.metadata.journal.as_ref().ok_or(NotReady::Dead)?;
         if !journal.may_write() {
             return Err(NotReady::ReadOnlyFormat);
         }
-        if journal.good() < journal.total() {
-            self.checkpoint(instance)?;
-        }
+        self.metadata.try_again();
         self.keep_checkpoints(instance)?;
         self.commit(instance, &[], false)?;
         Ok(())
@@ -193,8 +201,9 @@ impl Repair {
     ) -> Result<(), NotReady> {
         let geometry = instance.geometry();
         let metadata = &mut self.metadata;
-        let buffer = &mut metadata.buffer;
-        let mut store = Store { instance, buffer };
+        let wire = &mut metadata.wire;
+        wire.forget();
+        let mut store = Store { instance, wire };
         match choose(&mut store, &mut metadata.block, &geometry.regions()) {
             Ok(choice) => {
                 check(geometry, &choice.identity.array)?;
@@ -208,7 +217,7 @@ impl Repair {
             Err(Refused::Blank) => {
                 let array = new_array(geometry);
                 claim(array.uuid)?;
-                metadata.journal = Some(Journal::format(array, &store));
+                metadata.journal = Some(Journal::format(array, &store, 0));
                 Ok(())
             }
             Err(refused) => Err(refused.into()),
@@ -226,8 +235,8 @@ impl Repair {
             spares,
             ..
         } = self;
-        let buffer = &mut metadata.buffer;
-        let mut store = Store { instance, buffer };
+        let wire = &mut metadata.wire;
+        let mut store = Store { instance, wire };
         let each = |record: Record| {
             nodes.ready().map_err(|_| NotReady::NoMemory)?;
             apply(geometry, nodes, &mut map, spares, record).map_err(NotReady::Conflict)

@@ -46,10 +46,7 @@ const UNITS_AT_ONCE: usize = 32;
 /// Serves one message. May sleep.
 pub(crate) fn serve(instance: &Instance, args: Args<'_>, out: &mut Text<'_>) -> Result {
     let served = NoIo::run(|| answer(instance, args, out));
-    let changed = instance.repair.lock().take_changed();
-    if changed {
-        instance.raise_event();
-    }
+    instance.tell_changes();
     served.map_err(|refusal| {
         note(instance, &refusal);
         refusal.error()

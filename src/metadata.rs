@@ -45,6 +45,8 @@ use remap_core::{
 
 /// How many commits pass before a region that failed is tried again.
 const COMMITS_BETWEEN_TRIES: u32 = 16;
+/// How many blocks are read at once.
+const WINDOW: u64 = 16;
 
 /// The metadata of an instance.
 pub(crate) struct Metadata {
@@ -56,8 +58,29 @@ pub(crate) struct Metadata {
     wait: u32,
     /// One block, as it is put together or taken apart.
     pub(crate) block: KBox<Block>,
-    /// One block, as it is on its way from or to a device.
-    pub(crate) buffer: Buffer,
+    /// Blocks on their way from or to a device.
+    pub(crate) wire: Wire,
+}
+
+/// Blocks on their way from or to a device.
+pub(crate) struct Wire {
+    buffer: Buffer,
+    /// The region and the first of [`WINDOW`] blocks that the buffer holds as they are on the device.
+    holds: Option<(Region, u64)>,
+}
+
+impl Wire {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            buffer: Buffer::zeroed(WINDOW as usize * BLOCK_BYTES)?,
+            holds: None,
+        })
+    }
+
+    /// Has everything read anew.
+    pub(crate) fn forget(&mut self) {
+        self.holds = None;
+    }
 }
 
 impl Metadata {
@@ -68,7 +91,7 @@ impl Metadata {
             frozen: false,
             wait: 0,
             block: KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?,
-            buffer: Buffer::zeroed(BLOCK_BYTES)?,
+            wire: Wire::new()?,
         })
     }
 
@@ -84,13 +107,18 @@ impl Metadata {
         instance: &Instance,
         write: impl FnOnce(&mut Journal, &mut Store<'_>, &mut Block) -> Result<R, Dead>,
     ) -> Result<R, Dead> {
-        let buffer = &mut self.buffer;
+        let wire = &mut self.wire;
         match &mut self.journal {
             Some(journal) if !self.frozen => {
-                write(journal, &mut Store { instance, buffer }, &mut self.block)
+                write(journal, &mut Store { instance, wire }, &mut self.block)
             }
             _ => Err(Dead),
         }
+    }
+
+    /// Has regions that failed tried again by the next checkpoint.
+    pub(crate) fn try_again(&mut self) {
+        self.wait = 0;
     }
 
     /// Whether a checkpoint is due, or may bring back a region that failed.
@@ -104,21 +132,55 @@ impl Metadata {
 /// The regions of an instance on its devices.
 pub(crate) struct Store<'a> {
     pub(crate) instance: &'a Instance,
-    pub(crate) buffer: &'a mut Buffer,
+    pub(crate) wire: &'a mut Wire,
 }
 
 impl Store<'_> {
-    /// Moves one block between the buffer and its place.
-    fn transfer(&mut self, how: Transfer, region: Region, number: u64) -> Result<(), Failed> {
+    /// Moves `count` blocks from `number` on between the buffer and their place.
+    fn transfer(
+        &mut self,
+        how: Transfer,
+        region: Region,
+        number: u64,
+        count: u64,
+    ) -> Result<(), Failed> {
         let (device, start) = self.instance.layout().region(region).ok_or(Failed)?;
         let sector = start.saturating_add(number.saturating_mul(BLOCK_SECTORS));
-        let (bios, whole) = (&self.instance.bios, 0..BLOCK_BYTES);
-        bios.transfer(how, device, sector, self.buffer, whole)
+        let bytes = 0..count as usize * BLOCK_BYTES;
+        let (bios, buffer) = (&self.instance.bios, &mut self.wire.buffer);
+        self.wire.holds = None;
+        bios.transfer(how, device, sector, buffer, bytes)
             .map_err(|_| Failed)
     }
 
-    fn fill(&mut self, block: &Block) -> Result<(), Failed> {
-        self.buffer.write(0, block).then_some(()).ok_or(Failed)
+    fn put(
+        &mut self,
+        how: Transfer,
+        region: Region,
+        number: u64,
+        block: &Block,
+    ) -> Result<(), Failed> {
+        self.wire.holds = None;
+        if !self.wire.buffer.write(0, block) {
+            return Err(Failed);
+        }
+        self.transfer(how, region, number, 1)
+    }
+
+    fn take(&mut self, place: u64, block: &mut Block) -> Result<(), Failed> {
+        let at = place as usize * BLOCK_BYTES;
+        self.wire.buffer.read(at, block).then_some(()).ok_or(Failed)
+    }
+
+    /// Where in the buffer a block is, with its neighbours read if it is not there yet.
+    fn fetch(&mut self, region: Region, number: u64) -> Result<u64, Failed> {
+        let first = number - number % WINDOW;
+        if self.wire.holds != Some((region, first)) {
+            // Regions are multiples of the window.
+            self.transfer(Transfer::Read, region, first, WINDOW)?;
+            self.wire.holds = Some((region, first));
+        }
+        Ok(number - first)
     }
 }
 
@@ -130,18 +192,20 @@ impl Storage for Store<'_> {
     }
 
     fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed> {
-        self.transfer(Transfer::Read, region, number)?;
-        self.buffer.read(0, block).then_some(()).ok_or(Failed)
+        if let Ok(place) = self.fetch(region, number) {
+            return self.take(place, block);
+        }
+        // One of the neighbours may be what fails.
+        self.transfer(Transfer::Read, region, number, 1)?;
+        self.take(0, block)
     }
 
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {
-        self.fill(block)?;
-        self.transfer(Transfer::Write, region, number)
+        self.put(Transfer::Write, region, number, block)
     }
 
     fn write_through(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {
-        self.fill(block)?;
-        self.transfer(Transfer::WriteThrough, region, number)
+        self.put(Transfer::WriteThrough, region, number, block)
     }
 
     fn flush(&mut self, region: Region) -> Result<(), Failed> {

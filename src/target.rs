@@ -280,6 +280,7 @@ impl Target for RemapTarget {
 
     fn resume(&self) {
         self.instance.start(self.read_only, self.events.clone());
+        self.instance.tell_changes();
     }
 
     fn status(&self, kind: StatusKind, out: &mut Text<'_>) {

@@ -4,8 +4,8 @@
 Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of
 their name. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
 may ask for `disks=`, `cpus=`, `memory=`, `nodes=` or `seconds=`, and with `leaks=1` for kmemleak.
-`cut=2..9` has the guest killed after that many seconds and the test run again with the same disks; a
-test that exits with 194 runs again too. `BOOT` counts, and /run/said has what was printed before.
+`cut=2..9` has the guest killed so many seconds after it printed `begin` and the test run again with the
+same disks; a test that exits with 194 runs again too. `BOOT` counts, and /run/said has what was printed before.
 """
 
 import concurrent.futures
@@ -24,6 +24,7 @@ TOP = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "scripts/dev"))
 
 # pylint: disable=wrong-import-position
+import fuzz  # noqa: E402
 import guest as guests  # noqa: E402
 import module  # noqa: E402
 import vm  # noqa: E402
@@ -33,6 +34,9 @@ from cache import CACHE, digest, say  # noqa: E402
 # for each other and for their disks much of the time.
 AT_ONCE = max(1, os.cpu_count() or 1)
 SECONDS = 180
+# How often a test that has its guest killed is run, and how many writes are logged and replayed.
+TIMES = int(os.environ.get("TIMES") or 1)
+WRITES = os.environ.get("WRITES") or "80"
 
 
 class Machine:
@@ -73,10 +77,12 @@ class Machine:
         """Runs the script in one guest: its status, the kernel's complaints, what it printed, and that
         with an explanation."""
         printed = []
-        seconds = random.uniform(*self.cut) if self.cut and boot == 1 else self.seconds
+        is_cut = self.cut and boot == 1
+        seconds = random.uniform(*self.cut) if is_cut else self.seconds
         machine = vm.started(self.shape, payload, script, disks)
         try:
-            status = guests.stream(machine, printed.append, seconds=seconds)
+            after = b"begin " if is_cut else b""
+            status = guests.stream(machine, printed.append, seconds=seconds, after=after)
             machine.watcher.join(0.1)
             said = b"".join(printed)
             text = said.decode(errors="replace").replace("\r", "")
@@ -99,7 +105,7 @@ class Test(Machine):
     """A guest test: a function of a file in tests/guest."""
 
     def __init__(self, path, function, wishes):
-        script = "set -eu\n. /payload/tests/lib.sh\n"
+        script = f"set -eu\nWRITES={WRITES}\n. /payload/tests/lib.sh\n"
         script += f". /payload/tests/{path.name}\nrun_test {function}\n"
         super().__init__(f"{path.stem}.{function.removeprefix('test_')}", script, wishes)
 
@@ -135,7 +141,8 @@ def guest_tests():
                 wishes += line[2:].split()
             function = re.match(r"(test_\w+)\(\)", line)
             if function:
-                found.append(Test(path, function[1], wishes))
+                test = Test(path, function[1], wishes)
+                found += [test] * (TIMES if test.cut else 1)
                 wishes = []
     return found
 
@@ -165,7 +172,7 @@ def host_tests():
     target = CACHE / f"target-{digest(str(TOP))}"
     say("host tests ...")
     done = subprocess.run(
-        ["cargo", "test", "--locked", "--workspace", "--target-dir", str(target), "--lib"],
+        [*"cargo test --locked --workspace --lib --bins --tests".split(), "--target-dir", str(target)],
         cwd=TOP,
         check=False,
         stdout=subprocess.PIPE,
@@ -231,6 +238,12 @@ def tree_tests():
     ]
 
 
+def fuzz_tests():
+    """A bounded run of each fuzz target, the same each time, as pairs of a name and a function."""
+    runs = {"block": 50_000, "words": 50_000, "load": 1000}
+    return [(f"fuzz.{name}", lambda name=name: fuzz.fuzz(name, runs[name], 1)) for name in runs]
+
+
 def main():
     """Runs what was asked for."""
     begun = time.monotonic()
@@ -239,19 +252,24 @@ def main():
     trees = [test for test in tree_tests() if wanted in test[0]]
     host, printed = ([], "") if wanted and not "host." in wanted else host_tests()
     host = [one for one in host if wanted in one[0]]
-    if not (tests or trees or host):
+    fuzzed = [test for test in fuzz_tests() if wanted in test[0]]
+    if not (tests or trees or host or fuzzed):
         sys.exit(f"dm-remap: no test has '{wanted}' in its name")
     built = module.build("debug") / "dm_remap.ko" if tests else None
     for shape in {test.shape.key(): test.shape for test in tests}.values():
         if shape.can_be_saved():
             vm.state(shape)
 
-    report = Report(len(tests) + len(trees) + len(host))
+    report = Report(len(tests) + len(trees) + len(host) + len(fuzzed))
     for name, passed in host:
         report.add(name, passed, printed, 0)
     for name, check in trees:
         complaints = check()
         report.add(name, not complaints, "\n".join(complaints), 0)
+    for name, run in fuzzed:
+        start = time.monotonic()
+        passed, text = run()
+        report.add(name, passed, text, time.monotonic() - start)
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         payload = pathlib.Path(folder) / "payload.img"
         if tests:

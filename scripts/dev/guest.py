@@ -18,18 +18,21 @@ from cache import CACHE, say
 
 # A script that exits with this runs again, in a guest that was switched off and on: BOOT counts.
 REBOOT = 194
+# How many seconds a guest has to print what a time is counted from.
+AFTER = 300
 
 
-def stream(guest, sink, source=None, seconds=None):
+def stream(guest, sink, source=None, seconds=None, after=b""):
     """Passes the guest's output to `sink` until it says how its script ended.
 
-    Returns the script's status, or `None` if the guest died or took more than `seconds`.
+    Returns the script's status, or `None` if the guest died or took more than `seconds`, counted from
+    when it printed `after`.
     """
     control = guest.control
     waits = [guest.output, control]
     if source is not None:
         waits.append(source)
-    limit = None if seconds is None else time.monotonic() + seconds
+    limit = None if seconds is None else time.monotonic() + (AFTER if after else seconds)
     ended = None
     while True:
         left = 1 if limit is None else min(1, limit - time.monotonic())
@@ -39,6 +42,8 @@ def stream(guest, sink, source=None, seconds=None):
         if guest.output in ready:
             data = guest.output.recv(65536)
             sink(data)
+            if after and after in data:
+                limit, after = time.monotonic() + seconds, b""
             if not data:
                 waits.remove(guest.output)
         if source is not None and source in ready:

@@ -10,6 +10,8 @@ import module
 from cache import CACHE, TOP, digest, say
 
 KERNEL_RUST = ["src/remap.rs", "rust/kernel_ext.rs", "src/core/remap_core.rs"]
+HOST_RUST = ["tools/remapctl/src/main.rs", "tools/remapctl/tests/files.rs", "tests/replay/src/main.rs"]
+HOST_RUST += [f"fuzz/fuzz_targets/{name}.rs" for name in ("block", "load", "words")] + ["fuzz/src/lib.rs"]
 
 
 def check(title, command, **options):
@@ -54,9 +56,9 @@ def main():
     rustfmt = ["rustfmt", "--edition", "2021", "--config-path", source / ".rustfmt.toml", "--check"]
     checkpatch = [source / "scripts/checkpatch.pl", f"--root={source}", "--no-tree", "--quiet", "--strict"]
     checkpatch += ["--ignore", "FILE_PATH_CHANGES,SPDX_LICENSE_TAG,CONST_STRUCT", "--file"]
-    cargo = ["cargo", "clippy", "--locked", "--all-targets", "--target-dir", target]
+    cargo = ["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--target-dir", target]
     results = [
-        check("rustfmt", [*rustfmt, *KERNEL_RUST]),
+        check("rustfmt", [*rustfmt, *KERNEL_RUST, *HOST_RUST]),
         clippy(),
         check("cargo clippy", [*cargo, "--", "-Dwarnings"]),
         check("shellcheck", ["shellcheck", "-x", *shell_scripts()]),

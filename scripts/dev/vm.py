@@ -17,6 +17,7 @@ import time
 
 import guest_root
 import kernel
+import tools
 from cache import CACHE, TOP, digest, made, run
 
 # What in the kernel's log makes a run fail, whatever the script says.
@@ -328,6 +329,9 @@ def payload_image(path, module, flavour):
         modules += kernel.build(flavour).glob("lib/**/*.ko")
         for one in modules:
             shutil.copy(one, tree / "modules")
+        (tree / "bin").mkdir()
+        for program in ("remapctl", "replay"):
+            shutil.copy(tools.build() / program, tree / "bin")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
         shutil.copytree(TOP / "tests/guest", tree / "tests")
         with open(path, "wb") as file:

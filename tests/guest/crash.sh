@@ -40,7 +40,7 @@ versions() {
 check_units() {
 	local unit acked begun found
 	grep -aE "^(begin|ack) [0-9]+ [0-9]+" /run/said | tr -d '\r' >/tmp/story
-	[ "$(grep -c ^ack /tmp/story)" -ge 5 ] || fail "killed too early to say anything"
+	[ "$(grep -c ^ack /tmp/story)" -ge 1 ] || fail "killed too early to say anything"
 	awk '{ print $2 }' /tmp/story | sort -u >/tmp/units
 	while read -r unit; do
 		read -r acked begun <<<"$(versions "$unit")"
@@ -67,9 +67,42 @@ killed_under_load() {
 	echo "$(grep -c ^ack /tmp/story) writes acknowledged, $(field 2) units used"
 }
 
-#@ disks=scsi:64M:write@8000+512,scsi:16M cut=6..12
+# mark WORDS...: puts them into the log of writes, as one word.
+mark() {
+	local IFS=-
+	dmsetup message lw 0 mark "$*"
+}
+
+# Every write to main and spare is logged, in the order in which it became durable. After each flush and
+# each FUA write the power could have gone: the array must be readable, and hold what was acknowledged.
+#@ seconds=600
+test_every_point_of_a_log() {
+	load_module
+	null_disk disk 72 cache_size=8
+	null_disk journal 64
+	bad disk 8000 8511
+	create lw "0 147456 log-writes /dev/disk /dev/journal"
+	create main "0 131072 linear /dev/mapper/lw 0"
+	create spare "0 16384 linear /dev/mapper/lw 131072"
+	create r "0 131072 remap /dev/mapper/main 0 /dev/mapper/spare 0 16384"
+	move_units &
+	local mover=$! unit version
+	for version in $(seq "$WRITES"); do
+		unit=$((RANDOM % 128 + 936))
+		fill "$unit" "$version" >/tmp/block
+		mark begin "$unit" "$version"
+		dd if=/tmp/block of="$DEV" bs=4096 seek="$unit" oflag=direct,dsync conv=notrunc status=none
+		mark ack "$unit" "$version"
+	done
+	kill $mover
+	wait $mover || true
+	local name
+	for name in r main spare lw; do dmsetup remove "$name"; done
+	replay /dev/journal 131072 16384 | tee said
+	[ "$(cut -d' ' -f1 said)" -ge "$WRITES" ] || fail "too few points"
+}
+
+#@ disks=scsi:64M:write@8000+512,scsi:16M cut=4..8
 test_killed_under_load_1() { killed_under_load; }
-#@ disks=scsi:64M:write@8000+512,scsi:16M cut=6..12
+#@ disks=scsi:64M:write@8000+512,scsi:16M cut=4..8
 test_killed_under_load_2() { killed_under_load; }
-#@ disks=scsi:64M:write@8000+512,scsi:16M cut=6..12
-test_killed_under_load_3() { killed_under_load; }

@@ -89,6 +89,14 @@ create() {
 # wipe DISK: zeroes, so that a spare of at most 8 MiB is formatted anew.
 wipe() { dd if=/dev/zero of="/dev/$1" bs=8M count=1 oflag=direct status=none; }
 
+# power_cut DISK...: what is in their caches is lost, while r uses them.
+power_cut() {
+	local disk
+	for disk; do echo 0 >"$NULLB/$disk/power"; done
+	dmsetup remove r
+	for disk; do echo 1 >"$NULLB/$disk/power"; done
+}
+
 # sysfs NAME: the folder of a mapped device.
 sysfs() { echo "/sys/block/dm-$(dmsetup info -c --noheadings -o minor "$1")"; }
 sectors() { blockdev --getsz "$1"; }

@@ -9,6 +9,7 @@ test_suspend_keeps_the_map() {
 	random one 4
 	put one
 	message remap 800 80
+	random one 4
 	put one
 	local i
 	for i in 1 2 3; do
@@ -41,6 +42,7 @@ test_reload_hands_the_map_over() {
 	same 10/1536 "$(field 2)" "units used"
 	message unremap 800
 	holds one
+	refused "in use by another remap device" dmsetup create s --table "$TABLE"
 }
 
 test_reload_read_only_and_back() {
@@ -66,6 +68,7 @@ test_load_and_clear_changes_nothing() {
 	random one 1
 	put one
 	message remap 800
+	random one 1
 	put one
 	local i
 	for i in $(seq 5); do
@@ -74,6 +77,7 @@ test_load_and_clear_changes_nothing() {
 	done
 	holds one
 	same 1/1536 "$(field 2)" "units used"
+	refused "in use by another remap device" dmsetup create s --table "$TABLE"
 }
 
 test_reload_with_another_layout_is_refused() {
@@ -168,7 +172,7 @@ test_moves_and_errors_do_not_leak() {
 	bad main 8000 8001
 	bad main 16000 16000
 	local i
-	for i in $(seq 60); do
+	for i in $(seq 40); do
 		create r "$TABLE"
 		message remap 0 80 >/dev/null
 		dd if=/dev/zero of="$DEV" bs=64k seek=62 count=2 oflag=direct status=none
@@ -205,4 +209,42 @@ test_main_under_a_stack_of_targets() {
 	holds one
 	same 0/1536 "$(field 2)" "units used above"
 	dmsetup status low | grep -q " 1/1536 " || fail "units used below"
+}
+
+# fail_one COMMAND...: the command, with one allocation of it, chosen at random, made to fail.
+fail_one() {
+	(
+		echo $((RANDOM % 2500 + 1)) >/proc/self/fail-nth
+		exec "$@"
+	) >/dev/null 2>&1
+}
+
+#@ seconds=400 leaks=1
+test_failing_allocations() {
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	create r "$TABLE"
+	message remap 0 80 >/dev/null
+	dmsetup remove r
+	local injector i failed=0
+	for injector in failslab fail_page_alloc; do
+		echo 0 >"/sys/kernel/debug/$injector/verbose"
+		echo N >"/sys/kernel/debug/$injector/ignore-gfp-wait"
+	done
+	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+	# Constructor, load and commit: each either works or fails and leaves nothing.
+	for i in $(seq 40); do
+		fail_one dmsetup create r --table "$TABLE" || failed=$((failed + 1))
+		if dmsetup info r >/dev/null 2>&1; then
+			fail_one dmsetup message r 0 remap $((800 + i * 8)) || failed=$((failed + 1))
+			dmsetup remove r
+		fi
+	done
+	[ "$failed" -ge 5 ] || fail "only $failed commands failed"
+	create r "$TABLE"
+	[ "$(message list | wc -l)" -ge 10 ] || fail "units were forgotten"
+	same 2/2 "$(field 9)" regions
+	dmsetup remove r
+	no_leak
 }

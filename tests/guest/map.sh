@@ -105,6 +105,7 @@ test_4k_spare_raises_the_block() {
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
 	same 4096 "$(blockdev --getss "$DEV")" "logical block"
 	same 4096 "$(blockdev --getpbsz "$DEV")" "physical block"
+	message info | grep -q "block: 4096 bytes" || fail "block size in info"
 	random one 2
 	message remap 8 16
 	put one
@@ -122,6 +123,14 @@ test_limits_are_stacked() {
 	message remap 800 80
 	put one
 	holds one
+}
+
+test_limits_of_main_are_stacked() {
+	load_module
+	null_disk main 64 max_sectors=32
+	null_disk spare 8 max_sectors=64
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	same 16 "$(cat "$(sysfs r)/queue/max_hw_sectors_kb")" "max_hw_sectors_kb"
 }
 
 test_main_and_spare_offsets() {
@@ -149,6 +158,7 @@ test_several_targets_in_a_table() {
 	create r "0 8192 remap /dev/main 0 /dev/spare 0 8192\n8192 4096 linear /dev/main 8192\n12288 8192 remap /dev/main 12288 /dev/spare 8192 8192"
 	random one 10
 	put one
+	cmp one /dev/main -n 10485760 || fail "the targets are not side by side"
 	message remap 100
 	dmsetup message r 12288 remap 12300
 	fails message remap 12300

@@ -56,14 +56,6 @@ test_survives_removal_and_unload() {
 	holds one
 }
 
-# power_cut DISK...: what is in their caches is lost, while they are in use.
-power_cut() {
-	local disk
-	for disk; do echo 0 >"$NULLB/$disk/power"; done
-	dmsetup remove r
-	for disk; do echo 1 >"$NULLB/$disk/power"; done
-}
-
 test_survives_a_power_cut() {
 	load_module
 	null_disk main 64 cache_size=8
@@ -282,8 +274,11 @@ test_a_failing_region_is_dropped_and_comes_back() {
 	local before
 	before=$(dmsetup info -c --noheadings -o events r)
 	timeout 60 dmsetup wait r "$before" >/dev/null &
-	message remap 8
+	# A suspend moves nothing, but makes a commit.
+	dmsetup suspend r
+	dmsetup resume r
 	wait $! || fail "no event"
+	message remap 8
 	same 1/2 "$(field 9)" "regions while one fails"
 	same degraded "$(field 1)" health
 	good spare "$LAST" 16383
@@ -336,6 +331,23 @@ test_without_any_region_nothing_moves_and_io_goes_on() {
 	put new 4000
 	get 4000 8 | cmp - new || fail "a write after the metadata work again"
 	get 4008 8 | cmp - new || fail "a write that was acknowledged"
+}
+
+test_a_device_in_use_resumes_without_its_metadata() {
+	remap_on
+	ten_units
+	bad spare 0 $((REGION - 1))
+	bad spare "$LAST" 16383
+	dmsetup suspend r
+	dmsetup resume r
+	same frozen "$(field 1)" health
+	holds one
+	dmsetup remove r
+	refused "the metadata cannot be read" dmsetup create r --table "$TABLE"
+	good spare 0 $((REGION - 1))
+	good spare "$LAST" 16383
+	create r "$TABLE"
+	holds one
 }
 
 test_unreadable_metadata() {

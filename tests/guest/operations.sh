@@ -29,9 +29,7 @@ test_relocated_data_survive_a_power_cut_after_flush() {
 	truncate -s 4096 one
 	put one 800
 	sync -d "$DEV"
-	dmsetup remove r
-	echo 0 >"$NULLB/spare/power"
-	echo 1 >"$NULLB/spare/power"
+	power_cut spare
 	cmp -n 4096 -i 0:$((REGION * 512)) one /dev/spare || fail "flushed data of a relocated unit were lost"
 }
 
@@ -43,9 +41,7 @@ test_copied_data_survive_a_power_cut() {
 	random one 1
 	put one
 	message remap 800
-	dmsetup remove r
-	echo 0 >"$NULLB/spare/power"
-	echo 1 >"$NULLB/spare/power"
+	power_cut spare
 	cmp -n 4096 -i $((800 * 512)):$((REGION * 512)) one /dev/spare || fail "a copy was left in a volatile cache"
 }
 
@@ -58,9 +54,7 @@ test_fua_writes() {
 	random one 1
 	truncate -s 8192 one
 	dd if=one of="$DEV" bs=8192 seek=$((796 * 512)) oflag=direct,dsync,seek_bytes conv=notrunc status=none
-	dmsetup remove r
-	echo 0 >"$NULLB/spare/power"
-	echo 1 >"$NULLB/spare/power"
+	power_cut spare
 	cmp -n 4096 -i 2048:$((REGION * 512)) one /dev/spare || fail "a FUA write to a relocated unit was volatile"
 }
 

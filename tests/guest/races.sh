@@ -103,10 +103,11 @@ test_nowait_does_not_wait_for_a_move() {
 	wait
 }
 
-# Main takes three seconds for a write. COMMAND comes while one is in flight.
+# Main takes three seconds for a write. COMMAND comes while one is in flight, which will fail if BAD is 1.
 write_in_flight_during() {
 	load_module
 	null_disk disk 64
+	[ "${BAD:-0}" = 0 ] || bad disk 800 800
 	null_disk spare 8
 	create main "0 131072 delay /dev/disk 0 0 /dev/disk 0 3000"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
@@ -136,4 +137,11 @@ test_suspend_waits_for_a_write_in_flight() {
 	write_in_flight_during dmsetup suspend --noflush r
 	dmsetup resume r
 	get 800 8 | cmp - one || fail "a write in flight was lost"
+}
+
+test_a_write_that_fails_while_a_suspend_waits_for_it() {
+	BAD=1 write_in_flight_during dmsetup suspend r
+	dmsetup resume r
+	same 1 "$(stat_of relocated)" "units relocated"
+	get 800 8 | cmp - one || fail "a write that was relocated during a suspend was lost"
 }

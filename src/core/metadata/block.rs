@@ -11,6 +11,7 @@ pub const BLOCK_BYTES: usize = 4096;
 pub const BLOCK_SECTORS: u64 = 8;
 /// One block.
 pub type Block = [u8; BLOCK_BYTES];
+static BLANK: Block = [0; BLOCK_BYTES];
 /// Computes the CRC32C of bytes (Castagnoli, as iSCSI and ext4 have it).
 pub type Crc32c = fn(&[u8]) -> u32;
 
@@ -149,7 +150,7 @@ pub enum Flaw {
 impl Header {
     /// Reads the header of a block, and checks the whole block.
     pub fn read(block: &Block, crc32c: Crc32c) -> Result<Self, Flaw> {
-        if block.iter().all(|&byte| byte == 0) {
+        if *block == BLANK {
             return Err(Flaw::Blank);
         }
         if !block.starts_with(&MAGIC) {

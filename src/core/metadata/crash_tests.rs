@@ -19,6 +19,7 @@ use super::memory::{
 use super::record::Record;
 use super::regions::{
     Regions,
+    Slot,
     SPARE_REGIONS, //
 };
 use super::replay::{
@@ -193,7 +194,7 @@ fn formatted(on_main: bool) -> (Memory, Writer) {
     let array = array(on_main);
     let mut memory = Memory::new(&array.regions(), if on_main { 4 } else { 2 });
     let mut writer = Writer {
-        journal: Journal::format(array, &memory),
+        journal: Journal::format(array, &memory, 0),
         model: Model::default(),
         block: Box::new([0; BLOCK_BYTES]),
     };
@@ -281,6 +282,28 @@ fn thousands_of_commits() {
     assert!(writer.journal.generation() == 3000);
 }
 
+/// At any time, whichever checkpoint of the only copy is damaged, the other leads to the same state.
+#[test]
+fn either_checkpoint_will_do() {
+    let (mut memory, mut writer) = formatted(false);
+    let regions = array(false).regions();
+    for n in 0..700u64 {
+        let step = ((n % 7) as u8, n * 7 % 31, n % 256);
+        writer.step(&mut memory, step).unwrap();
+        let mut alone = memory.clone();
+        alone.blocks[1].as_mut().unwrap().fill([0; BLOCK_BYTES]);
+        // In the first round there is only one.
+        if n >= 2 * regions.commits_per_checkpoint() && n % 5 == 0 {
+            for slot in Slot::BOTH {
+                let mut damaged = alone.clone();
+                damaged.place(0, regions.header(slot))[300] ^= 1;
+                let got = read(&mut damaged).ok().map(|writer| writer.model);
+                assert_eq!(got.as_ref(), Some(&writer.model), "commit {n}");
+            }
+        }
+    }
+}
+
 #[test]
 fn named_refusals() {
     let (good, _) = formatted(true);
@@ -304,7 +327,7 @@ fn named_refusals() {
         records: std::iter::empty(),
     };
     let mut foreign = Memory::new(&other.regions(), 4);
-    let mut journal = Journal::format(other, &foreign);
+    let mut journal = Journal::format(other, &foreign, 0);
     journal
         .checkpoint(&mut foreign, &mut block, &Standing::default(), nothing)
         .unwrap();
@@ -454,7 +477,7 @@ proptest! {
         }
         let regions = array(false).regions();
         (0..regions.region_blocks()).for_each(|at| memory.place(1, at).fill(0));
-        memory.place(0, regions.header(super::regions::Slot::B))[bit / 8] ^= 1 << (bit % 8);
+        memory.place(0, regions.header(Slot::B))[bit / 8] ^= 1 << (bit % 8);
         let got = read(&mut memory).map_err(|e| TestCaseError::fail(format!("{e:?}")))?;
         prop_assert_eq!(got.model, writer.model);
     }

@@ -74,8 +74,9 @@ pub struct Contents<I> {
 }
 
 impl Journal {
-    /// The journal of an array that has nothing on disk yet: a checkpoint must follow.
-    pub fn format<S: Storage>(array: Array, storage: &S) -> Self {
+    /// The journal of an array that has nothing on disk yet: a checkpoint must follow, which will be of
+    /// `generation`.
+    pub fn format<S: Storage>(array: Array, storage: &S, generation: u64) -> Self {
         let copies = core::array::from_fn(|at| {
             let region = Region(at);
             if storage.has(region) && array.device(region.role()) != Uuid::NIL {
@@ -89,7 +90,7 @@ impl Journal {
             array,
             features: Features::KNOWN,
             copies,
-            generation: 0,
+            generation,
         }
     }
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Any bytes, as each kind of block.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use remap_core::metadata::array::Head;
+use remap_core::metadata::block::{
+    Block,
+    Header,
+    BLOCK_BYTES, //
+};
+use remap_core::metadata::record::{
+    self,
+    In, //
+};
+use remap_core::metadata::standing::Standing;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut block: Block = [0; BLOCK_BYTES];
+    let len = bytes.len().min(BLOCK_BYTES);
+    block[..len].copy_from_slice(&bytes[..len]);
+    // As it is, and with a checksum that is right.
+    let _ = Header::read(&block, crc32c::crc32c);
+    let sum = crc32c::crc32c(&block[12..]);
+    block[..8].copy_from_slice(b"dm-remap");
+    block[8..12].copy_from_slice(&sum.to_le_bytes());
+    let Ok(header) = Header::read(&block, crc32c::crc32c) else {
+        return;
+    };
+    if let Some(head) = Head::read(&block, &header) {
+        let mut again = [0; BLOCK_BYTES];
+        head.write(&mut again);
+        header.seal(&mut again, crc32c::crc32c);
+        assert_eq!(Head::read(&again, &header), Some(head));
+    }
+    let standing = Standing::read(&block);
+    for kind in [In::Checkpoint, In::Log] {
+        let count = header.count.min(1000);
+        for (at, record) in record::read(&block, kind, count).enumerate() {
+            let Some(record) = record else { continue };
+            let mut again = [0; BLOCK_BYTES];
+            assert!(record::write(&mut again, kind, at, record));
+            assert_eq!(
+                record::read(&again, kind, at as u32 + 1).last(),
+                Some(Some(record))
+            );
+        }
+    }
+    let mut again = [0; BLOCK_BYTES];
+    standing.write(&mut again);
+    assert_eq!(Standing::read(&again), standing);
+});

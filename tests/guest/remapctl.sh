@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+# The user's command on real devices.
+
+# The library waits for udev when a device comes or goes.
+disks() {
+	unset DM_DISABLE_UDEV
+	/lib/systemd/systemd-udevd --daemon
+	load_module
+	null_disk main 64
+	null_disk spare 8
+}
+
+# ctl WORDS...: remapctl, with what it says in the file said.
+ctl() { remapctl "$@" >said 2>&1 || { cat said; return 1; }; }
+
+# ctl_refuses REASON WORDS...
+ctl_refuses() {
+	local reason=$1
+	shift
+	if remapctl "$@" >said 2>&1; then fail "not refused: remapctl $*"; fi
+	grep -qF -- "$reason" said || fail "no reason '$reason' in: $(cat said)"
+}
+
+test_format_create_list_remove() {
+	disks
+	ctl format /dev/main /dev/spare --unit 32768
+	ctl create r /dev/main /dev/spare
+	same "0 131072 remap /dev/main 0 /dev/spare 0 16384 2 unit 32768" "$(cat said)" "table line"
+	random one 4
+	put one
+	bad main 1000 1000
+	put one
+	ctl list r
+	same "sector 960 is at 2048 of the spare, 64 of 64 blocks valid" "$(cat said)" list
+	ctl --json status r
+	grep -q '"health":"relocated"' said || fail "$(cat said)"
+	ctl status
+	grep -q "^r: relocated, 1/192 spare units used, " said || fail "$(cat said)"
+	# What is in use is not touched.
+	ctl_refuses "/dev/spare: in use" repair /dev/main /dev/spare
+	ctl_refuses "/dev/spare: in use" format /dev/main /dev/spare
+	ctl remove r
+	ctl check /dev/main /dev/spare
+	grep -q ": whole, commit [0-9]*, 1 units relocated" said || fail "$(cat said)"
+	ctl create r /dev/main /dev/spare
+	holds one
+	dmsetup create other --table "0 8 error"
+	ctl_refuses "other has no remap target" remove other
+}
+
+test_dump_and_restore_move_an_array_to_another_spare() {
+	disks
+	null_disk spare2 8
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	random one 1
+	put one
+	message remap 800 80 >/dev/null
+	random one 1
+	put one
+	dmsetup remove --retry r
+	remapctl dump /dev/main /dev/spare >kept
+	dd if=/dev/spare of=/dev/spare2 bs=1M skip=1 seek=1 count=6 status=none conv=fsync
+	ctl restore /dev/main /dev/spare2 kept
+	remapctl dump /dev/main /dev/spare2 | cmp - kept
+	ctl create r /dev/main /dev/spare2
+	holds one
+	same 10/1536 "$(field 2)" "units used"
+}
+
+test_repair_after_damage() {
+	disks
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	random one 1
+	put one
+	message remap 800 80 >/dev/null
+	dmsetup remove --retry r
+	dd if=/dev/urandom of=/dev/spare bs=1M count=1 status=none conv=fsync
+	local status=0
+	remapctl check /dev/main /dev/spare >said || status=$?
+	same 4 "$status" "exit status of a check that found damage"
+	ctl repair /dev/main /dev/spare
+	ctl check /dev/main /dev/spare
+	ctl create r /dev/main /dev/spare
+	holds one
+}
+
+test_import_bad_blocks() {
+	disks
+	ctl create r /dev/main /dev/spare
+	random one 1
+	put one
+	printf '500\n501\n600\n' >list
+	ctl import r list --dry-run
+	same 0/1536 "$(field 2)" "units used by a dry run"
+	ctl import r list
+	same "relocated 2 ranges of 6 sectors" "$(cat said)" import
+	same "1000 1200" "$(message list | cut -d' ' -f1 | xargs)" list
+	holds one
+	printf '0x0 +\n0x0 0x10000 +\n0x10000 0x200 -\n' >map
+	ctl import r map --form ddrescue
+	same "128 1000 1200" "$(message list | cut -d' ' -f1 | xargs)" list
+	echo 99999999 >list
+	ctl_refuses "are not all on the device" import r list
+	dmsetup remove --retry r
+	same "$(printf '64\n65\n66\n67\n500\n501\n502\n503\n600\n601\n602\n603')" \
+		"$(remapctl dump /dev/main /dev/spare --form badblocks)" "bad blocks"
+}
+
+test_watch_sees_a_change() {
+	disks
+	ctl create r /dev/main /dev/spare
+	remapctl watch r --count 1 >seen &
+	until [ -s seen ]; do sleep 0.1; done
+	message remap 800
+	wait $! || fail "watch failed"
+	same 2 "$(wc -l <seen)" "lines"
+	grep -q "r: relocated, 1/1536" seen || fail "$(cat seen)"
+}
+
+test_metadata_on_main_too() {
+	disks
+	ctl format /dev/main /dev/spare --main-metadata
+	ctl create r /dev/main /dev/spare
+	same 4/4 "$(field 9)" regions
+	random one 1
+	put one
+	message remap 800 80 >/dev/null
+	dmsetup remove --retry r
+	dd if=/dev/zero of=/dev/spare bs=1M count=1 status=none conv=fsync
+	dd if=/dev/zero of=/dev/main bs=512 seek=126968 count=2048 status=none conv=fsync
+	ctl create r /dev/main /dev/spare
+	same 4/4 "$(field 9)" "regions after repair"
+	holds one
+	dmsetup remove --retry r
+	# An older copy of the spare, or a new disk in its place, is not believed.
+	dd if=/dev/spare of=old bs=1M status=none
+	remapctl create r /dev/main /dev/spare >/dev/null
+	message remap 1600
+	dmsetup remove --retry r
+	dd if=old of=/dev/spare bs=1M status=none conv=fsync
+	refused "the spare's metadata are older than main's" \
+		dmsetup create r --table "0 126968 remap /dev/main 0 /dev/spare 0 16384"
+	wipe spare
+	refused "the spare's metadata are older than main's" \
+		dmsetup create r --table "0 126968 remap /dev/main 0 /dev/spare 0 16384"
+}

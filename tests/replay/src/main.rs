@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Replays a log of dm-log-writes, entry by entry. Wherever the power could have gone, the array is
+//! read as the target would read it, and every unit must hold a version that it may hold.
+//!
+//! Usage: `replay LOG MAIN_SECTORS SPARE_SECTORS`; the spare follows main on the logged device. Marks
+//! are `begin-UNIT-VERSION` and `ack-UNIT-VERSION`; a unit of that version is filled with the line
+//! `unit UNIT version VERSION`.
+
+#![forbid(unsafe_code)]
+
+mod log;
+
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
+use remap_core::geometry::{
+    Area,
+    Device,
+    Geometry,
+    Unit, //
+};
+use remap_core::index::{
+    Heap,
+    Index,
+    Node,
+    OutOfMemory,
+    State, //
+};
+use remap_core::metadata::block::{
+    Block,
+    Crc32c,
+    BLOCK_BYTES, //
+};
+use remap_core::metadata::load::load;
+use remap_core::metadata::regions::SPARE_REGIONS;
+use remap_core::metadata::replay::{
+    apply,
+    Conflict, //
+};
+use remap_core::metadata::storage::{
+    Failed,
+    Region,
+    Storage, //
+};
+use remap_core::metadata::survey::{
+    choose,
+    Refused, //
+};
+use remap_core::spares::{
+    words_for,
+    Spares, //
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const UNIT_BYTES: usize = 4096;
+
+/// The logged device: main, and the spare behind it.
+struct Disk {
+    bytes: Vec<u8>,
+    main: u64,
+    geometry: Geometry,
+}
+
+impl Disk {
+    fn new(main: u64, spare: u64) -> Result<Self> {
+        let kind = |sectors| Device {
+            logical_block: 512,
+            physical_block: 512,
+            sectors,
+        };
+        let area = |len| Area { start: 0, len };
+        let made = Geometry::new(kind(main), area(main), kind(spare), area(spare), None);
+        let Ok(geometry) = made else {
+            bail!("no array has {main} and {spare} sectors");
+        };
+        Ok(Self {
+            bytes: vec![0; (main + spare) as usize * 512],
+            main,
+            geometry,
+        })
+    }
+
+    fn write(&mut self, sector: u64, data: &[u8]) -> Result<()> {
+        let at = sector as usize * 512;
+        let place = self.bytes.get_mut(at..at + data.len());
+        place
+            .context("a write behind the end")?
+            .copy_from_slice(data);
+        Ok(())
+    }
+
+    fn at(&self, sector: u64) -> &[u8] {
+        let at = sector as usize * 512;
+        &self.bytes[at..at + UNIT_BYTES]
+    }
+}
+
+impl Storage for Disk {
+    const CRC32C: Crc32c = crc32c::crc32c;
+
+    fn has(&self, region: Region) -> bool {
+        region.0 < SPARE_REGIONS
+    }
+
+    fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed> {
+        let start = self.geometry.spare_regions()[region.0];
+        let at = (self.main + start) as usize * 512 + number as usize * BLOCK_BYTES;
+        block.copy_from_slice(self.bytes.get(at..at + BLOCK_BYTES).ok_or(Failed)?);
+        Ok(())
+    }
+
+    fn write(&mut self, _: Region, _: u64, _: &Block) -> Result<(), Failed> {
+        Err(Failed)
+    }
+
+    fn write_through(&mut self, _: Region, _: u64, _: &Block) -> Result<(), Failed> {
+        Err(Failed)
+    }
+
+    fn flush(&mut self, _: Region) -> Result<(), Failed> {
+        Err(Failed)
+    }
+}
+
+struct Nodes;
+
+impl Heap for Nodes {
+    type Ref = Arc<Node<Nodes>>;
+
+    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
+        Ok(Arc::new(node))
+    }
+}
+
+/// Why an array cannot be read.
+enum Failure {
+    Refused(Refused),
+    Conflict(Conflict),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(refused) => write!(f, "{refused}"),
+            Self::Conflict(conflict) => write!(f, "{conflict:?}"),
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Reads the map, as the target does.
+fn map(disk: &mut Disk) -> Result<Index<Nodes>, Failure> {
+    let (geometry, mut block) = (disk.geometry, Box::new([0; BLOCK_BYTES]));
+    let choice = choose(disk, &mut block, &geometry.regions())?;
+    let words = vec![0; words_for(geometry.spare_units()) as usize];
+    let spares = Spares::new(words.clone(), words, geometry.spare_units());
+    let mut spares = spares.map_err(|_| Failure::Conflict(Conflict::Spare))?;
+    let (mut map, mut nodes) = (Index::new(), Nodes);
+    load(disk, &mut block, &choice, |record| {
+        apply(&geometry, &mut nodes, &mut map, &mut spares, record).map_err(Failure::Conflict)
+    })?;
+    Ok(map)
+}
+
+/// What is known of the versions of a unit.
+#[derive(Default)]
+struct Versions {
+    acked: u64,
+    begun: u64,
+}
+
+/// The version that a unit holds; 0 if it was never written.
+fn version(unit: u64, bytes: &[u8]) -> Result<u64> {
+    if bytes.iter().all(|&byte| byte == 0) {
+        return Ok(0);
+    }
+    let line = bytes
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let line = std::str::from_utf8(line).unwrap_or_default();
+    let start = format!("unit {unit} version ");
+    let version = line.strip_prefix(&start).and_then(|rest| rest.parse().ok());
+    let version: u64 = version.with_context(|| format!("unit {unit} holds '{line}'"))?;
+    let whole = format!("{line}\n").into_bytes();
+    if bytes.iter().zip(whole.iter().cycle()).any(|(a, b)| a != b) {
+        bail!("unit {unit} is torn");
+    }
+    Ok(version)
+}
+
+/// Reads the array as it would be found if the power went now.
+fn check(disk: &mut Disk, known: &BTreeMap<u64, Versions>) -> Result<()> {
+    let map = match map(disk) {
+        Ok(map) => map,
+        Err(Failure::Refused(Refused::Blank)) if known.is_empty() => return Ok(()),
+        Err(failure) => bail!("the array cannot be read: {failure}"),
+    };
+    for (&unit, versions) in known {
+        let first = disk.geometry.sectors_of(Unit(unit)).start;
+        let sector = match map.get(Unit(unit)).map(|entry| entry.state) {
+            Some(State::Relocated { spare, valid }) => {
+                if !valid.contains(disk.geometry.blocks_of(Unit(unit))) {
+                    bail!("unit {unit} has lost blocks");
+                }
+                disk.main + disk.geometry.on_spare(spare, first)
+            }
+            _ => first,
+        };
+        let found = version(unit, disk.at(sector))?;
+        if found < versions.acked || found > versions.begun {
+            bail!(
+                "unit {unit} holds version {found}, {} was acknowledged, {} begun",
+                versions.acked,
+                versions.begun
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Takes what a mark says into account.
+fn note(known: &mut BTreeMap<u64, Versions>, mark: &str) -> Result<()> {
+    let words: Vec<_> = mark.split('-').collect();
+    let [what, unit, version] = words[..] else {
+        return Ok(());
+    };
+    let (unit, version) = (unit.parse()?, version.parse()?);
+    let versions: &mut Versions = known.entry(unit).or_default();
+    match what {
+        "begin" => versions.begun = version,
+        "ack" => versions.acked = version,
+        _ => bail!("unknown mark '{mark}'"),
+    }
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let args: Vec<_> = std::env::args().collect();
+    let [_, log, main, spare] = &args[..] else {
+        bail!("usage: replay LOG MAIN_SECTORS SPARE_SECTORS");
+    };
+    let log = std::fs::read(log).with_context(|| log.clone())?;
+    let mut disk = Disk::new(main.parse()?, spare.parse()?)?;
+    let mut known = BTreeMap::new();
+    let mut points = 0;
+    for (at, entry) in log::entries(&log)?.iter().enumerate() {
+        if let Some(mark) = entry.mark {
+            note(&mut known, mark)?;
+            continue;
+        }
+        disk.write(entry.sector, entry.data)?;
+        if entry.is_point {
+            points += 1;
+            check(&mut disk, &known)
+                .with_context(|| format!("after entry {at}, point {points}"))?;
+        }
+    }
+    println!("{points} points, {} units written", known.len());
+    Ok(())
+}

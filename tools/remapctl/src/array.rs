@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The array on two devices: where its regions are and what they hold.
+
+use crate::cli;
+use crate::device::{
+    Access,
+    Device, //
+};
+use anyhow::{
+    anyhow,
+    Context,
+    Result, //
+};
+use remap_core::geometry::{
+    Area,
+    Geometry, //
+};
+use remap_core::index::{
+    Heap,
+    Index,
+    Node,
+    OutOfMemory,
+    State, //
+};
+use remap_core::metadata::array::{
+    Array,
+    Head, //
+};
+use remap_core::metadata::block::{
+    Block,
+    Crc32c,
+    Header,
+    BLOCK_BYTES,
+    BLOCK_SECTORS, //
+};
+use remap_core::metadata::journal::Contents;
+use remap_core::metadata::load::load;
+use remap_core::metadata::record::Record;
+use remap_core::metadata::regions::{
+    Regions,
+    Slot,
+    SPARE_REGIONS, //
+};
+use remap_core::metadata::replay::{
+    apply,
+    Conflict, //
+};
+use remap_core::metadata::standing::Standing;
+use remap_core::metadata::storage::{
+    Failed,
+    Region,
+    Storage, //
+};
+use remap_core::metadata::survey::{
+    choose,
+    Choice,
+    Refused, //
+};
+use remap_core::spares::{
+    words_for,
+    Spares, //
+};
+use std::sync::Arc;
+
+/// The two devices of an array, and where on them it lies.
+pub struct Disks {
+    pub main: Device,
+    pub spare: Device,
+    pub main_start: u64,
+    pub spare_area: Area,
+    /// The length of the target, which says where regions on main may be.
+    pub mapped: Option<u64>,
+}
+
+impl Disks {
+    /// Opens the devices that were named.
+    pub fn open(named: &cli::Devices, access: Access) -> Result<Self> {
+        let spare = Device::open(&named.spare, access)?;
+        let main = Device::open(&named.main, access)?;
+        let left = spare.kind.sectors.saturating_sub(named.spare_start);
+        let spare_area = Area {
+            start: named.spare_start,
+            len: named.spare_len.unwrap_or(left),
+        };
+        let mut this = Self {
+            main,
+            spare,
+            main_start: named.main_start,
+            spare_area,
+            mapped: None,
+        };
+        this.mapped = this.mapped_of_spare().or_else(|| this.mapped_of_main());
+        Ok(this)
+    }
+
+    /// The regions of the spare area.
+    pub fn regions(&self) -> Regions {
+        Regions::for_spare(self.spare_area.len)
+    }
+
+    /// The sectors that main has from the target's first on.
+    pub fn behind(&self) -> u64 {
+        self.main.kind.sectors.saturating_sub(self.main_start)
+    }
+
+    /// The length of the target that the spare's metadata name.
+    fn mapped_of_spare(&mut self) -> Option<u64> {
+        let regions = self.regions();
+        let mut block = blank_block();
+        let identity = remap_core::metadata::survey::identify(self, &mut block, &regions).ok()?;
+        Some(identity.array.main_sectors)
+    }
+
+    /// The length of the target that the region at the end of main names, whatever became of the spare.
+    fn mapped_of_main(&self) -> Option<u64> {
+        let regions = self.regions();
+        let [_, Some(last)] = regions.on_main(0, self.behind()) else {
+            return None;
+        };
+        let mut block = blank_block();
+        Slot::BOTH.into_iter().find_map(|slot| {
+            let sector = self.main_start + last + regions.header(slot) * BLOCK_SECTORS;
+            self.main.read(sector, block.as_mut_slice()).ok()?;
+            let header = Header::read(&block, crc32c::crc32c).ok()?;
+            Some(Head::read(&block, &header)?.array.main_sectors)
+        })
+    }
+
+    /// The device of a region and the region's first sector on it.
+    fn place(&self, region: Region) -> Option<(&Device, u64)> {
+        let regions = self.regions();
+        if region.0 < SPARE_REGIONS {
+            let last = regions.last_start(self.spare_area.len)?;
+            let start = [0, last][region.0];
+            return Some((&self.spare, self.spare_area.start + start));
+        }
+        let places = regions.on_main(self.mapped?, self.behind());
+        let start = places.get(region.0 - SPARE_REGIONS).copied().flatten()?;
+        Some((&self.main, self.main_start + start))
+    }
+
+    fn block(&self, region: Region, number: u64) -> Result<(&Device, u64), Failed> {
+        let (device, start) = self.place(region).ok_or(Failed)?;
+        Ok((device, start + number * BLOCK_SECTORS))
+    }
+
+    /// Where a region is, for people.
+    pub fn name(&self, region: Region) -> String {
+        match self.place(region) {
+            Some((device, start)) => format!("{} sector {start}", device.path().display()),
+            None => "nowhere".into(),
+        }
+    }
+
+    /// Zeroes a region.
+    pub fn wipe(&self, region: Region) -> Result<()> {
+        let Some((device, start)) = self.place(region) else {
+            return Ok(());
+        };
+        let zeroes = vec![0u8; 1 << 20];
+        for at in (0..self.regions().region_sectors()).step_by(2048) {
+            let written = device.write(start + at, &zeroes);
+            written.with_context(|| format!("writing {}", device.path().display()))?;
+        }
+        device.sync()?;
+        Ok(())
+    }
+
+    /// The units that an array lays over the devices.
+    pub fn geometry(&self, array: &Array) -> Result<Geometry> {
+        let main = Area {
+            start: self.main_start,
+            len: array.main_sectors,
+        };
+        let (mut main_kind, spare_kind) = (self.main.kind, self.spare.kind);
+        // The block is what the array was formatted for, whatever the devices say.
+        main_kind.logical_block = main_kind.logical_block.max(array.block_sectors << 9);
+        let unit = Some(u64::from(array.unit_sectors) << 9);
+        let made = Geometry::new(main_kind, main, spare_kind, self.spare_area, unit);
+        made.map_err(|error| anyhow!("{}", error.reason().to_string_lossy()))
+    }
+}
+
+/// A block of zeroes.
+pub fn blank_block() -> Box<Block> {
+    Box::new([0; BLOCK_BYTES])
+}
+
+impl Storage for Disks {
+    const CRC32C: Crc32c = crc32c::crc32c;
+
+    fn has(&self, region: Region) -> bool {
+        self.place(region).is_some()
+    }
+
+    fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed> {
+        let (device, sector) = self.block(region, number)?;
+        device.read(sector, block).map_err(|_| Failed)
+    }
+
+    fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {
+        let (device, sector) = self.block(region, number)?;
+        device.write(sector, block).map_err(|_| Failed)
+    }
+
+    fn write_through(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {
+        self.write(region, number, block)?;
+        self.flush(region)
+    }
+
+    fn flush(&mut self, region: Region) -> Result<(), Failed> {
+        let (device, _) = self.place(region).ok_or(Failed)?;
+        device.sync().map_err(|_| Failed)
+    }
+}
+
+/// Nodes of the map, on the heap.
+pub struct Nodes;
+
+impl Heap for Nodes {
+    type Ref = Arc<Node<Nodes>>;
+
+    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
+        Ok(Arc::new(node))
+    }
+}
+
+/// Why an array cannot be read.
+#[derive(Debug)]
+pub enum Unreadable {
+    Refused(Refused),
+    Conflict(Conflict),
+    Other(anyhow::Error),
+}
+
+impl From<Refused> for Unreadable {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(refused) => write!(f, "{refused}"),
+            Self::Conflict(conflict) => {
+                write!(f, "the metadata contradict themselves ({conflict:?})")
+            }
+            Self::Other(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// What an array's metadata say.
+pub struct Contained {
+    pub choice: Choice,
+    pub geometry: Geometry,
+    pub standing: Standing,
+    /// The relocated units in order, then the retired spare units in order.
+    pub records: Vec<Record>,
+}
+
+impl Contained {
+    /// Reads the metadata, as the target does.
+    pub fn read(disks: &mut Disks) -> Result<Self, Unreadable> {
+        let mut block = blank_block();
+        let regions = disks.regions();
+        let choice = choose(disks, &mut block, &regions)?;
+        let geometry = disks
+            .geometry(&choice.identity.array)
+            .map_err(Unreadable::Other)?;
+        let units = geometry.spare_units();
+        let words = vec![0u64; words_for(units) as usize];
+        let spares = Spares::new(words.clone(), words, units);
+        let mut spares = spares.map_err(|_| Unreadable::Conflict(Conflict::Spare))?;
+        let (mut map, mut nodes) = (Index::new(), Nodes);
+        let standing = load(disks, &mut block, &choice, |record| {
+            apply(&geometry, &mut nodes, &mut map, &mut spares, record)
+                .map_err(Unreadable::Conflict)
+        })?;
+        let units = map.iter_from(remap_core::geometry::Unit(0));
+        let units = units.filter_map(|(unit, entry)| match entry.state {
+            State::Relocated { spare, valid } => Some(Record::Relocated { unit, spare, valid }),
+            State::Main | State::Suspect => None,
+        });
+        let bad = spares.retired_units();
+        let records = units
+            .chain(bad.map(|spare| Record::Retired { spare }))
+            .collect();
+        Ok(Self {
+            choice,
+            geometry,
+            standing,
+            records,
+        })
+    }
+
+    /// The contents of a checkpoint.
+    pub fn contents(&self) -> Contents<impl Iterator<Item = Record> + '_> {
+        contents(&self.records)
+    }
+}
+
+/// The contents of a checkpoint of these records.
+pub fn contents(records: &[Record]) -> Contents<impl Iterator<Item = Record> + '_> {
+    let is_unit = |record: &&Record| matches!(record, Record::Relocated { .. });
+    let relocated = records.iter().filter(is_unit).count() as u64;
+    Contents {
+        relocated,
+        retired: records.len() as u64 - relocated,
+        records: records.iter().copied(),
+    }
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can be typed; man pages and completions are made from the same.
+
+use clap::{
+    Args,
+    Parser,
+    Subcommand,
+    ValueEnum, //
+};
+use std::path::PathBuf;
+
+/// Formats, checks and repairs dm-remap arrays, and talks to active ones.
+#[derive(Parser)]
+#[command(
+    name = "remapctl",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What there is to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Format a spare for a main device.
+    Format(Format),
+    /// Check the metadata of an array; exit status as fsck's: 0 clean, 4 damaged, 8 not checked.
+    Check(Devices),
+    /// Print what the metadata hold.
+    Dump(Dump),
+    /// Write the metadata that a JSON dump describes.
+    Restore(Restore),
+    /// Bring all copies of the metadata up to date from the ones that survive.
+    Repair(Repair),
+    /// Activate an array.
+    Create(Create),
+    /// Deactivate an array.
+    Remove(Name),
+    /// Show how an active array is, or all of them.
+    Status(MaybeName),
+    /// List the relocated units of an active array.
+    List(Name),
+    /// Relocate what a list of bad blocks names, on an active array.
+    Import(Import),
+    /// Show how an active array is, again whenever that changes.
+    Watch(Watch),
+    /// Write man pages and shell completions to a folder.
+    #[command(hide = true)]
+    Generate {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+/// The devices of an array and where on them it lies.
+#[derive(Args, Clone)]
+pub struct Devices {
+    /// The main device.
+    pub main: PathBuf,
+    /// The spare device.
+    pub spare: PathBuf,
+    /// The first sector of the target on main.
+    #[arg(long, default_value_t = 0, value_name = "SECTOR")]
+    pub main_start: u64,
+    /// The first sector of the spare area.
+    #[arg(long, default_value_t = 0, value_name = "SECTOR")]
+    pub spare_start: u64,
+    /// The length of the spare area; all that is left of the device if not given.
+    #[arg(long, value_name = "SECTORS")]
+    pub spare_len: Option<u64>,
+}
+
+/// Arguments of `format`.
+#[derive(Args)]
+pub struct Format {
+    #[command(flatten)]
+    pub devices: Devices,
+    /// The length of the target; all that is left of main if not given.
+    #[arg(long, value_name = "SECTORS")]
+    pub main_len: Option<u64>,
+    /// Keep copies of the metadata on main too, behind the target's sectors.
+    #[arg(long)]
+    pub main_metadata: bool,
+    /// The length of a unit in bytes.
+    #[arg(long, value_name = "BYTES")]
+    pub unit: Option<u64>,
+    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused.
+    #[arg(long, value_name = "WHAT")]
+    pub force: Option<String>,
+    /// Say what would be written, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Forms of a dump.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Form {
+    /// All there is; `restore` takes it.
+    Json,
+    /// Numbers of bad blocks of main, as badblocks(8) has them.
+    Badblocks,
+    /// A mapfile, as ddrescue has it.
+    Ddrescue,
+}
+
+/// Arguments of `dump`.
+#[derive(Args)]
+pub struct Dump {
+    #[command(flatten)]
+    pub devices: Devices,
+    /// The form.
+    #[arg(long, value_enum, default_value_t = Form::Json)]
+    pub form: Form,
+    /// The block size of a list of bad blocks, in bytes.
+    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
+    pub block_size: u64,
+}
+
+/// Arguments of `restore`.
+#[derive(Args)]
+pub struct Restore {
+    #[command(flatten)]
+    pub devices: Devices,
+    /// The dump, or `-` for standard input.
+    pub file: PathBuf,
+    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused.
+    #[arg(long, value_name = "WHAT")]
+    pub force: Option<String>,
+    /// Say what would be written, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `repair`.
+#[derive(Args)]
+pub struct Repair {
+    #[command(flatten)]
+    pub devices: Devices,
+    /// Say what would be written, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `create`.
+#[derive(Args)]
+pub struct Create {
+    /// The name of the mapped device.
+    pub name: String,
+    #[command(flatten)]
+    pub devices: Devices,
+    /// Only read.
+    #[arg(long)]
+    pub readonly: bool,
+    /// Print the table line, and activate nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A mapped device.
+#[derive(Args)]
+pub struct Name {
+    /// The name of the mapped device.
+    pub name: String,
+}
+
+/// A mapped device, or all.
+#[derive(Args)]
+pub struct MaybeName {
+    /// The name of the mapped device; all if not given.
+    pub name: Option<String>,
+}
+
+/// Lists of bad blocks.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum ListForm {
+    /// Block numbers, as badblocks(8) writes them.
+    Badblocks,
+    /// A mapfile of ddrescue; what is not rescued is bad.
+    Ddrescue,
+}
+
+/// Arguments of `import`.
+#[derive(Args)]
+pub struct Import {
+    /// The name of the mapped device.
+    pub name: String,
+    /// The list, or `-` for standard input.
+    pub file: PathBuf,
+    /// The form of the list.
+    #[arg(long, value_enum, default_value_t = ListForm::Badblocks)]
+    pub form: ListForm,
+    /// The block size of a list of bad blocks, in bytes.
+    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
+    pub block_size: u64,
+    /// Say what would be relocated, and relocate nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `watch`.
+#[derive(Args)]
+pub struct Watch {
+    /// The name of the mapped device.
+    pub name: String,
+    /// End after so many changes.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `remapctl`: formats, checks and repairs dm-remap arrays, and talks to active ones.
+//!
+//! What is on disk is read and written by the code of the module itself (`src/core`).
+
+#![forbid(unsafe_code)]
+
+mod active;
+mod array;
+mod cli;
+mod device;
+mod dump;
+mod generate;
+mod lists;
+mod offline;
+mod rehearse;
+mod say;
+
+use clap::Parser;
+use cli::Command;
+use say::Say;
+use std::process::ExitCode;
+
+/// The exit status of what failed.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let say = Say { json: cli.json };
+    let done = match &cli.command {
+        Command::Format(args) => offline::format(&say, args),
+        Command::Check(args) => offline::check(&say, args),
+        Command::Dump(args) => offline::dump(args),
+        Command::Restore(args) => offline::restore(&say, args),
+        Command::Repair(args) => offline::repair(&say, args),
+        Command::Create(args) => active::create(&say, args),
+        Command::Remove(args) => active::remove(&say, args),
+        Command::Status(args) => active::status(&say, args),
+        Command::List(args) => active::list(&say, args),
+        Command::Import(args) => active::import(&say, args),
+        Command::Watch(args) => active::watch(&say, args),
+        Command::Generate { folder } => generate::generate(folder),
+    };
+    done.unwrap_or_else(|error| {
+        say.error(&error);
+        ExitCode::from(FAILED)
+    })
+}

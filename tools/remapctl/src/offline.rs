@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is done to arrays that are not active: format, check, dump, restore, repair.
+
+use crate::array::{
+    blank_block,
+    contents,
+    Contained,
+    Disks, //
+};
+use crate::cli;
+use crate::device::Access;
+use crate::dump::Dump;
+use crate::lists;
+use crate::say::Say;
+use anyhow::{
+    anyhow,
+    bail,
+    Context,
+    Result, //
+};
+use remap_core::geometry::{
+    Area,
+    Geometry, //
+};
+use remap_core::metadata::array::Array;
+use remap_core::metadata::block::Header;
+use remap_core::metadata::journal::Journal;
+use remap_core::metadata::record::Record;
+use remap_core::metadata::regions::MAX_REGIONS;
+use remap_core::metadata::standing::Standing;
+use remap_core::metadata::storage::{
+    Region,
+    Storage, //
+};
+use remap_core::metadata::survey::{
+    identify,
+    Refused,
+    Survey, //
+};
+use remap_core::metadata::uuid::Uuid;
+use serde_json::json;
+use std::io::Read;
+use std::process::ExitCode;
+
+/// The exit status of a check that found damage, as fsck's.
+const DAMAGED: u8 = 4;
+/// The exit status of a check that could not be made.
+const NOT_CHECKED: u8 = 8;
+
+fn access(dry_run: bool) -> Access {
+    if dry_run {
+        Access::Read
+    } else {
+        Access::Write
+    }
+}
+
+/// Refuses to go on where there is something that `force` does not name.
+fn make_way(disks: &mut Disks, force: Option<&str>) -> Result<()> {
+    let regions = disks.regions();
+    let found = match identify(disks, &mut blank_block(), &regions) {
+        Ok(identity) => identity.array.uuid.to_string(),
+        Err(Refused::Blank) => return Ok(()),
+        Err(Refused::Unreadable) => bail!("the spare cannot be read where its metadata would be"),
+        Err(Refused::Foreign) => "foreign".into(),
+        Err(_) => "damaged".into(),
+    };
+    let what = match found.as_str() {
+        "foreign" => "something that is not ours".into(),
+        "damaged" => "damaged metadata".into(),
+        uuid => format!("array {uuid}"),
+    };
+    match force {
+        Some(named) if named == found => Ok(()),
+        Some(named) => bail!("the spare holds {what}, not '{named}'"),
+        None => bail!("the spare holds {what}; '--force {found}' overwrites it"),
+    }
+}
+
+fn random_uuid() -> Result<Uuid> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random numbers: {error}"))?;
+    Ok(Uuid::from_random(bytes))
+}
+
+/// Writes a new array over whatever the regions hold.
+fn write_new(
+    disks: &mut Disks,
+    array: Array,
+    generation: u64,
+    standing: &Standing,
+    records: &[Record],
+) -> Result<usize> {
+    disks.mapped = Some(array.main_sectors);
+    let used = |at: &usize| disks.has(Region(*at)) && array.device(Region(*at).role()) != Uuid::NIL;
+    for at in (0..MAX_REGIONS).filter(used) {
+        disks.wipe(Region(at))?;
+    }
+    let mut journal = Journal::format(array, disks, generation);
+    let total = journal.total();
+    let written = journal
+        .checkpoint(disks, &mut blank_block(), standing, contents(records))
+        .map_err(|_| anyhow!("no copy of the metadata could be written"))?;
+    if written < total {
+        bail!("only {written} of {total} copies of the metadata could be written");
+    }
+    Ok(total)
+}
+
+/// `remapctl format`
+pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
+    let mut disks = Disks::open(&args.devices, access(args.dry_run))?;
+    let regions = disks.regions();
+    let room = if args.main_metadata {
+        2 * regions.region_sectors() + 8
+    } else {
+        0
+    };
+    let whole = disks.behind().saturating_sub(room) / 8 * 8;
+    let len = args
+        .main_len
+        .unwrap_or(if room > 0 { whole } else { disks.behind() });
+    if args.main_metadata && regions.on_main(len, disks.behind())[0].is_none() {
+        bail!("main has no room for metadata behind {len} sectors");
+    }
+    let main_area = Area {
+        start: disks.main_start,
+        len,
+    };
+    let made = Geometry::new(
+        disks.main.kind,
+        main_area,
+        disks.spare.kind,
+        disks.spare_area,
+        args.unit,
+    );
+    let geometry = made.map_err(|error| anyhow!("{}", error.reason().to_string_lossy()))?;
+    make_way(&mut disks, args.force.as_deref())?;
+    let main = if args.main_metadata {
+        random_uuid()?
+    } else {
+        Uuid::NIL
+    };
+    let array = Array {
+        uuid: random_uuid()?,
+        main,
+        spare: random_uuid()?,
+        unit_sectors: geometry.unit_sectors() as u32,
+        block_sectors: geometry.block_sectors() as u32,
+        main_sectors: geometry.sectors(),
+        spare_sectors: geometry.spare_sectors(),
+    };
+    let clean = Standing {
+        clean: true,
+        ..Standing::default()
+    };
+    let copies = if args.dry_run {
+        None
+    } else {
+        Some(write_new(&mut disks, array, 0, &clean, &[])?)
+    };
+    say.both(
+        &json!({
+            "array": array.uuid.to_string(),
+            "written": copies.is_some(),
+            "main_sectors": geometry.sectors(),
+            "unit_bytes": geometry.unit_sectors() << 9,
+            "spare_units": geometry.spare_units(),
+        }),
+        format_args!(
+            "{} array {}: {} sectors of main, {} spare units of {} bytes",
+            if copies.is_some() {
+                "formatted"
+            } else {
+                "would format"
+            },
+            array.uuid,
+            geometry.sectors(),
+            geometry.spare_units(),
+            geometry.unit_sectors() << 9
+        ),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is wrong with an array, line by line; `newest` is the last commit that can be reached.
+fn complaints(disks: &mut Disks, newest: Option<u64>) -> Vec<String> {
+    let regions = disks.regions();
+    let mut block = blank_block();
+    let mut found = Vec::new();
+    let Ok(identity) = identify(disks, &mut block, &regions) else {
+        return found;
+    };
+    for region in (0..MAX_REGIONS).map(Region) {
+        let array = &identity.array;
+        if !disks.has(region) || array.device(region.role()) == Uuid::NIL {
+            continue;
+        }
+        let survey = Survey::of(disks, &mut block, array, region);
+        let name = disks.name(region);
+        let mut note = |text: String| found.push(format!("region at {name}: {text}"));
+        if survey.unreadable > 0 {
+            note(format!("{} blocks cannot be read", survey.unreadable));
+        }
+        if survey.damaged > 0 {
+            note(format!("{} blocks are damaged", survey.damaged));
+        }
+        match (survey.chain, newest) {
+            (None, _) => note("no whole checkpoint".into()),
+            (Some(chain), Some(newest)) if chain.end < newest => {
+                note(format!("ends at commit {} of {newest}", chain.end))
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// `remapctl check`
+pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
+    let mut disks = match Disks::open(args, Access::Read) {
+        Ok(disks) => disks,
+        Err(error) => {
+            say.error(&error);
+            return Ok(ExitCode::from(NOT_CHECKED));
+        }
+    };
+    let contained = Contained::read(&mut disks);
+    let good = contained.as_ref().ok();
+    let generation = good.map(|contained| contained.choice.chain.end);
+    let mut found = complaints(&mut disks, generation);
+    found.extend(contained.as_ref().err().map(ToString::to_string));
+    let is_whole = found.is_empty();
+    let array = good.map(|contained| contained.choice.identity.array.uuid.to_string());
+    let answer = json!({
+        "array": array,
+        "whole": is_whole,
+        "usable": good.is_some(),
+        "commit": generation,
+        "clean": good.map(|contained| contained.standing.clean),
+        "damage": found,
+    });
+    let mut text = found.join("\n");
+    if let Some(contained) = good {
+        let units = contained.contents().relocated;
+        let word = if is_whole {
+            "whole"
+        } else {
+            "usable, 'remapctl repair' mends it"
+        };
+        let start = if text.is_empty() { "" } else { "\n" };
+        text += &std::format!(
+            "{start}array {}: {word}, commit {}, {units} units relocated",
+            array.unwrap_or_default(),
+            generation.unwrap_or_default()
+        );
+    }
+    say.both(&answer, format_args!("{text}"));
+    Ok(ExitCode::from(if is_whole { 0 } else { DAMAGED }))
+}
+
+/// `remapctl dump`
+pub fn dump(args: &cli::Dump) -> Result<ExitCode> {
+    let mut disks = Disks::open(&args.devices, Access::Read)?;
+    let contained = Contained::read(&mut disks)?;
+    let bad = contained.records.iter().filter_map(|record| match record {
+        Record::Relocated { unit, .. } => Some(contained.geometry.sectors_of(*unit)),
+        _ => None,
+    });
+    let bad = lists::merged(bad.collect());
+    let text = match args.form {
+        cli::Form::Json => serde_json::to_string_pretty(&Dump::of(&contained))? + "\n",
+        cli::Form::Badblocks => lists::to_badblocks(&bad, args.block_size)?,
+        cli::Form::Ddrescue => lists::to_ddrescue(&bad, contained.geometry.sectors())?,
+    };
+    crate::say::print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a file, or standard input.
+pub fn read_text(path: &std::path::Path) -> Result<String> {
+    if path.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+/// `remapctl restore`
+pub fn restore(say: &Say, args: &cli::Restore) -> Result<ExitCode> {
+    let dump: Dump =
+        serde_json::from_str(&read_text(&args.file)?).context("the dump cannot be read")?;
+    let (array, standing, records) = (dump.array()?, dump.standing()?, dump.records()?);
+    let mut disks = Disks::open(&args.devices, access(args.dry_run))?;
+    if array.spare_sectors != disks.spare_area.len {
+        let (want, have) = (array.spare_sectors, disks.spare_area.len);
+        bail!("the dump is of a spare area of {want} sectors, this one has {have}");
+    }
+    make_way(&mut disks, args.force.as_deref())?;
+    crate::rehearse::rehearse(
+        &disks.geometry(&array)?,
+        &array,
+        dump.generation,
+        &standing,
+        &records,
+    )
+    .context("the dump contradicts itself")?;
+    if !args.dry_run {
+        write_new(&mut disks, array, dump.generation, &standing, &records)?;
+    }
+    let word = if args.dry_run { "would write" } else { "wrote" };
+    say.both(
+        &json!({ "array": dump.array, "written": !args.dry_run, "relocated": dump.relocated.len() }),
+        format_args!("{word} array {}, {} relocated units", dump.array, dump.relocated.len()),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Clears the damaged blocks of the logs.
+fn clear_logs(disks: &mut Disks, array: &Array) -> Result<()> {
+    let regions = disks.regions();
+    let mut block = blank_block();
+    for region in (0..MAX_REGIONS).map(Region) {
+        if !disks.has(region) || array.device(region.role()) == Uuid::NIL {
+            continue;
+        }
+        for generation in 0..regions.log_blocks() {
+            let number = regions.log(generation);
+            let read = disks.read(region, number, &mut block);
+            if read.is_err() || Header::read(&block, crc32c::crc32c).is_err() {
+                let cleared = disks.write(region, number, &blank_block());
+                cleared.map_err(|_| anyhow!("writing {}", disks.name(region)))?;
+            }
+        }
+        let flushed = disks.flush(region);
+        flushed.map_err(|_| anyhow!("writing {}", disks.name(region)))?;
+    }
+    Ok(())
+}
+
+/// `remapctl repair`
+pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
+    let mut disks = Disks::open(&args.devices, access(args.dry_run))?;
+    let contained = match Contained::read(&mut disks) {
+        Ok(contained) => contained,
+        Err(error) => bail!("cannot be repaired: {error}"),
+    };
+    let found = complaints(&mut disks, Some(contained.choice.chain.end));
+    let mut written = 0;
+    if !found.is_empty() && !args.dry_run {
+        let mut journal = Journal::resume(&contained.choice);
+        // Twice, so that both slots of each region are new, and nothing of the log is needed.
+        for _ in 0..2 {
+            let contents = contained.contents();
+            written = journal
+                .checkpoint(
+                    &mut disks,
+                    &mut blank_block(),
+                    &contained.standing,
+                    contents,
+                )
+                .map_err(|_| anyhow!("no copy of the metadata could be written"))?;
+        }
+        clear_logs(&mut disks, journal.array())?;
+        if written < journal.total() {
+            bail!(
+                "only {written} of {} copies could be written",
+                journal.total()
+            );
+        }
+    }
+    let text = match (found.is_empty(), args.dry_run) {
+        (true, _) => "nothing to repair".to_string(),
+        (_, true) => std::format!("would mend:\n{}", found.join("\n")),
+        _ => std::format!("mended, {written} copies written:\n{}", found.join("\n")),
+    };
+    let repaired = written > 0;
+    say.both(
+        &json!({ "repaired": repaired, "damage": found }),
+        format_args!("{text}"),
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tool on files that stand for devices.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::process::{
+    Command,
+    Output, //
+};
+use tempfile::TempDir;
+
+/// A main device of 64 MiB and a spare of 8 MiB.
+struct Disks {
+    folder: TempDir,
+}
+
+impl Disks {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, megabytes) in [("main", 64), ("spare", 8)] {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_len(megabytes << 20).unwrap();
+        }
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs `remapctl WORDS... main spare MORE...`.
+    fn run(&self, words: &[&str], more: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_remapctl"));
+        command
+            .args(words)
+            .arg(self.path("main"))
+            .arg(self.path("spare"));
+        command.args(more).output().unwrap()
+    }
+
+    /// What it prints, when it works.
+    fn good(&self, words: &[&str], more: &[&str]) -> String {
+        let done = self.run(words, more);
+        assert!(done.status.success(), "{words:?}: {done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// What it complains of, when it does not.
+    fn refused(&self, words: &[&str], more: &[&str]) -> String {
+        let done = self.run(words, more);
+        assert_eq!(done.status.code(), Some(1), "{words:?}: {done:?}");
+        String::from_utf8(done.stderr).unwrap()
+    }
+
+    fn fill(&self, name: &str, at: u64, bytes: &[u8]) {
+        let file = File::options().write(true).open(self.path(name)).unwrap();
+        file.write_all_at(bytes, at).unwrap();
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    /// A dump with some entries, restored.
+    fn with_entries(&self) -> String {
+        let mut dump: serde_json::Value = serde_json::from_str(&self.formatted()).unwrap();
+        dump["generation"] = 77.into();
+        dump["relocated"] = serde_json::json!([
+            { "unit": 3, "spare": 9, "valid": "ff" },
+            { "unit": 1000, "spare": 0, "valid": "7f" },
+        ]);
+        dump["retired"] = serde_json::json!([1, 1535]);
+        dump["counters"]["relocated"] = 2.into();
+        std::fs::write(self.path("dump"), dump.to_string()).unwrap();
+        let uuid = dump["array"].as_str().unwrap();
+        let file = self.path("dump");
+        self.good(&["restore"], &[file.to_str().unwrap(), "--force", uuid]);
+        let back = self.good(&["dump"], &[]);
+        let read: serde_json::Value = serde_json::from_str(&back).unwrap();
+        assert_eq!(read, dump);
+        back
+    }
+
+    fn formatted(&self) -> String {
+        self.good(&["format"], &[]);
+        self.good(&["dump"], &[])
+    }
+}
+
+#[test]
+fn format_and_check() {
+    let disks = Disks::new();
+    assert_eq!(disks.run(&["check"], &[]).status.code(), Some(4));
+    assert!(disks
+        .good(&["format", "--dry-run"], &[])
+        .starts_with("would format array "));
+    assert!(disks.bytes("spare").iter().all(|&byte| byte == 0));
+    let said = disks.good(&["format"], &[]);
+    assert!(
+        said.ends_with(": 131072 sectors of main, 1536 spare units of 4096 bytes\n"),
+        "{said}"
+    );
+    assert!(disks
+        .good(&["check"], &[])
+        .contains(": whole, commit 0, 0 units relocated"));
+    let answer: serde_json::Value =
+        serde_json::from_str(&disks.good(&["--json", "check"], &[])).unwrap();
+    assert_eq!(answer["whole"], true);
+}
+
+#[test]
+fn only_what_is_named_is_overwritten() {
+    let disks = Disks::new();
+    disks.formatted();
+    let refused = disks.refused(&["format"], &[]);
+    let uuid = refused
+        .split("--force ")
+        .nth(1)
+        .unwrap()
+        .split('\'')
+        .next()
+        .unwrap()
+        .to_string();
+    let before = disks.bytes("spare");
+    assert!(disks
+        .refused(&["format", "--force", "foreign"], &[])
+        .contains("not 'foreign'"));
+    assert_eq!(before, disks.bytes("spare"));
+    disks.good(&["format", "--force", &uuid], &[]);
+    disks.fill("spare", 0, &[7; 65536]);
+    disks.fill("spare", 7 << 20, &[7; 65536]);
+    assert!(disks
+        .refused(&["format"], &[])
+        .contains("'--force foreign' overwrites it"));
+    disks.good(&["format", "--force", "foreign"], &[]);
+    disks.good(&["check"], &[]);
+}
+
+#[test]
+fn dump_and_restore_are_exact() {
+    let disks = Disks::new();
+    let text = disks.with_entries();
+    let spare = disks.bytes("spare");
+    std::fs::write(disks.path("dump"), &text).unwrap();
+    let dump: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let (file, uuid) = (disks.path("dump"), dump["array"].as_str().unwrap());
+    disks.good(&["restore"], &[file.to_str().unwrap(), "--force", uuid]);
+    assert_eq!(disks.bytes("spare"), spare);
+    assert_eq!(
+        disks.good(
+            &["dump", "--form", "badblocks", "--block-size", "4096"],
+            &[]
+        ),
+        "3\n1000\n"
+    );
+    let map = disks.good(&["dump", "--form", "ddrescue"], &[]);
+    assert!(map.contains("\n0x00003000  0x00001000  -\n"), "{map}");
+}
+
+#[test]
+fn dumps_that_contradict_themselves_change_nothing() {
+    let disks = Disks::new();
+    let dump: serde_json::Value = serde_json::from_str(&disks.formatted()).unwrap();
+    let uuid = dump["array"].as_str().unwrap().to_string();
+    let before = disks.bytes("spare");
+    let unit = |unit: u64, spare: u64, valid: &str| serde_json::json!({ "unit": unit, "spare": spare, "valid": valid });
+    for (relocated, retired, want) in [
+        (vec![unit(3, 1, "ff"), unit(4, 1, "ff")], vec![], "Taken"),
+        (
+            vec![unit(3, 1, "ff"), unit(3, 2, "ff")],
+            vec![],
+            "not in order",
+        ),
+        (vec![unit(16384, 1, "ff")], vec![], "Unit"),
+        (vec![unit(3, 1536, "ff")], vec![], "Spare"),
+        (vec![unit(3, 1, "1ff")], vec![], "Blocks"),
+        (vec![unit(3, 1, "xyz")], vec![], "no valid bits"),
+        (vec![unit(3, 1, "ff")], vec![1], "Taken"),
+        (vec![], vec![5, 5], "not in order"),
+    ] {
+        let mut bad = dump.clone();
+        bad["relocated"] = relocated.into();
+        bad["retired"] = retired.into();
+        std::fs::write(disks.path("bad"), bad.to_string()).unwrap();
+        let file = disks.path("bad");
+        let said = disks.refused(&["restore"], &[file.to_str().unwrap(), "--force", &uuid]);
+        assert!(said.contains(want), "{said}");
+        assert_eq!(disks.bytes("spare"), before);
+    }
+}
+
+#[test]
+fn damage_is_found_and_mended() {
+    let disks = Disks::new();
+    let text = disks.with_entries();
+    for at in [0, 4096, 1 << 19, 7 << 20, (7 << 20) + 4096] {
+        disks.fill("spare", at + 100, &[0x55; 512]);
+        let found = disks.run(&["check"], &[]);
+        assert_eq!(found.status.code(), Some(4), "{found:?}");
+        assert!(disks
+            .good(&["repair", "--dry-run"], &[])
+            .starts_with("would mend:"));
+        assert_eq!(disks.run(&["check"], &[]).status.code(), Some(4));
+        assert!(disks.good(&["repair"], &[]).starts_with("mended"));
+        disks.good(&["check"], &[]);
+        assert_eq!(disks.good(&["dump"], &[]), text);
+    }
+    assert_eq!(disks.good(&["repair"], &[]), "nothing to repair\n");
+    disks.fill("spare", 0, &[0; 1 << 20]);
+    disks.fill("spare", 7 << 20, &[1; 1 << 20]);
+    assert!(disks
+        .refused(&["repair"], &[])
+        .contains("cannot be repaired"));
+}
+
+#[test]
+fn metadata_on_main_too() {
+    let disks = Disks::new();
+    let said = disks.good(&["format", "--main-metadata"], &[]);
+    assert!(said.contains(": 126968 sectors of main"), "{said}");
+    let dump = disks.good(&["dump"], &[]);
+    assert!(disks.good(&["check"], &[]).contains("whole"));
+    // Main's copies take part: one of them by itself is not enough without the spare.
+    disks.fill("spare", 0, &[0; 1 << 20]);
+    assert_eq!(disks.run(&["check"], &[]).status.code(), Some(4));
+    disks.good(&["repair"], &[]);
+    assert_eq!(disks.good(&["dump"], &[]), dump);
+    disks.fill("spare", 0, &[0; 1 << 20]);
+    disks.fill("spare", 7 << 20, &[0; 1 << 20]);
+    let said = disks.refused(&["repair"], &[]);
+    assert!(
+        said.contains("the spare's metadata are older than main's"),
+        "{said}"
+    );
+    assert!(disks.refused(&["format"], &[]).contains("--force"));
+}
+
+#[test]
+fn man_pages_and_completions() {
+    let disks = Disks::new();
+    let folder = disks.path("man");
+    let done = Command::new(env!("CARGO_BIN_EXE_remapctl"))
+        .args(["generate", folder.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(done.status.success());
+    for name in [
+        "remapctl.1",
+        "remapctl-format.1",
+        "remapctl-check.1",
+        "remapctl.bash",
+        "_remapctl",
+    ] {
+        assert!(folder.join(name).exists(), "{name}");
+    }
+}
