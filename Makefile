@@ -8,7 +8,6 @@
 #   make test       all tests; T=pattern for those whose name contains it
 #   make crash      guests killed 200 times, and a log of writes replayed at every point
 #   make fuzz       more than a million runs of the fuzz targets
-#   make bench      what metadata cost, on the bench kernel
 #   make soak       five minutes of verified I/O while units are moved
 #   make demo       a disk with bad sectors, without and with remap
 #   make guest SCRIPT=file.sh    runs a script as root in a guest
@@ -26,7 +25,7 @@ export KERNEL SMP MEM NUMA DISKS T KSERIES ALL
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
-.PHONY: all tools test fuzz crash bench demo soak guest shell lint doc rust-analyzer clean
+.PHONY: all tools test fuzz crash demo soak guest shell lint doc rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -52,9 +51,6 @@ DEMO_FAULTS := $(subst $(empty) ,,\
 DEMO_DISKS := scsi:256M$(DEMO_FAULTS) scsi:16M
 demo:
 	@KERNEL=$(or $(KERNEL),debug) DISKS="$(DEMO_DISKS)" $(DEV)/guest.py - <tests/demo/demo.sh
-
-bench:
-	@KERNEL=$(or $(KERNEL),bench) MEM=$(or $(MEM),3072) $(DEV)/guest.py - <tests/bench/metadata.sh
 
 soak:
 	@$(DEV)/guest.py - <tests/soak.sh

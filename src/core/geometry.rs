@@ -100,6 +100,8 @@ pub struct Geometry {
     main_start: u64,
     spare_start: u64,
     spare_sectors: u64,
+    /// The first sector of the first unit of the spare, on its device.
+    units_start: u64,
     spare_units: u64,
 }
 
@@ -166,6 +168,7 @@ impl Geometry {
             main_start: main.start,
             spare_start: spare.start,
             spare_sectors: spare.len,
+            units_start: spare.start.saturating_add(regions.region_sectors()),
             spare_units,
         })
     }
@@ -255,8 +258,7 @@ impl Geometry {
     /// Where `sector` lies on the spare device when its unit is kept in `spare`.
     pub const fn on_spare(&self, spare: SpareUnit, sector: u64) -> u64 {
         let offset = sector & ((1 << self.unit_shift) - 1);
-        self.spare_start
-            .saturating_add(self.regions().region_sectors())
+        self.units_start
             .saturating_add((spare.0 << self.unit_shift) | offset)
     }
 }
