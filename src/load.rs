@@ -250,7 +250,7 @@ impl Repair {
     fn show_loaded(&mut self, instance: &Instance, standing: &Standing) -> Result<(), NotReady> {
         self.nodes.ready().map_err(|_| NotReady::NoMemory)?;
         let map = self.map.clone();
-        (self.relocated, self.lost_blocks) = (0, 0);
+        self.lost_blocks = 0;
         for (unit, entry) in map.iter_from(Unit(0)) {
             self.count_entry(
                 Some(entry),

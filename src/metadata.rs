@@ -16,8 +16,6 @@ use kernel_ext::{
     crc32c::crc32c, //
 };
 use remap_core::{
-    geometry::Unit,
-    index::State,
     metadata::{
         block::{
             Block,
@@ -26,7 +24,7 @@ use remap_core::{
             BLOCK_SECTORS, //
         },
         journal::{
-            Contents,
+            contents,
             Dead,
             Journal, //
         },
@@ -260,18 +258,7 @@ impl Repair {
         let standing = standing(instance, false);
         let before = self.metadata.regions();
         self.metadata.wait = COMMITS_BETWEEN_TRIES;
-        let units = self.map.iter_from(Unit(0));
-        let units = units.filter_map(|(unit, entry)| match entry.state {
-            State::Relocated { spare, valid } => Some(Record::Relocated { unit, spare, valid }),
-            State::Main | State::Suspect => None,
-        });
-        let bad = self.spares.retired_units();
-        let bad = bad.map(|spare| Record::Retired { spare });
-        let contents = Contents {
-            relocated: self.relocated,
-            retired: self.spares.retired(),
-            records: Iterator::chain(units, bad),
-        };
+        let contents = contents(&self.map, &self.spares);
         let done = self.metadata.write(instance, |journal, store, block| {
             journal.checkpoint(store, block, &standing, contents)
         });

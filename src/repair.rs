@@ -76,7 +76,6 @@ pub(crate) struct Repair {
     pub(crate) check: Buffer,
     /// One unit of zeroes, for writes of zeroes; never written to.
     pub(crate) zeroes: Buffer,
-    pub(crate) relocated: u64,
     pub(crate) suspects: u64,
     pub(crate) lost_blocks: u64,
     /// How often a unit was moved.
@@ -129,7 +128,6 @@ impl Repair {
             unit: Buffer::zeroed(unit_bytes)?,
             check: Buffer::zeroed(unit_bytes)?,
             zeroes: Buffer::zeroed(unit_bytes)?,
-            relocated: 0,
             suspects: 0,
             lost_blocks: 0,
             moves: 0,
@@ -218,7 +216,6 @@ impl Repair {
             Some(State::Suspect) => self.suspects = change(self.suspects, 1),
             Some(State::Relocated { valid, .. }) => {
                 let lost = u64::from(all.minus(valid).count());
-                self.relocated = change(self.relocated, 1);
                 self.lost_blocks = change(self.lost_blocks, lost);
             }
             Some(State::Main) | None => {}

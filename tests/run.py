@@ -28,7 +28,7 @@ import fuzz  # noqa: E402
 import guest as guests  # noqa: E402
 import module  # noqa: E402
 import vm  # noqa: E402
-from cache import CACHE, digest, say  # noqa: E402
+from cache import CACHE, CARGO, locked, say  # noqa: E402
 
 # One guest on each CPU of the host: they are emulated by one thread for each of their CPUs, but wait
 # for each other and for their disks much of the time.
@@ -169,16 +169,17 @@ class Report:
 
 def host_tests():
     """Runs `cargo test` and returns pairs of a test's name and its result, and all output."""
-    target = CACHE / f"target-{digest(str(TOP))}"
     say("host tests ...")
-    done = subprocess.run(
-        [*"cargo test --locked --workspace --lib --bins --tests".split(), "--target-dir", str(target)],
-        cwd=TOP,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    command = [*"cargo test --locked --workspace --lib --bins --tests".split(), "--target-dir", str(CARGO)]
+    with locked(CARGO.name):
+        done = subprocess.run(
+            command,
+            cwd=TOP,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
     results = re.findall(r"^test (\S+) \.\.\. (ok|FAILED)$", done.stdout, re.MULTILINE)
     if not results or (done.returncode and all(word == "ok" for _, word in results)):
         results.append(("cargo_test", "FAILED"))

@@ -10,13 +10,7 @@ use remap_core::geometry::{
     SpareUnit,
     Unit, //
 };
-use remap_core::index::{
-    Heap,
-    Index,
-    Node,
-    OutOfMemory,
-    State, //
-};
+use remap_core::index::State;
 use remap_core::metadata::array::Array;
 use remap_core::metadata::block::{
     Block,
@@ -27,30 +21,21 @@ use remap_core::metadata::journal::{
     Contents,
     Journal, //
 };
-use remap_core::metadata::load::load;
 use remap_core::metadata::record::Record;
 use remap_core::metadata::regions::SPARE_REGIONS;
-use remap_core::metadata::replay::{
-    apply,
-    Conflict, //
-};
 use remap_core::metadata::standing::Standing;
 use remap_core::metadata::storage::{
     Failed,
     Region,
     Storage, //
 };
-use remap_core::metadata::survey::{
-    choose,
-    Refused, //
-};
 use remap_core::metadata::uuid::Uuid;
-use remap_core::spares::{
-    words_for,
-    Spares, //
+use remap_host::{
+    blank_block,
+    Contained,
+    Unreadable, //
 };
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 const MAIN_SECTORS: u64 = 8 * 100;
 const SPARE_SECTORS: u64 = 4096 + 40 * 8;
@@ -92,17 +77,6 @@ impl Storage for Memory {
     }
 }
 
-/// Nodes of the map, on the heap.
-struct Nodes;
-
-impl Heap for Nodes {
-    type Ref = Arc<Node<Nodes>>;
-
-    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
-        Ok(Arc::new(node))
-    }
-}
-
 fn geometry() -> Geometry {
     let disk = Device {
         logical_block: 512,
@@ -129,7 +103,7 @@ pub fn history() -> (Memory, Vec<Model>) {
     };
     let blank = vec![[0; BLOCK_BYTES]; array.regions().region_blocks() as usize];
     let mut memory = Memory(vec![blank; SPARE_REGIONS]);
-    let mut block = Box::new([0; BLOCK_BYTES]);
+    let mut block = blank_block();
     let mut journal = Journal::format(array, &memory, 0);
     let mut models = vec![Model::new()];
     let mut checkpoint = |journal: &mut Journal, memory: &mut Memory, model: &Model| {
@@ -168,7 +142,7 @@ pub fn history() -> (Memory, Vec<Model>) {
                 valid: Blocks::from_bits(valid),
             }
         };
-        let mut block = Box::new([0; BLOCK_BYTES]);
+        let mut block = blank_block();
         journal
             .commit(&mut memory, &mut block, &Standing::default(), &[record])
             .unwrap();
@@ -180,34 +154,13 @@ pub fn history() -> (Memory, Vec<Model>) {
     (memory, models)
 }
 
-/// Why an array cannot be read.
-#[derive(Debug)]
-pub enum Failure {
-    Refused(Refused),
-    Conflict(Conflict),
-}
-
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
 /// Reads an array as the target does: the last commit, and what it holds.
-pub fn read(memory: &mut Memory) -> Result<(u64, Model), Failure> {
-    let (geometry, mut block) = (geometry(), Box::new([0; BLOCK_BYTES]));
-    let choice = choose(memory, &mut block, &geometry.regions())?;
-    let words = vec![0; words_for(geometry.spare_units()) as usize];
-    let mut spares = Spares::new(words.clone(), words, geometry.spare_units()).unwrap();
-    let (mut map, mut nodes) = (Index::new(), Nodes);
-    load(memory, &mut block, &choice, |record| {
-        apply(&geometry, &mut nodes, &mut map, &mut spares, record).map_err(Failure::Conflict)
-    })?;
-    let units = map
-        .iter_from(Unit(0))
-        .filter_map(|(unit, entry)| match entry.state {
-            State::Relocated { spare, valid } => Some((unit.0, (spare.0, valid.bits()))),
-            _ => None,
-        });
-    Ok((choice.chain.end, units.collect()))
+pub fn read(memory: &mut Memory) -> Result<(u64, Model), Unreadable> {
+    let contained = Contained::read(memory, &geometry())?;
+    let units = contained.map.iter_from(Unit(0));
+    let units = units.filter_map(|(unit, entry)| match entry.state {
+        State::Relocated { spare, valid } => Some((unit.0, (spare.0, valid.bits()))),
+        _ => None,
+    });
+    Ok((contained.choice.chain.end, units.collect()))
 }

@@ -13,6 +13,9 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ["DM_REMAP_CACHE"])
+# Where Cargo compiles, for all checkouts, so that crates of the registry are compiled once. Programs that
+# it leaves at the top there are those of the checkout that was last: take them while it is `locked`.
+CARGO = CACHE / "target"
 
 
 def say(text):

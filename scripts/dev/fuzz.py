@@ -4,11 +4,12 @@ under test is safe Rust with its checks on."""
 
 import functools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 
-from cache import CACHE, TOP, digest, run, say
+from cache import CACHE, TOP, digest, locked, run, say
 
 TRIPLE = "x86_64-unknown-linux-gnu"
 COVERAGE = ["level=4", "inline-8bit-counters", "pc-table", "trace-compares"]
@@ -19,13 +20,17 @@ RUNS = {"block": 600_000, "words": 600_000, "load": 20_000}
 @functools.cache
 def build():
     """The folder with the targets."""
-    target = CACHE / f"fuzz-{digest(str(TOP))}"
+    target, folder = CACHE / "fuzz", CACHE / f"fuzz-{digest(str(TOP))}"
     flags = ["--cfg", "fuzzing", "-Cpasses=sancov-module", "-Ccodegen-units=1"]
     flags += [f"-Cllvm-args=-sanitizer-coverage-{what}" for what in COVERAGE]
     command = ["cargo", "build", "--quiet", "--locked", "--release", "--target", TRIPLE]
     environment = {**os.environ, "RUSTFLAGS": " ".join(flags)}
-    run([*command, "--target-dir", target], cwd=TOP / "fuzz", env=environment)
-    return target / TRIPLE / "release"
+    folder.mkdir(exist_ok=True)
+    with locked(target.name):
+        run([*command, "--target-dir", target], cwd=TOP / "fuzz", env=environment)
+        for name in RUNS:
+            shutil.copy(target / TRIPLE / "release" / name, folder)
+    return folder
 
 
 def fuzz(name, runs, seed):

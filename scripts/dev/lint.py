@@ -7,10 +7,11 @@ import sys
 
 import kernel
 import module
-from cache import CACHE, TOP, digest, say
+from cache import CACHE, CARGO, TOP, say
 
 KERNEL_RUST = ["src/remap.rs", "rust/kernel_ext.rs", "src/core/remap_core.rs"]
 HOST_RUST = ["tools/remapctl/src/main.rs", "tools/remapctl/tests/files.rs", "tests/replay/src/main.rs"]
+HOST_RUST += ["tools/host/src/remap_host.rs"]
 HOST_RUST += [f"fuzz/fuzz_targets/{name}.rs" for name in ("block", "load", "words")] + ["fuzz/src/lib.rs"]
 
 
@@ -52,11 +53,10 @@ def clippy():
 def main():
     """Runs all checks, and fails if one did."""
     source = kernel.source()
-    target = CACHE / f"target-{digest(str(TOP))}"
     rustfmt = ["rustfmt", "--edition", "2021", "--config-path", source / ".rustfmt.toml", "--check"]
     checkpatch = [source / "scripts/checkpatch.pl", f"--root={source}", "--no-tree", "--quiet", "--strict"]
     checkpatch += ["--ignore", "FILE_PATH_CHANGES,SPDX_LICENSE_TAG,CONST_STRUCT", "--file"]
-    cargo = ["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--target-dir", target]
+    cargo = ["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--target-dir", CARGO]
     results = [
         check("rustfmt", [*rustfmt, *KERNEL_RUST, *HOST_RUST]),
         clippy(),

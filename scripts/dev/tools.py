@@ -4,22 +4,22 @@
 import shutil
 import sys
 
-from cache import CACHE, TOP, digest, run, say
+from cache import CACHE, CARGO, TOP, digest, locked, run, say
 
 
-def build():
-    """The folder with the programs, built by Cargo."""
-    target = CACHE / f"target-{digest(str(TOP))}"
+def build(folder, programs):
+    """Builds the programs and copies them to a folder."""
     command = ["cargo", "build", "--quiet", "--locked", "--release", "--workspace", "--bins"]
-    run([*command, "--target-dir", target], cwd=TOP)
-    return target / "release"
+    with locked(CARGO.name):
+        run([*command, "--target-dir", CARGO], cwd=TOP)
+        for program in programs:
+            shutil.copy(CARGO / "release" / program, folder)
 
 
 def main(folder):
     """Copies the tools and what is generated of them to a folder."""
-    programs = build()
     (folder / "man").mkdir(parents=True, exist_ok=True)
-    shutil.copy(programs / "remapctl", folder)
+    build(folder, ["remapctl"])
     run([folder / "remapctl", "generate", folder / "man"])
     say(f"remapctl, its man pages and completions are in {folder}")
 

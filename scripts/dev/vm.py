@@ -330,8 +330,7 @@ def payload_image(path, module, flavour):
         for one in modules:
             shutil.copy(one, tree / "modules")
         (tree / "bin").mkdir()
-        for program in ("remapctl", "replay"):
-            shutil.copy(tools.build() / program, tree / "bin")
+        tools.build(tree / "bin", ["remapctl", "replay"])
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
         shutil.copytree(TOP / "tests/guest", tree / "tests")
         with open(path, "wb") as file:

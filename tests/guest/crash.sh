@@ -20,11 +20,11 @@ write_units() {
 	done
 }
 
-# move_units: moves units to the spare and back, forever.
+# move_units: moves two of the units that can be written to the spare, and one of them back, forever.
 move_units() {
 	local unit
 	while true; do
-		unit=$((RANDOM % 64 + 936))
+		unit=$((RANDOM % 63 + 936))
 		message remap $((unit * 8)) 16 >/dev/null
 		message unremap $((unit * 8)) >/dev/null
 	done
@@ -98,7 +98,8 @@ test_every_point_of_a_log() {
 	wait $mover || true
 	local name
 	for name in r main spare lw; do dmsetup remove "$name"; done
-	replay /dev/journal 131072 16384 | tee said
+	replay /dev/journal 131072 16384 >said || fail "replay: $(cat said)"
+	cat said
 	[ "$(cut -d' ' -f1 said)" -ge "$WRITES" ] || fail "too few points"
 }
 

@@ -30,7 +30,14 @@ use super::storage::{
     Storage, //
 };
 use super::survey::Choice;
-use super::uuid::Uuid;
+use crate::geometry::Unit;
+use crate::index::{
+    Heap,
+    Index,
+    State, //
+};
+use crate::spares::Spares;
+use core::ops::DerefMut;
 
 /// What is known of one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +80,33 @@ pub struct Contents<I> {
     pub records: I,
 }
 
+/// What a checkpoint of a map and its spare units holds.
+pub fn contents<'a, H: Heap + 'a, B: DerefMut<Target = [u64]>>(
+    map: &'a Index<H>,
+    spares: &'a Spares<B>,
+) -> Contents<impl Iterator<Item = Record> + 'a> {
+    let units = || {
+        map.iter_from(Unit(0))
+            .filter_map(|(unit, entry)| match entry.state {
+                State::Relocated { spare, valid } => Some(Record::Relocated { unit, spare, valid }),
+                State::Main | State::Suspect => None,
+            })
+    };
+    let bad = spares.retired_units();
+    Contents {
+        relocated: units().count() as u64,
+        retired: spares.retired(),
+        records: units().chain(bad.map(|spare| Record::Retired { spare })),
+    }
+}
+
 impl Journal {
     /// The journal of an array that has nothing on disk yet: a checkpoint must follow, which will be of
     /// `generation`.
     pub fn format<S: Storage>(array: Array, storage: &S, generation: u64) -> Self {
         let copies = core::array::from_fn(|at| {
             let region = Region(at);
-            if storage.has(region) && array.device(region.role()) != Uuid::NIL {
+            if storage.carries(&array, region) {
                 Copy::Dropped { slot: None }
             } else {
                 Copy::Absent

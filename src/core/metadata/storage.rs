@@ -2,12 +2,17 @@
 
 //! Where regions are read from and written to.
 
+use super::array::Array;
 use super::block::{
     Block,
     Crc32c,
     Role, //
 };
-use super::regions::SPARE_REGIONS;
+use super::regions::{
+    MAX_REGIONS,
+    SPARE_REGIONS, //
+};
+use super::uuid::Uuid;
 
 /// A device did not do what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +23,11 @@ pub struct Failed;
 pub struct Region(pub usize);
 
 impl Region {
+    /// All there can be.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..MAX_REGIONS).map(Self)
+    }
+
     /// The device that carries it.
     pub const fn role(self) -> Role {
         if self.0 < SPARE_REGIONS {
@@ -40,6 +50,11 @@ pub trait Storage {
 
     /// Whether there is room for the region.
     fn has(&self, region: Region) -> bool;
+
+    /// Whether `array` has the region: there is room for it, and its device carries metadata.
+    fn carries(&self, array: &Array, region: Region) -> bool {
+        self.has(region) && array.device(region.role()) != Uuid::NIL
+    }
 
     /// Reads block `number` of a region.
     fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed>;

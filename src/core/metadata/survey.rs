@@ -130,13 +130,6 @@ fn look<S: Storage>(
     }
 }
 
-/// All regions that there is room for.
-pub fn present<S: Storage>(storage: &S) -> impl Iterator<Item = Region> + '_ {
-    (0..MAX_REGIONS)
-        .map(Region)
-        .filter(|&region| storage.has(region))
-}
-
 /// What an array says of itself in the heads of its checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -154,7 +147,7 @@ pub fn identify<S: Storage>(
 ) -> Result<Identity, Refused> {
     let mut found: Option<Identity> = None;
     let mut worst = Refused::Blank;
-    for at in (0..MAX_REGIONS).map(Region) {
+    for at in Region::all() {
         if !storage.has(at) {
             continue;
         }
@@ -393,14 +386,6 @@ impl Choice {
         let survey = self.surveys.get(region.0).copied().flatten();
         let chain = survey.and_then(|survey| survey.chain);
         chain.is_some_and(|chain| chain.end == self.chain.end)
-    }
-
-    /// Whether every region of the array has the newest state.
-    pub fn all_current(&self) -> bool {
-        (0..MAX_REGIONS)
-            .map(Region)
-            .filter(|at| self.surveys.get(at.0).copied().flatten().is_some())
-            .all(|region| self.is_current(region))
     }
 }
 

@@ -22,39 +22,24 @@ use remap_core::geometry::{
     Geometry,
     Unit, //
 };
-use remap_core::index::{
-    Heap,
-    Index,
-    Node,
-    OutOfMemory,
-    State, //
-};
+use remap_core::index::State;
 use remap_core::metadata::block::{
     Block,
     Crc32c,
     BLOCK_BYTES, //
 };
-use remap_core::metadata::load::load;
 use remap_core::metadata::regions::SPARE_REGIONS;
-use remap_core::metadata::replay::{
-    apply,
-    Conflict, //
-};
 use remap_core::metadata::storage::{
     Failed,
     Region,
     Storage, //
 };
-use remap_core::metadata::survey::{
-    choose,
-    Refused, //
-};
-use remap_core::spares::{
-    words_for,
-    Spares, //
+use remap_core::metadata::survey::Refused;
+use remap_host::{
+    Contained,
+    Unreadable, //
 };
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 const UNIT_BYTES: usize = 4096;
 
@@ -126,51 +111,6 @@ impl Storage for Disk {
     }
 }
 
-struct Nodes;
-
-impl Heap for Nodes {
-    type Ref = Arc<Node<Nodes>>;
-
-    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
-        Ok(Arc::new(node))
-    }
-}
-
-/// Why an array cannot be read.
-enum Failure {
-    Refused(Refused),
-    Conflict(Conflict),
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Refused(refused) => write!(f, "{refused}"),
-            Self::Conflict(conflict) => write!(f, "{conflict:?}"),
-        }
-    }
-}
-
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-/// Reads the map, as the target does.
-fn map(disk: &mut Disk) -> Result<Index<Nodes>, Failure> {
-    let (geometry, mut block) = (disk.geometry, Box::new([0; BLOCK_BYTES]));
-    let choice = choose(disk, &mut block, &geometry.regions())?;
-    let words = vec![0; words_for(geometry.spare_units()) as usize];
-    let spares = Spares::new(words.clone(), words, geometry.spare_units());
-    let mut spares = spares.map_err(|_| Failure::Conflict(Conflict::Spare))?;
-    let (mut map, mut nodes) = (Index::new(), Nodes);
-    load(disk, &mut block, &choice, |record| {
-        apply(&geometry, &mut nodes, &mut map, &mut spares, record).map_err(Failure::Conflict)
-    })?;
-    Ok(map)
-}
-
 /// What is known of the versions of a unit.
 #[derive(Default)]
 struct Versions {
@@ -200,9 +140,10 @@ fn version(unit: u64, bytes: &[u8]) -> Result<u64> {
 
 /// Reads the array as it would be found if the power went now.
 fn check(disk: &mut Disk, known: &BTreeMap<u64, Versions>) -> Result<()> {
-    let map = match map(disk) {
-        Ok(map) => map,
-        Err(Failure::Refused(Refused::Blank)) if known.is_empty() => return Ok(()),
+    let geometry = disk.geometry;
+    let map = match Contained::read(disk, &geometry) {
+        Ok(contained) => contained.map,
+        Err(Unreadable::Refused(Refused::Blank)) if known.is_empty() => return Ok(()),
         Err(failure) => bail!("the array cannot be read: {failure}"),
     };
     for (&unit, versions) in known {

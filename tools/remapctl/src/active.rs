@@ -2,10 +2,7 @@
 
 //! What is done to active arrays: create, remove, status, list, import, watch.
 
-use crate::array::{
-    blank_block,
-    Disks, //
-};
+use crate::array::Disks;
 use crate::cli;
 use crate::device::Access;
 use crate::lists;
@@ -28,6 +25,7 @@ use remap_core::metadata::survey::{
     identify,
     Refused, //
 };
+use remap_host::blank_block;
 use rustix::event::{
     poll,
     PollFd,

@@ -16,13 +16,6 @@ use remap_core::geometry::{
     Area,
     Geometry, //
 };
-use remap_core::index::{
-    Heap,
-    Index,
-    Node,
-    OutOfMemory,
-    State, //
-};
 use remap_core::metadata::array::{
     Array,
     Head, //
@@ -31,22 +24,18 @@ use remap_core::metadata::block::{
     Block,
     Crc32c,
     Header,
-    BLOCK_BYTES,
     BLOCK_SECTORS, //
 };
-use remap_core::metadata::journal::Contents;
-use remap_core::metadata::load::load;
+use remap_core::metadata::journal::{
+    self,
+    Contents, //
+};
 use remap_core::metadata::record::Record;
 use remap_core::metadata::regions::{
     Regions,
     Slot,
     SPARE_REGIONS, //
 };
-use remap_core::metadata::replay::{
-    apply,
-    Conflict, //
-};
-use remap_core::metadata::standing::Standing;
 use remap_core::metadata::storage::{
     Failed,
     Region,
@@ -54,14 +43,13 @@ use remap_core::metadata::storage::{
 };
 use remap_core::metadata::survey::{
     choose,
-    Choice,
-    Refused, //
+    identify, //
 };
-use remap_core::spares::{
-    words_for,
-    Spares, //
+use remap_host::{
+    blank_block,
+    Contained,
+    Unreadable, //
 };
-use std::sync::Arc;
 
 /// The two devices of an array, and where on them it lies.
 pub struct Disks {
@@ -108,7 +96,7 @@ impl Disks {
     fn mapped_of_spare(&mut self) -> Option<u64> {
         let regions = self.regions();
         let mut block = blank_block();
-        let identity = remap_core::metadata::survey::identify(self, &mut block, &regions).ok()?;
+        let identity = identify(self, &mut block, &regions).ok()?;
         Some(identity.array.main_sectors)
     }
 
@@ -182,11 +170,6 @@ impl Disks {
     }
 }
 
-/// A block of zeroes.
-pub fn blank_block() -> Box<Block> {
-    Box::new([0; BLOCK_BYTES])
-}
-
 impl Storage for Disks {
     const CRC32C: Crc32c = crc32c::crc32c;
 
@@ -215,92 +198,39 @@ impl Storage for Disks {
     }
 }
 
-/// Nodes of the map, on the heap.
-pub struct Nodes;
-
-impl Heap for Nodes {
-    type Ref = Arc<Node<Nodes>>;
-
-    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
-        Ok(Arc::new(node))
-    }
-}
-
-/// Why an array cannot be read.
-#[derive(Debug)]
-pub enum Unreadable {
-    Refused(Refused),
-    Conflict(Conflict),
-    Other(anyhow::Error),
-}
-
-impl From<Refused> for Unreadable {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-impl std::fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Refused(refused) => write!(f, "{refused}"),
-            Self::Conflict(conflict) => {
-                write!(f, "the metadata contradict themselves ({conflict:?})")
-            }
-            Self::Other(error) => write!(f, "{error:#}"),
-        }
-    }
-}
-
-impl std::error::Error for Unreadable {}
-
-/// What an array's metadata say.
-pub struct Contained {
-    pub choice: Choice,
+/// An array on its devices.
+pub struct Found {
     pub geometry: Geometry,
-    pub standing: Standing,
-    /// The relocated units in order, then the retired spare units in order.
-    pub records: Vec<Record>,
+    pub contained: Contained,
 }
 
-impl Contained {
+impl Found {
     /// Reads the metadata, as the target does.
-    pub fn read(disks: &mut Disks) -> Result<Self, Unreadable> {
-        let mut block = blank_block();
+    pub fn read(disks: &mut Disks) -> Result<Self> {
         let regions = disks.regions();
-        let choice = choose(disks, &mut block, &regions)?;
-        let geometry = disks
-            .geometry(&choice.identity.array)
-            .map_err(Unreadable::Other)?;
-        let units = geometry.spare_units();
-        let words = vec![0u64; words_for(units) as usize];
-        let spares = Spares::new(words.clone(), words, units);
-        let mut spares = spares.map_err(|_| Unreadable::Conflict(Conflict::Spare))?;
-        let (mut map, mut nodes) = (Index::new(), Nodes);
-        let standing = load(disks, &mut block, &choice, |record| {
-            apply(&geometry, &mut nodes, &mut map, &mut spares, record)
-                .map_err(Unreadable::Conflict)
-        })?;
-        let units = map.iter_from(remap_core::geometry::Unit(0));
-        let units = units.filter_map(|(unit, entry)| match entry.state {
-            State::Relocated { spare, valid } => Some(Record::Relocated { unit, spare, valid }),
-            State::Main | State::Suspect => None,
-        });
-        let bad = spares.retired_units();
-        let records = units
-            .chain(bad.map(|spare| Record::Retired { spare }))
-            .collect();
+        let choice = choose(disks, &mut blank_block(), &regions);
+        let choice = choice.map_err(Unreadable::Refused)?;
+        let geometry = disks.geometry(&choice.identity.array)?;
+        let contained = Contained::chosen(disks, choice, &geometry)?;
         Ok(Self {
-            choice,
             geometry,
-            standing,
-            records,
+            contained,
         })
+    }
+
+    /// The array.
+    pub fn array(&self) -> &Array {
+        &self.contained.choice.identity.array
+    }
+
+    /// The number of the last commit.
+    pub fn generation(&self) -> u64 {
+        self.contained.choice.chain.end
     }
 
     /// The contents of a checkpoint.
     pub fn contents(&self) -> Contents<impl Iterator<Item = Record> + '_> {
-        contents(&self.records)
+        journal::contents(&self.contained.map, &self.contained.spares)
     }
 }
 

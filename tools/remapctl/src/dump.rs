@@ -2,7 +2,7 @@
 
 //! What the metadata hold, in JSON and back.
 
-use crate::array::Contained;
+use crate::array::Found;
 use anyhow::{
     bail,
     Context,
@@ -94,9 +94,9 @@ pub struct RelocatedUnit {
 
 impl Dump {
     /// What was read.
-    pub fn of(contained: &Contained) -> Self {
-        let array = contained.choice.identity.array;
-        let standing = contained.standing;
+    pub fn of(found: &Found) -> Self {
+        let array = found.array();
+        let standing = found.contained.standing;
         let mut this = Self {
             array: array.uuid.to_string(),
             main: array.on_main().then(|| array.main.to_string()),
@@ -105,15 +105,15 @@ impl Dump {
             block_bytes: u64::from(array.block_sectors) << 9,
             main_sectors: array.main_sectors,
             spare_sectors: array.spare_sectors,
-            generation: contained.choice.chain.end,
+            generation: found.generation(),
             clean: standing.clean,
             cursor: standing.cursor,
             counters: named_counters(&standing.counters),
             relocated: Vec::new(),
             retired: Vec::new(),
         };
-        for record in &contained.records {
-            match *record {
+        for record in found.contents().records {
+            match record {
                 Record::Relocated { unit, spare, valid } => this.relocated.push(RelocatedUnit {
                     unit: unit.0,
                     spare: spare.0,

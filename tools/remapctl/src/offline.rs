@@ -3,10 +3,9 @@
 //! What is done to arrays that are not active: format, check, dump, restore, repair.
 
 use crate::array::{
-    blank_block,
     contents,
-    Contained,
-    Disks, //
+    Disks,
+    Found, //
 };
 use crate::cli;
 use crate::device::Access;
@@ -39,6 +38,7 @@ use remap_core::metadata::survey::{
     Survey, //
 };
 use remap_core::metadata::uuid::Uuid;
+use remap_host::blank_block;
 use serde_json::json;
 use std::io::Read;
 use std::process::ExitCode;
@@ -93,9 +93,8 @@ fn write_new(
     records: &[Record],
 ) -> Result<usize> {
     disks.mapped = Some(array.main_sectors);
-    let used = |at: &usize| disks.has(Region(*at)) && array.device(Region(*at).role()) != Uuid::NIL;
-    for at in (0..MAX_REGIONS).filter(used) {
-        disks.wipe(Region(at))?;
+    for region in Region::all().filter(|&region| disks.carries(&array, region)) {
+        disks.wipe(region)?;
     }
     let mut journal = Journal::format(array, disks, generation);
     let total = journal.total();
@@ -184,20 +183,31 @@ pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is wrong with an array, line by line; `newest` is the last commit that can be reached.
-fn complaints(disks: &mut Disks, newest: Option<u64>) -> Vec<String> {
+/// What the regions of an array hold that cannot be read as a whole.
+fn surveys(disks: &mut Disks) -> [Option<Survey>; MAX_REGIONS] {
     let regions = disks.regions();
     let mut block = blank_block();
-    let mut found = Vec::new();
+    let mut found = [None; MAX_REGIONS];
     let Ok(identity) = identify(disks, &mut block, &regions) else {
         return found;
     };
-    for region in (0..MAX_REGIONS).map(Region) {
-        let array = &identity.array;
-        if !disks.has(region) || array.device(region.role()) == Uuid::NIL {
-            continue;
+    for (place, region) in found.iter_mut().zip(Region::all()) {
+        if disks.carries(&identity.array, region) {
+            *place = Some(Survey::of(disks, &mut block, &identity.array, region));
         }
-        let survey = Survey::of(disks, &mut block, array, region);
+    }
+    found
+}
+
+/// What is wrong with the regions, line by line; `newest` is the last commit that can be reached.
+fn complaints(
+    disks: &Disks,
+    surveys: &[Option<Survey>; MAX_REGIONS],
+    newest: Option<u64>,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for (survey, region) in surveys.iter().zip(Region::all()) {
+        let Some(survey) = survey else { continue };
         let name = disks.name(region);
         let mut note = |text: String| found.push(format!("region at {name}: {text}"));
         if survey.unreadable > 0 {
@@ -226,24 +236,28 @@ pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
             return Ok(ExitCode::from(NOT_CHECKED));
         }
     };
-    let contained = Contained::read(&mut disks);
-    let good = contained.as_ref().ok();
-    let generation = good.map(|contained| contained.choice.chain.end);
-    let mut found = complaints(&mut disks, generation);
-    found.extend(contained.as_ref().err().map(ToString::to_string));
+    let read = Found::read(&mut disks);
+    let good = read.as_ref().ok();
+    let generation = good.map(Found::generation);
+    let surveys = match good {
+        Some(good) => good.contained.choice.surveys,
+        None => surveys(&mut disks),
+    };
+    let mut found = complaints(&disks, &surveys, generation);
+    found.extend(read.as_ref().err().map(ToString::to_string));
     let is_whole = found.is_empty();
-    let array = good.map(|contained| contained.choice.identity.array.uuid.to_string());
+    let array = good.map(|good| good.array().uuid.to_string());
     let answer = json!({
         "array": array,
         "whole": is_whole,
         "usable": good.is_some(),
         "commit": generation,
-        "clean": good.map(|contained| contained.standing.clean),
+        "clean": good.map(|good| good.contained.standing.clean),
         "damage": found,
     });
     let mut text = found.join("\n");
-    if let Some(contained) = good {
-        let units = contained.contents().relocated;
+    if let Some(good) = good {
+        let units = good.contents().relocated;
         let word = if is_whole {
             "whole"
         } else {
@@ -263,16 +277,17 @@ pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
 /// `remapctl dump`
 pub fn dump(args: &cli::Dump) -> Result<ExitCode> {
     let mut disks = Disks::open(&args.devices, Access::Read)?;
-    let contained = Contained::read(&mut disks)?;
-    let bad = contained.records.iter().filter_map(|record| match record {
-        Record::Relocated { unit, .. } => Some(contained.geometry.sectors_of(*unit)),
+    let found = Found::read(&mut disks)?;
+    let bad = found.contents().records;
+    let bad = bad.filter_map(|record| match record {
+        Record::Relocated { unit, .. } => Some(found.geometry.sectors_of(unit)),
         _ => None,
     });
     let bad = lists::merged(bad.collect());
     let text = match args.form {
-        cli::Form::Json => serde_json::to_string_pretty(&Dump::of(&contained))? + "\n",
+        cli::Form::Json => serde_json::to_string_pretty(&Dump::of(&found))? + "\n",
         cli::Form::Badblocks => lists::to_badblocks(&bad, args.block_size)?,
-        cli::Form::Ddrescue => lists::to_ddrescue(&bad, contained.geometry.sectors())?,
+        cli::Form::Ddrescue => lists::to_ddrescue(&bad, found.geometry.sectors())?,
     };
     crate::say::print(&text);
     Ok(ExitCode::SUCCESS)
@@ -322,8 +337,8 @@ pub fn restore(say: &Say, args: &cli::Restore) -> Result<ExitCode> {
 fn clear_logs(disks: &mut Disks, array: &Array) -> Result<()> {
     let regions = disks.regions();
     let mut block = blank_block();
-    for region in (0..MAX_REGIONS).map(Region) {
-        if !disks.has(region) || array.device(region.role()) == Uuid::NIL {
+    for region in Region::all() {
+        if !disks.carries(array, region) {
             continue;
         }
         for generation in 0..regions.log_blocks() {
@@ -343,22 +358,23 @@ fn clear_logs(disks: &mut Disks, array: &Array) -> Result<()> {
 /// `remapctl repair`
 pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
     let mut disks = Disks::open(&args.devices, access(args.dry_run))?;
-    let contained = match Contained::read(&mut disks) {
-        Ok(contained) => contained,
+    let array = match Found::read(&mut disks) {
+        Ok(found) => found,
         Err(error) => bail!("cannot be repaired: {error}"),
     };
-    let found = complaints(&mut disks, Some(contained.choice.chain.end));
+    let choice = &array.contained.choice;
+    let found = complaints(&disks, &choice.surveys, Some(array.generation()));
     let mut written = 0;
     if !found.is_empty() && !args.dry_run {
-        let mut journal = Journal::resume(&contained.choice);
+        let mut journal = Journal::resume(choice);
         // Twice, so that both slots of each region are new, and nothing of the log is needed.
         for _ in 0..2 {
-            let contents = contained.contents();
+            let contents = array.contents();
             written = journal
                 .checkpoint(
                     &mut disks,
                     &mut blank_block(),
-                    &contained.standing,
+                    &array.contained.standing,
                     contents,
                 )
                 .map_err(|_| anyhow!("no copy of the metadata could be written"))?;

@@ -2,41 +2,30 @@
 
 //! Checking what is to be written before anything is: it is written to memory and read back.
 
-use crate::array::{
-    blank_block,
-    contents,
-    Nodes, //
-};
+use crate::array::contents;
 use anyhow::{
     anyhow,
-    bail,
     Result, //
 };
 use remap_core::geometry::Geometry;
-use remap_core::index::Index;
 use remap_core::metadata::array::Array;
 use remap_core::metadata::block::{
     Block,
     Crc32c, //
 };
 use remap_core::metadata::journal::Journal;
-use remap_core::metadata::load::load;
 use remap_core::metadata::record::Record;
 use remap_core::metadata::regions::SPARE_REGIONS;
-use remap_core::metadata::replay::apply;
 use remap_core::metadata::standing::Standing;
 use remap_core::metadata::storage::{
     Failed,
     Region,
     Storage, //
 };
-use remap_core::metadata::survey::{
-    choose,
-    Refused, //
-};
-use remap_core::spares::{
-    words_for,
-    Spares, //
+use remap_host::{
+    blank_block,
+    Contained,
+    Unreadable, //
 };
 use std::collections::HashMap;
 
@@ -72,16 +61,6 @@ impl Storage for Memory {
     }
 }
 
-/// What went wrong when it was read back.
-#[derive(Debug)]
-struct Wrong(String);
-
-impl From<Refused> for Wrong {
-    fn from(refused: Refused) -> Self {
-        Self(refused.to_string())
-    }
-}
-
 /// Whether an array of these records can be read by the target.
 pub fn rehearse(
     geometry: &Geometry,
@@ -95,20 +74,10 @@ pub fn rehearse(
     journal
         .checkpoint(&mut memory, &mut block, standing, contents(records))
         .map_err(|_| anyhow!("there are more entries than spare units"))?;
-    let choice = choose(&mut memory, &mut block, &array.regions());
-    let mut choice = choice.map_err(|refused| anyhow!("{refused}"))?;
-    // Main's regions are not rehearsed.
-    choice.surveys[SPARE_REGIONS..].fill(None);
-    let units = geometry.spare_units();
-    let words = vec![0u64; words_for(units) as usize];
-    let Ok(mut spares) = Spares::new(words.clone(), words, units) else {
-        bail!("the spare has an impossible size");
-    };
-    let (mut map, mut nodes) = (Index::new(), Nodes);
-    let read = load(&mut memory, &mut block, &choice, |record| {
-        let applied = apply(geometry, &mut nodes, &mut map, &mut spares, record);
-        applied.map_err(|conflict| Wrong(format!("{record:?}: {conflict:?}")))
-    });
-    read.map_err(|wrong| anyhow!("{}", wrong.0))?;
+    let read = Contained::read(&mut memory, geometry);
+    read.map_err(|error| match error {
+        Unreadable::Refused(refused) => anyhow!("{refused}"),
+        Unreadable::Conflict(record, conflict) => anyhow!("{record:?}: {conflict:?}"),
+    })?;
     Ok(())
 }

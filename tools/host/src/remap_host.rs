@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading arrays on the host, as the target reads them: what `remapctl`, the replay of logs and the
+//! fuzz targets share.
+
+#![forbid(unsafe_code)]
+
+use remap_core::geometry::Geometry;
+use remap_core::index::{
+    Heap,
+    Index,
+    Node,
+    OutOfMemory, //
+};
+use remap_core::metadata::block::{
+    Block,
+    BLOCK_BYTES, //
+};
+use remap_core::metadata::load::load;
+use remap_core::metadata::record::Record;
+use remap_core::metadata::replay::{
+    apply,
+    Conflict, //
+};
+use remap_core::metadata::standing::Standing;
+use remap_core::metadata::storage::Storage;
+use remap_core::metadata::survey::{
+    choose,
+    Choice,
+    Refused, //
+};
+use remap_core::spares::{
+    words_for,
+    Spares, //
+};
+use std::sync::Arc;
+
+/// A block of zeroes.
+pub fn blank_block() -> Box<Block> {
+    Box::new([0; BLOCK_BYTES])
+}
+
+/// Nodes of the map, on the heap.
+pub struct Nodes;
+
+impl Heap for Nodes {
+    type Ref = Arc<Node<Nodes>>;
+
+    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
+        Ok(Arc::new(node))
+    }
+}
+
+/// Why an array cannot be read.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// Its metadata cannot be used.
+    Refused(Refused),
+    /// A record cannot be applied.
+    Conflict(Record, Conflict),
+}
+
+impl From<Refused> for Unreadable {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(refused) => write!(f, "{refused}"),
+            Self::Conflict(_, conflict) => {
+                write!(f, "the metadata contradict themselves ({conflict:?})")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// What an array's metadata say.
+pub struct Contained {
+    /// Where it was read.
+    pub choice: Choice,
+    /// The small state.
+    pub standing: Standing,
+    /// The relocated units.
+    pub map: Index<Nodes>,
+    /// The spare units.
+    pub spares: Spares<Vec<u64>>,
+}
+
+impl Contained {
+    /// Reads an array that lies as `geometry` says.
+    pub fn read<S: Storage>(storage: &mut S, geometry: &Geometry) -> Result<Self, Unreadable> {
+        let choice = choose(storage, &mut blank_block(), &geometry.regions())?;
+        Self::chosen(storage, choice, geometry)
+    }
+
+    /// Reads the region that was chosen.
+    pub fn chosen<S: Storage>(
+        storage: &mut S,
+        choice: Choice,
+        geometry: &Geometry,
+    ) -> Result<Self, Unreadable> {
+        let units = geometry.spare_units();
+        let words = vec![0; words_for(units) as usize];
+        let spares = Spares::new(words.clone(), words, units);
+        let mut spares = spares.expect("the bitmaps were just made for so many units");
+        let (mut map, mut nodes) = (Index::new(), Nodes);
+        let standing = load(storage, &mut blank_block(), &choice, |record| {
+            apply(geometry, &mut nodes, &mut map, &mut spares, record)
+                .map_err(|conflict| Unreadable::Conflict(record, conflict))
+        })?;
+        Ok(Self {
+            choice,
+            standing,
+            map,
+            spares,
+        })
+    }
+}
