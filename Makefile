@@ -7,7 +7,9 @@
 #   make tools      builds remapctl, its man pages and completions
 #   make test       all tests; T=pattern for those whose name contains it
 #   make crash      guests killed 200 times, and a log of writes replayed at every point
+#   make allocations             every allocation fails once
 #   make fuzz       more than a million runs of the fuzz targets
+#   make bench      what metadata cost, on the bench kernel
 #   make soak       five minutes of verified I/O while units are moved
 #   make demo       a disk with bad sectors, without and with remap
 #   make guest SCRIPT=file.sh    runs a script as root in a guest
@@ -25,7 +27,7 @@ export KERNEL SMP MEM NUMA DISKS T KSERIES ALL
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
-.PHONY: all tools test fuzz crash demo soak guest shell lint doc rust-analyzer clean
+.PHONY: all tools test bench fuzz crash allocations demo soak guest shell lint doc rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -41,6 +43,14 @@ fuzz:
 # 200 kills, and some thousand points of a log.
 crash:
 	@T=crash. TIMES=100 WRITES=1500 $(ENTER) python3 tests/run.py
+
+# One CPU, and memory for the disks.
+bench:
+	@KERNEL=bench SMP=1 MEM=4096 $(DEV)/guest.py - <tests/bench/metadata.sh
+
+# Each allocation of the constructor, the load and the messages fails once.
+allocations:
+	@T=lifecycle.failing_allocations STEP=1 $(ENTER) python3 tests/run.py
 
 # 256 MiB with bad sectors in every part that a file system uses, and a good spare.
 empty :=

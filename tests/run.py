@@ -34,9 +34,11 @@ from cache import CACHE, CARGO, locked, say  # noqa: E402
 # for each other and for their disks much of the time.
 AT_ONCE = max(1, os.cpu_count() or 1)
 SECONDS = 180
-# How often a test that has its guest killed is run, and how many writes are logged and replayed.
+# How often a test that has its guest killed is run, how many writes are logged and replayed, and which
+# part of the allocations is made to fail.
 TIMES = int(os.environ.get("TIMES") or 1)
-WRITES = os.environ.get("WRITES") or "80"
+WRITES = os.environ.get("WRITES") or "40"
+STEP = os.environ.get("STEP") or "12"
 
 
 class Machine:
@@ -83,7 +85,7 @@ class Machine:
         try:
             after = b"begin " if is_cut else b""
             status = guests.stream(machine, printed.append, seconds=seconds, after=after)
-            machine.watcher.join(0.1)
+            machine.log_ended.wait(guests.END_OF_LOG_SECONDS if status is not None else 0.2)
             said = b"".join(printed)
             text = said.decode(errors="replace").replace("\r", "")
             text += f"\n(boot {boot} of at most {seconds:.2f} s)"
@@ -105,7 +107,7 @@ class Test(Machine):
     """A guest test: a function of a file in tests/guest."""
 
     def __init__(self, path, function, wishes):
-        script = f"set -eu\nWRITES={WRITES}\n. /payload/tests/lib.sh\n"
+        script = f"set -eu\nWRITES={WRITES} STEP={STEP}\n. /payload/tests/lib.sh\n"
         script += f". /payload/tests/{path.name}\nrun_test {function}\n"
         super().__init__(f"{path.stem}.{function.removeprefix('test_')}", script, wishes)
 
@@ -257,9 +259,11 @@ def main():
     if not (tests or trees or host or fuzzed):
         sys.exit(f"dm-remap: no test has '{wanted}' in its name")
     built = module.build("debug") / "dm_remap.ko" if tests else None
-    for shape in {test.shape.key(): test.shape for test in tests}.values():
-        if shape.can_be_saved():
-            vm.state(shape)
+    shapes = {test.shape.key(): test.shape for test in tests if test.shape.can_be_saved()}
+    say(f"guests of {len(shapes)} kinds, booted and saved where they are not yet ...")
+    for shape in shapes.values():
+        vm.state(shape)
+    say(f"set up in {time.monotonic() - begun:.0f} s")
 
     report = Report(len(tests) + len(trees) + len(host) + len(fuzzed))
     for name, passed in host:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs a script in a guest, or gives a shell in one."""
 
-import base64
 import itertools
 import os
 import pathlib
@@ -18,6 +17,8 @@ from cache import CACHE, say
 
 # A script that exits with this runs again, in a guest that was switched off and on: BOOT counts.
 REBOOT = 194
+# How many seconds the end of the kernel's log may come after the script's.
+END_OF_LOG_SECONDS = 2
 # How many seconds a guest has to print what a time is counted from.
 AFTER = 300
 
@@ -37,6 +38,10 @@ def stream(guest, sink, source=None, seconds=None, after=b""):
     while True:
         left = 1 if limit is None else min(1, limit - time.monotonic())
         if left <= 0:
+            # What it had printed when it was stopped, and nothing that it did later.
+            guest.process.kill()
+            while data := guest.output.recv(65536):
+                sink(data)
             return None
         ready = select.select(waits, [], [], 0.1 if ended is not None else left)[0]
         if guest.output in ready:
@@ -62,7 +67,7 @@ def stream(guest, sink, source=None, seconds=None, after=b""):
 
 def verdict(guest, status):
     """Whether all was well; says what was not."""
-    guest.watcher.join(0.2)
+    guest.log_ended.wait(END_OF_LOG_SECONDS)
     if status is None:
         print("\n".join(guest.log[-60:]), file=sys.stderr)
         say("the guest died or did not end in time; above is the end of its kernel log")
@@ -77,9 +82,8 @@ def verdict(guest, status):
 
 def preface(boot, said=b""):
     """What is put in front of a script: the time, which boot it is, and what it printed before."""
-    kept = base64.b64encode(said).decode()
     lines = [f"date -s @{time.time():.0f} >/dev/null", f"export BOOT={boot}"]
-    lines += [f"base64 -d >/run/said <<<'{kept}'", ""]
+    lines += [f"printf %b '{vm.escaped(said)}' >/run/said", ""]
     return "\n".join(lines).encode()
 
 

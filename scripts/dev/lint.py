@@ -10,7 +10,8 @@ import module
 from cache import CACHE, CARGO, TOP, say
 
 KERNEL_RUST = ["src/remap.rs", "rust/kernel_ext.rs", "src/core/remap_core.rs"]
-HOST_RUST = ["tools/remapctl/src/main.rs", "tools/remapctl/tests/files.rs", "tests/replay/src/main.rs"]
+HOST_RUST = ["tools/remapctl/src/main.rs", "tools/remapctl/tests/files.rs", "tests/crash/src/lib.rs",
+             "tests/crash/src/bin/replay.rs", "tests/crash/src/bin/units.rs", "tests/tamper/src/main.rs"]
 HOST_RUST += ["tools/host/src/remap_host.rs"]
 HOST_RUST += [f"fuzz/fuzz_targets/{name}.rs" for name in ("block", "load", "words")] + ["fuzz/src/lib.rs"]
 

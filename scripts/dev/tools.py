@@ -16,6 +16,12 @@ def build(folder, programs):
             shutil.copy(CARGO / "release" / program, folder)
 
 
+def build_nth(folder):
+    """Builds the program that has allocations fail."""
+    flags = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
+    run(["gcc", *flags, "-o", folder / "nth", TOP / "tests/nth/nth.c", "-ldevmapper"])
+
+
 def main(folder):
     """Copies the tools and what is generated of them to a folder."""
     (folder / "man").mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """A guest: how it is started, saved, restored and watched."""
 
-import base64
 import functools
 import json
 import os
@@ -27,6 +26,8 @@ ALARMS = re.compile(
     r"suspicious RCU usage|INFO: task .* blocked|detected stalls|soft lockup|refcount_t:|"
     r"unreferenced object|kmemleak: \d+ new suspected|ODEBUG:|INFO: trying to register non-static"
 )
+# What the guest prints last into its kernel's log.
+END_OF_LOG = "dm-remap: the run ended"
 PAYLOAD_BYTES = 96 << 20
 
 
@@ -109,7 +110,8 @@ class Shape:
         """QEMU's arguments that must be the same when a saved state is restored."""
         built = kernel.build(self.flavour)
         line = "console=ttyS0 root=/dev/vda ro init=/sbin/stage1 panic=-1 quiet loglevel=5 nokaslr "
-        line += "kunit.enable=1 kunit.autorun=0 random.trust_cpu=on sysctl.kernel.hung_task_timeout_secs=60"
+        line += "kunit.enable=1 kunit.autorun=0 null_blk.nr_devices=0 random.trust_cpu=on "
+        line += "sysctl.kernel.hung_task_timeout_secs=60"
         # It costs as much as all other checkers together, and says nothing before it is asked.
         line += "" if self.leaks else " kmemleak=off"
         words = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-la57"]
@@ -182,6 +184,7 @@ class Guest:
         self.shape = shape
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
         self.alarms, self.log = [], []
+        self.log_ended = threading.Event()
         self.listeners = {
             name: self._listen(name) for name in ("monitor", "kernel", "output", "control")
         }
@@ -242,6 +245,9 @@ class Guest:
         with connection.makefile("r", encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 line = line.rstrip()
+                if line.endswith(END_OF_LOG):
+                    self.log_ended.set()
+                    continue
                 self.log.append(line)
                 if ALARMS.search(line):
                     self.alarms.append(line)
@@ -273,6 +279,12 @@ class Guest:
         self.process.wait()
         self.watcher.join(5)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def escaped(script):
+    """A text in one line, for printf's %b, between single quotes too."""
+    plain = set(range(32, 127)) - set(b"\\'")
+    return "".join(chr(byte) if byte in plain else f"\\0{byte:03o}" for byte in script)
 
 
 def wait_ready(guest):
@@ -316,7 +328,7 @@ def started(shape, payload, script, disks=None):
         guest = Guest(shape, payload, disks=disks)
         wait_ready(guest)
     guest.control.write("go")
-    guest.control.write(base64.b64encode(script).decode())
+    guest.control.write(escaped(script))
     return guest
 
 
@@ -330,7 +342,8 @@ def payload_image(path, module, flavour):
         for one in modules:
             shutil.copy(one, tree / "modules")
         (tree / "bin").mkdir()
-        tools.build(tree / "bin", ["remapctl", "replay"])
+        tools.build(tree / "bin", ["remapctl", "replay", "tamper", "units"])
+        tools.build_nth(tree / "bin")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
         shutil.copytree(TOP / "tests/guest", tree / "tests")
         with open(path, "wb") as file:

@@ -13,7 +13,7 @@ REGION=2048
 # run_test FUNCTION: runs it and takes everything down.
 run_test() {
 	cd /tmp || exit
-	dmesg --console-level 7
+	echo 7 >/proc/sys/kernel/printk
 	"$1"
 	take_down
 }
@@ -44,15 +44,10 @@ load_module() {
 	[ -d /sys/module/dm_remap ] || insmod "$MODULES/dm_remap.ko"
 }
 
-load_null_blk() {
-	[ -d /sys/module/null_blk ] || insmod "$MODULES/null_blk.ko" nr_devices=0
-}
-
 # null_disk NAME MEGABYTES [ATTRIBUTE=VALUE...]: /dev/NAME, in memory, with settable bad sectors.
 null_disk() {
 	local name=$1 size=$2 pair
 	shift 2
-	load_null_blk
 	mkdir "$NULLB/$name"
 	echo 1 >"$NULLB/$name/memory_backed"
 	echo "$size" >"$NULLB/$name/size"
@@ -75,9 +70,10 @@ good() { echo "-$2-$3" >"$NULLB/$1/badblocks"; }
 # remap_on [MAIN_MEGABYTES [SPARE_MEGABYTES]]: the device r over two null_blk disks.
 remap_on() {
 	load_module
-	null_disk main "${1:-64}"
-	null_disk spare "${2:-8}"
-	create r "0 $(sectors /dev/main) remap /dev/main 0 /dev/spare 0 $(sectors /dev/spare)"
+	local main=${1:-64} spare=${2:-8}
+	null_disk main "$main"
+	null_disk spare "$spare"
+	create r "0 $((main * 2048)) remap /dev/main 0 /dev/spare 0 $((spare * 2048))"
 }
 
 # create NAME TABLE: a table may have several lines.
@@ -101,11 +97,25 @@ power_cut() {
 sysfs() { echo "/sys/block/dm-$(dmsetup info -c --noheadings -o minor "$1")"; }
 sectors() { blockdev --getsz "$1"; }
 message() { dmsetup message r 0 "$@"; }
-stat_of() { message stats | sed -n "s/^$1 //p"; }
+# A process costs an emulated machine more than what it is for: what the shell can do, it does.
+# stat_of NAME: one of the counters.
+stat_of() {
+	local name value
+	while read -r name value; do
+		[ "$name" != "$1" ] || echo "$value"
+	done <<<"$(message stats)"
+}
 # field N: the Nth field of the status behind the target's name.
-field() { dmsetup status r | cut -d' ' -f$((3 + $1)); }
+field() {
+	local words
+	read -ra words <<<"$(dmsetup status r)"
+	echo "${words[$1 + 2]}"
+}
 
-random() { dd if=/dev/urandom of="$1" bs=1M count="$2" status=none; }
+# random FILE MEGABYTES: some of the 32 MiB that the machine was saved with.
+random() {
+	dd if=/run/random of="$1" bs=1M count="$2" skip=$((RANDOM * 512)) iflag=skip_bytes,fullblock status=none
+}
 # put FILE [SECTOR [BYTES]]: writes a file to r, in bios of 1 MiB or BYTES where that is possible.
 put() {
 	local size

@@ -172,7 +172,7 @@ test_moves_and_errors_do_not_leak() {
 	bad main 8000 8001
 	bad main 16000 16000
 	local i
-	for i in $(seq 40); do
+	for i in $(seq 25); do
 		create r "$TABLE"
 		message remap 0 80 >/dev/null
 		dd if=/dev/zero of="$DEV" bs=64k seek=62 count=2 oflag=direct status=none
@@ -188,7 +188,7 @@ test_refused_tables_do_not_leak() {
 	remap_on
 	null_disk other 8
 	local i
-	for i in $(seq 60); do
+	for i in $(seq 30); do
 		fails dmsetup create s --table "0 131072 remap /dev/main 0 /dev/other 0 16384"
 		fails dmsetup create s --table "0 8 remap /dev/other 0 /dev/spare 0 4"
 	done
@@ -211,40 +211,42 @@ test_main_under_a_stack_of_targets() {
 	dmsetup status low | grep -q " 1/1536 " || fail "units used below"
 }
 
-# fail_one COMMAND...: the command, with one allocation of it, chosen at random, made to fail.
-fail_one() {
-	(
-		echo $((RANDOM % 2500 + 1)) >/proc/self/fail-nth
-		exec "$@"
-	) >/dev/null 2>&1
-}
-
-#@ seconds=400 leaks=1
-test_failing_allocations() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
-	create r "$TABLE"
-	message remap 0 80 >/dev/null
-	dmsetup remove r
-	local injector i failed=0
+# each_failing WHAT WORDS...: has the allocations of one thing fail, one after the other, each STEPth of
+# them; sets how many failed and how many times what was done failed with them.
+each_failing() {
+	local injector
 	for injector in failslab fail_page_alloc; do
 		echo 0 >"/sys/kernel/debug/$injector/verbose"
 		echo N >"/sys/kernel/debug/$injector/ignore-gfp-wait"
 	done
 	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
-	# Constructor, load and commit: each either works or fails and leaves nothing.
-	for i in $(seq 40); do
-		fail_one dmsetup create r --table "$TABLE" || failed=$((failed + 1))
-		if dmsetup info r >/dev/null 2>&1; then
-			fail_one dmsetup message r 0 remap $((800 + i * 8)) || failed=$((failed + 1))
-			dmsetup remove r
-		fi
-	done
-	[ "$failed" -ge 5 ] || fail "only $failed commands failed"
-	create r "$TABLE"
-	[ "$(message list | wc -l)" -ge 10 ] || fail "units were forgotten"
+	nth $((RANDOM % STEP + 1)) "$STEP" "$@" >/tmp/failing || fail "nth $*"
+	cat /tmp/failing
+	read -r _ made _ _ _ needed _ </tmp/failing
+}
+
+#@ seconds=400 leaks=1
+test_failing_allocations() {
+	local made needed params=${TABLE#* * remap }
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	create r "0 131072 error"
+	each_failing constructor r 131072 "$params"
+	[ "$needed" -ge $((100 / STEP)) ] || fail "the constructor needed only $needed allocations"
+	# On a blank spare, that is formatted.
+	each_failing load r 131072 "$params"
+	each_failing message r "remap %"
+	same "$((made + 1 - needed))/1536" "$(field 2)" "units used"
+	message list >before
+	each_failing message r checkpoint
+	each_failing message r list
+	each_failing message r stats
+	each_failing load r 131072 "$params"
+	message list | cmp before - || fail "units were forgotten"
 	same 2/2 "$(field 9)" regions
+	message remap 0 8000 >/dev/null
+	each_failing message r "unremap %"
 	dmsetup remove r
 	no_leak
 }

@@ -22,7 +22,8 @@ pub const VERSION: u16 = 1;
 /// Where a block's own content begins.
 pub const CONTENT: usize = 96;
 
-const AT_CRC: usize = 8;
+/// Where the checksum of what follows it is.
+pub const AT_CRC: usize = 8;
 const AT_VERSION: usize = 12;
 const AT_KIND: usize = 14;
 const AT_ARRAY: usize = 16;
@@ -209,8 +210,8 @@ impl Header {
     }
 }
 
-/// The checksum of all that follows it.
-fn checksum(block: &Block, crc32c: Crc32c) -> u32 {
+/// The checksum of all that follows it in a block.
+pub fn checksum(block: &Block, crc32c: Crc32c) -> u32 {
     crc32c(block.get(AT_VERSION..).unwrap_or(&[]))
 }
 

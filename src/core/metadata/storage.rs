@@ -18,7 +18,7 @@ use super::uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed;
 
-/// One of up to [`MAX_REGIONS`](super::regions::MAX_REGIONS) regions: those of the spare first, then those of main.
+/// One of up to [`MAX_REGIONS`] regions: those of the spare first, then those of main.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region(pub usize);
 

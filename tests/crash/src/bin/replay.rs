@@ -4,17 +4,21 @@
 //! read as the target would read it, and every unit must hold a version that it may hold.
 //!
 //! Usage: `replay LOG MAIN_SECTORS SPARE_SECTORS`; the spare follows main on the logged device. Marks
-//! are `begin-UNIT-VERSION` and `ack-UNIT-VERSION`; a unit of that version is filled with the line
-//! `unit UNIT version VERSION`.
+//! are `begin-UNIT-VERSION` and `ack-UNIT-VERSION`.
 
 #![forbid(unsafe_code)]
-
-mod log;
 
 use anyhow::{
     bail,
     Context,
     Result, //
+};
+use crash::{
+    log::Log,
+    versions::{
+        Known,
+        UNIT_BYTES, //
+    }, //
 };
 use remap_core::geometry::{
     Area,
@@ -39,9 +43,9 @@ use remap_host::{
     Contained,
     Unreadable, //
 };
-use std::collections::BTreeMap;
 
-const UNIT_BYTES: usize = 4096;
+use std::fs::File;
+use std::io::BufReader;
 
 /// The logged device: main, and the spare behind it.
 struct Disk {
@@ -111,42 +115,15 @@ impl Storage for Disk {
     }
 }
 
-/// What is known of the versions of a unit.
-#[derive(Default)]
-struct Versions {
-    acked: u64,
-    begun: u64,
-}
-
-/// The version that a unit holds; 0 if it was never written.
-fn version(unit: u64, bytes: &[u8]) -> Result<u64> {
-    if bytes.iter().all(|&byte| byte == 0) {
-        return Ok(0);
-    }
-    let line = bytes
-        .split(|&byte| byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    let line = std::str::from_utf8(line).unwrap_or_default();
-    let start = format!("unit {unit} version ");
-    let version = line.strip_prefix(&start).and_then(|rest| rest.parse().ok());
-    let version: u64 = version.with_context(|| format!("unit {unit} holds '{line}'"))?;
-    let whole = format!("{line}\n").into_bytes();
-    if bytes.iter().zip(whole.iter().cycle()).any(|(a, b)| a != b) {
-        bail!("unit {unit} is torn");
-    }
-    Ok(version)
-}
-
 /// Reads the array as it would be found if the power went now.
-fn check(disk: &mut Disk, known: &BTreeMap<u64, Versions>) -> Result<()> {
+fn check(disk: &mut Disk, known: &Known) -> Result<()> {
     let geometry = disk.geometry;
     let map = match Contained::read(disk, &geometry) {
         Ok(contained) => contained.map,
-        Err(Unreadable::Refused(Refused::Blank)) if known.is_empty() => return Ok(()),
+        Err(Unreadable::Refused(Refused::Blank)) if known.units().next().is_none() => return Ok(()),
         Err(failure) => bail!("the array cannot be read: {failure}"),
     };
-    for (&unit, versions) in known {
+    for unit in known.units() {
         let first = disk.geometry.sectors_of(Unit(unit)).start;
         let sector = match map.get(Unit(unit)).map(|entry| entry.state) {
             Some(State::Relocated { spare, valid }) => {
@@ -157,30 +134,7 @@ fn check(disk: &mut Disk, known: &BTreeMap<u64, Versions>) -> Result<()> {
             }
             _ => first,
         };
-        let found = version(unit, disk.at(sector))?;
-        if found < versions.acked || found > versions.begun {
-            bail!(
-                "unit {unit} holds version {found}, {} was acknowledged, {} begun",
-                versions.acked,
-                versions.begun
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Takes what a mark says into account.
-fn note(known: &mut BTreeMap<u64, Versions>, mark: &str) -> Result<()> {
-    let words: Vec<_> = mark.split('-').collect();
-    let [what, unit, version] = words[..] else {
-        return Ok(());
-    };
-    let (unit, version) = (unit.parse()?, version.parse()?);
-    let versions: &mut Versions = known.entry(unit).or_default();
-    match what {
-        "begin" => versions.begun = version,
-        "ack" => versions.acked = version,
-        _ => bail!("unknown mark '{mark}'"),
+        known.check(unit, disk.at(sector))?;
     }
     Ok(())
 }
@@ -190,22 +144,26 @@ fn main() -> Result<()> {
     let [_, log, main, spare] = &args[..] else {
         bail!("usage: replay LOG MAIN_SECTORS SPARE_SECTORS");
     };
-    let log = std::fs::read(log).with_context(|| log.clone())?;
+    let log = File::open(log).with_context(|| log.clone())?;
     let mut disk = Disk::new(main.parse()?, spare.parse()?)?;
-    let mut known = BTreeMap::new();
+    let mut known = Known::default();
     let mut points = 0;
-    for (at, entry) in log::entries(&log)?.iter().enumerate() {
+    for (at, entry) in Log::new(BufReader::new(log))?.enumerate() {
+        let entry = entry?;
         if let Some(mark) = entry.mark {
-            note(&mut known, mark)?;
+            let words: Vec<_> = mark.split('-').collect();
+            if let [what, unit, version] = words[..] {
+                known.note([what, unit, version])?;
+            }
             continue;
         }
-        disk.write(entry.sector, entry.data)?;
+        disk.write(entry.sector, &entry.data)?;
         if entry.is_point {
             points += 1;
             check(&mut disk, &known)
                 .with_context(|| format!("after entry {at}, point {points}"))?;
         }
     }
-    println!("{points} points, {} units written", known.len());
+    println!("{points} points, {} units written", known.acked());
     Ok(())
 }

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What commits cost: their rate alone and grouped beside the device's own flush
+# rate, what is written for one with 10, 1000 and a million entries, and how
+# long it takes to read a million. Times are of this machine; compare ratios.
+
+# shellcheck source=tests/guest/lib.sh
+. /payload/tests/lib.sh
+set -eu
+cd /tmp
+load_module
+
+now() { date +%s%N; }
+# The rate of fio's writes a second.
+rate() { fio --name=w --ioengine=libaio --direct=1 --rw=write --bs=4k --minimal "$@" | cut -d';' -f49; }
+# Bytes written to the spare.
+written() { awk '{ print $7 * 512 }' /sys/block/spare/stat; }
+
+SLOW="cache_size=64 irqmode=2 completion_nsec=500000"
+echo "== Commits a second, on disks that take 0.5 ms for each request"
+# shellcheck disable=SC2086
+null_disk main 64 $SLOW
+# shellcheck disable=SC2086
+null_disk spare 64 $SLOW
+# shellcheck disable=SC2086
+null_disk plain 64 $SLOW
+create r "0 131072 remap /dev/main 0 /dev/spare 0 131072"
+bad main 0 16383
+flushes=$(rate --filename=/dev/plain --size=2M --fsync=1)
+alone=$(rate --filename="$DEV" --size=2M --iodepth=1)
+grouped=$(rate --filename="$DEV" --offset=2M --size=4M --iodepth=32)
+echo "writes with a flush each, bare disk   $flushes"
+echo "relocating writes, one at a time      $alone"
+echo "relocating writes, 32 at a time       $grouped"
+awk -v f="$flushes" -v a="$alone" -v g="$grouped" \
+	'BEGIN { printf "alone %.2f, grouped %.2f of the flush rate\n", a / f, g / f }'
+dmsetup remove r
+for disk in main spare plain; do
+	echo 0 >"$NULLB/$disk/power"
+	rmdir "$NULLB/$disk"
+done
+
+# A spare with room for two million units; only what is written takes memory.
+null_disk main 16384
+null_disk spare 8192
+size=$(sectors /dev/spare)
+table="0 $(sectors /dev/main) remap /dev/main 0 /dev/spare 0 $size"
+
+# with_entries COUNT: an array with so many entries.
+with_entries() {
+	create r "$table"
+	dmsetup remove r
+	remapctl dump /dev/main /dev/spare >kept
+	uuid=$(sed -n 's/.*"array": "\(.*\)".*/\1/p' kept)
+	awk -v n="$1" '
+		/"relocated": \[/ {
+			print "  \"relocated\": ["
+			for (i = 0; i < n; i++)
+				printf "{\"unit\":%d,\"spare\":%d,\"valid\":\"ff\"}%s\n", i, i, i < n - 1 ? "," : ""
+			print "  ],"
+			skip = 1
+		}
+		skip && /\],/ { skip = 0; next }
+		!skip' kept >bigger
+	remapctl restore /dev/main /dev/spare bigger --force "$uuid"
+}
+
+echo "== Bytes for one commit, and the time to read all entries"
+for count in 10 1000 1000000; do
+	with_entries "$count"
+	begun=$(now)
+	create r "$table"
+	ended=$(now)
+	before=$(written)
+	for unit in $(seq 8); do message remap $(((1500000 + unit) * 8)) >/dev/null; done
+	echo "$count entries: $((($(written) - before) / 8 - 4096)) bytes a commit, read in $(((ended - begun) / 1000000)) ms"
+	dmsetup remove r
+	dd if=/dev/zero of=/dev/spare bs=1M count=200 oflag=direct status=none
+	dd if=/dev/zero of=/dev/spare bs=1M seek=$((size / 2048 - 200)) oflag=direct status=none 2>/dev/null || true
+done

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What units hold, and what they may hold.
+
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
+use std::collections::BTreeMap;
+
+/// The bytes of a unit.
+pub const UNIT_BYTES: usize = 4096;
+
+/// Fills a unit with one of its versions: with the line `unit UNIT version VERSION`, again and again.
+pub fn fill(bytes: &mut [u8], unit: u64, version: u64) {
+    let line = format!("unit {unit} version {version}\n").into_bytes();
+    for (byte, with) in bytes.iter_mut().zip(line.iter().cycle()) {
+        *byte = *with;
+    }
+}
+
+/// The version that a unit holds; 0 if it was never written.
+pub fn version(unit: u64, bytes: &[u8]) -> Result<u64> {
+    if bytes.iter().all(|&byte| byte == 0) {
+        return Ok(0);
+    }
+    let line = bytes.split(|&byte| byte == b'\n').next();
+    let line = std::str::from_utf8(line.unwrap_or_default()).unwrap_or_default();
+    let start = format!("unit {unit} version ");
+    let version = line.strip_prefix(&start).and_then(|rest| rest.parse().ok());
+    let version = version.with_context(|| format!("unit {unit} holds '{line}'"))?;
+    let mut whole = vec![0; bytes.len()];
+    fill(&mut whole, unit, version);
+    if whole != bytes {
+        bail!("unit {unit} is torn");
+    }
+    Ok(version)
+}
+
+/// What is known of one unit.
+#[derive(Clone, Copy, Default)]
+struct Versions {
+    acked: u64,
+    begun: u64,
+}
+
+/// What is known of all units.
+#[derive(Default)]
+pub struct Known(BTreeMap<u64, Versions>);
+
+impl Known {
+    /// Takes into account that a write began (`begin`, UNIT, VERSION) or was acknowledged (`ack`, ...).
+    pub fn note(&mut self, words: [&str; 3]) -> Result<()> {
+        let [what, unit, version] = words;
+        let (unit, version) = (unit.parse()?, version.parse()?);
+        let versions = self.0.entry(unit).or_default();
+        match what {
+            "begin" => versions.begun = version,
+            "ack" => versions.acked = version,
+            _ => bail!("neither 'begin' nor 'ack': '{what}'"),
+        }
+        Ok(())
+    }
+
+    /// The units of which something is known.
+    pub fn units(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.keys().copied()
+    }
+
+    /// How many of them have a version that was acknowledged.
+    pub fn acked(&self) -> usize {
+        self.0.values().filter(|unit| unit.acked > 0).count()
+    }
+
+    /// Checks that a unit holds the last version that was acknowledged, or one that began later.
+    pub fn check(&self, unit: u64, bytes: &[u8]) -> Result<()> {
+        let Versions { acked, begun } = self.0.get(&unit).copied().unwrap_or_default();
+        let found = version(unit, bytes)?;
+        if found < acked || found > begun {
+            bail!("unit {unit} holds version {found}, {acked} was acknowledged, {begun} begun");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_may_hold_what_was_acknowledged_or_begun() {
+        let mut known = Known::default();
+        for words in [["begin", "7", "1"], ["ack", "7", "1"], ["begin", "7", "2"]] {
+            known.note(words).unwrap();
+        }
+        let mut bytes = [0; UNIT_BYTES];
+        assert!(known.check(7, &bytes).is_err());
+        assert!(known.check(8, &bytes).is_ok());
+        for (version, may) in [(1, true), (2, true), (3, false)] {
+            fill(&mut bytes, 7, version);
+            assert_eq!(known.check(7, &bytes).is_ok(), may);
+        }
+        fill(&mut bytes, 7, 1);
+        fill(&mut bytes[512..1024], 7, 2);
+        assert!(known.check(7, &bytes).is_err());
+        fill(&mut bytes, 8, 1);
+        assert!(known.check(7, &bytes).is_err());
+        assert_eq!(known.acked(), 1);
+    }
+}

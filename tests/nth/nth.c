@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Has device-mapper do one thing with one of the kernel's allocations failing:
+ * the FIRST, then the one STEP later, and so on, until there is none left that
+ * could fail.
+ *
+ *   nth FIRST STEP constructor NAME SECTORS PARAMS	loads a remap table
+ *   nth FIRST STEP load NAME SECTORS PARAMS		resumes one
+ *   nth FIRST STEP message NAME WORDS			sends a message
+ *
+ * In WORDS % stands for 8 times the number of the allocation that fails. NAME
+ * is a mapped device; what it maps is replaced. Which allocations may fail
+ * is set up by the caller, see "fail-nth" in the kernel's fault-injection.rst.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <libdevmapper.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LAST 20000
+
+static int fail_nth;
+
+static void die(const char *why)
+{
+	fprintf(stderr, "nth: %s\n", why);
+	exit(1);
+}
+
+/* Has the allocation of that number fail, or none for 0. */
+static void arm(int number)
+{
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%d", number);
+
+	if (pwrite(fail_nth, text, length, 0) != length)
+		die("cannot write fail-nth");
+}
+
+/* Whether it was reached. */
+static bool disarm(void)
+{
+	char text[16] = "";
+
+	if (pread(fail_nth, text, sizeof(text) - 1, 0) <= 0)
+		die("cannot read fail-nth");
+	arm(0);
+	return atoi(text) == 0;
+}
+
+static struct dm_task *task(int type, const char *name)
+{
+	struct dm_task *made = dm_task_create(type);
+
+	if (!made || !dm_task_set_name(made, name))
+		die("libdevmapper has no memory");
+	return made;
+}
+
+static struct dm_task *reload(const char *name, const char *type, char **table)
+{
+	struct dm_task *made = task(DM_DEVICE_RELOAD, name);
+
+	if (!dm_task_add_target(made, 0, strtoull(table[0], NULL, 10), type, table[1]))
+		die("no table");
+	return made;
+}
+
+/* Runs what nothing keeps from working. */
+static void must(struct dm_task *made, const char *what)
+{
+	if (!dm_task_run(made))
+		die(what);
+	dm_task_destroy(made);
+}
+
+/* The task that is to be run with an allocation failing. */
+static struct dm_task *prepared(const char *what, const char *name, char **words, int number)
+{
+	struct dm_task *made;
+	char text[256];
+	char *place;
+
+	if (!strcmp(what, "constructor"))
+		return reload(name, "remap", words);
+	if (!strcmp(what, "load")) {
+		must(reload(name, "error", words), "no error target");
+		must(task(DM_DEVICE_RESUME, name), "cannot resume the error target");
+		must(reload(name, "remap", words), "the table is refused");
+		return task(DM_DEVICE_RESUME, name);
+	}
+	made = task(DM_DEVICE_TARGET_MSG, name);
+	place = strchr(words[0], '%');
+	if (place)
+		snprintf(text, sizeof(text), "%.*s%d%s", (int)(place - words[0]), words[0],
+			 8 * number, place + 1);
+	else
+		snprintf(text, sizeof(text), "%s", words[0]);
+	if (!dm_task_set_sector(made, 0) || !dm_task_set_message(made, text))
+		die("no message");
+	return made;
+}
+
+static void silent(int level, const char *file, int line, int error, const char *format, ...)
+{
+}
+
+int main(int count, char **words)
+{
+	int number, step, met = 0, refused = 0;
+	const char *what, *name;
+	bool done, reached;
+
+	if (count < 6)
+		die("want FIRST STEP constructor|load|message NAME WORDS...");
+	number = atoi(words[1]);
+	step = atoi(words[2]);
+	what = words[3];
+	name = words[4];
+	if (number < 1 || step < 1)
+		die("FIRST and STEP begin at 1");
+	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR);
+	if (fail_nth < 0)
+		die("this kernel has no fail-nth");
+	dm_log_with_errno_init(silent);
+	for (reached = true; reached && number < LAST; number += step) {
+		struct dm_task *made = prepared(what, name, words + 5, number);
+
+		arm(number);
+		done = dm_task_run(made);
+		reached = disarm();
+		dm_task_destroy(made);
+		if (!strcmp(what, "constructor") && done)
+			must(task(DM_DEVICE_CLEAR, name), "cannot clear");
+		met += reached;
+		refused += reached && !done;
+	}
+	if (reached)
+		die("there is no end of allocations");
+	if (!done)
+		die("fails when no allocation does");
+	printf("%s: %d allocations failed, and %d times it with them\n", what, met, refused);
+	return 0;
+}
