@@ -211,15 +211,21 @@ test_main_under_a_stack_of_targets() {
 	dmsetup status low | grep -q " 1/1536 " || fail "units used below"
 }
 
+# injectors [NAME=VALUE...]: how allocations of the slab and of pages are made to fail.
+injectors() {
+	local injector pair
+	for injector in failslab fail_page_alloc; do
+		for pair in verbose=0 ignore-gfp-wait=N "$@"; do
+			echo "${pair#*=}" >"/sys/kernel/debug/$injector/${pair%%=*}"
+		done
+	done
+	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+}
+
 # each_failing WHAT WORDS...: has the allocations of one thing fail, one after the other, each STEPth of
 # them; sets how many failed and how many times what was done failed with them.
 each_failing() {
-	local injector
-	for injector in failslab fail_page_alloc; do
-		echo 0 >"/sys/kernel/debug/$injector/verbose"
-		echo N >"/sys/kernel/debug/$injector/ignore-gfp-wait"
-	done
-	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+	injectors
 	nth $((RANDOM % STEP + 1)) "$STEP" "$@" >/tmp/failing || fail "nth $*"
 	cat /tmp/failing
 	read -r _ made _ _ _ needed _ </tmp/failing
@@ -249,4 +255,32 @@ test_failing_allocations() {
 	each_failing message r "unremap %"
 	dmsetup remove r
 	no_leak
+}
+
+# A third of what the kernel's workers allocate fails, in commits and elsewhere: each write works or fails, and
+# what was acknowledged is kept.
+test_failing_allocations_of_the_workers() {
+	local task name
+	load_module
+	null_disk main 64
+	null_disk spare 8
+	# The disks have their memory before anything fails.
+	dd if=/dev/zero of=/dev/main bs=1M seek=3 count=2 oflag=direct status=none
+	dd if=/dev/zero of=/dev/spare bs=1M count=8 oflag=direct status=none
+	create r "$TABLE"
+	bad main 8000 8511
+	injectors task-filter=Y times=100000 probability=33
+	for task in /proc/[0-9]*; do
+		read -r name <"$task/comm"
+		[[ $name != kworker/* ]] || echo 1 >"$task/make-it-fail"
+	done
+	units try "$DEV" 936 1063 200 >story
+	injectors probability=0
+	[ "$(cat /sys/kernel/debug/failslab/times)" -lt 99990 ] || fail "no allocation failed"
+	units check "$DEV" story
+	same "wrote 2 of 2 regions" "$(message checkpoint)" checkpoint
+	units write "$DEV" 936 1063 50 >>story
+	dmsetup remove r
+	create r "$TABLE"
+	units check "$DEV" story
 }

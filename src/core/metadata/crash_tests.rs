@@ -29,6 +29,8 @@ use super::replay::{
 use super::standing::Standing;
 use super::survey::{
     choose,
+    choose_without_spare,
+    Choice,
     Refused, //
 };
 use super::uuid::Uuid;
@@ -217,8 +219,13 @@ impl From<Refused> for Failure {
 /// Reads the array as the target does.
 fn read(memory: &mut Memory) -> Result<Writer, Failure> {
     let mut block = Box::new([0; BLOCK_BYTES]);
-    let geometry = geometry();
     let choice = choose(memory, &mut block, &Regions::for_spare(SPARE_SECTORS))?;
+    read_chosen(memory, choice)
+}
+
+fn read_chosen(memory: &mut Memory, choice: Choice) -> Result<Writer, Failure> {
+    let mut block = Box::new([0; BLOCK_BYTES]);
+    let geometry = geometry();
     let words = vec![0; words_for(geometry.spare_units()) as usize];
     let mut spares = Spares::new(words.clone(), words, geometry.spare_units()).unwrap();
     let (mut map, mut heap) = (Index::new(), Host { left: usize::MAX });
@@ -365,6 +372,90 @@ fn an_old_spare_is_refused() {
         read(&mut memory).err(),
         Some(Failure::Refused(Refused::SpareStale))
     );
+}
+
+/// An array with something in each kind of block, in both slots and in the log.
+fn busy(on_main: bool) -> (Memory, Writer) {
+    let (mut memory, mut writer) = formatted(on_main);
+    for n in 0..60u64 {
+        let what = if n % 25 == 24 { 10 } else { (n % 7) as u8 };
+        let step = (what, n * 7 % 31, n % 256);
+        writer.step(&mut memory, step).unwrap();
+    }
+    (memory, writer)
+}
+
+/// Whatever block of one region is torn at whatever sector, or has whatever kind of bit flipped.
+#[test]
+fn damage_of_one_region_is_made_good() {
+    let (good, writer) = busy(false);
+    let regions = array(false).regions();
+    let used = |memory: &Memory, number: u64| {
+        memory.blocks[0].as_ref().unwrap()[number as usize] != [0; BLOCK_BYTES]
+    };
+    let mut tried = 0;
+    let mut check = |number: u64, what: &str, damage: &dyn Fn(&mut Block)| {
+        for region in 0..SPARE_REGIONS {
+            let mut memory = good.clone();
+            damage(memory.place(region, number));
+            let got = read(&mut memory).map(|got| got.model);
+            assert_eq!(got.as_ref(), Ok(&writer.model), "block {number}: {what}");
+            tried += 1;
+        }
+    };
+    for number in (0..regions.region_blocks()).filter(|&at| used(&good, at)) {
+        for sector in 0..8 {
+            check(number, "torn", &|block| block[sector * 512..].fill(0));
+            check(number, "torn", &|block| {
+                block[..sector * 512 + 512].fill(0xff)
+            });
+        }
+    }
+    let kinds = [
+        regions.header(Slot::A),
+        regions.records(Slot::A),
+        regions.log(55),
+    ];
+    for number in kinds {
+        assert!(used(&good, number));
+        for at in (0..360).chain((360..BLOCK_BYTES).step_by(97)) {
+            check(number, "a flipped bit", &|block| block[at] ^= 1 << (at % 8));
+        }
+    }
+    assert!(tried > 2000);
+}
+
+/// Any one region stands for the array, when there is nothing sensible in all others. One of main's does
+/// when somebody says that the spare is the right one.
+#[test]
+fn one_region_is_enough() {
+    for (on_main, count) in [(false, 2), (true, 4)] {
+        let (good, writer) = busy(on_main);
+        for survivor in 0..count {
+            let mut memory = good.clone();
+            for region in (0..count).filter(|&region| region != survivor) {
+                for block in memory.blocks[region].as_mut().unwrap() {
+                    for (at, byte) in block.iter_mut().enumerate() {
+                        *byte = (at * 31 + region) as u8;
+                    }
+                }
+            }
+            let regions = Regions::for_spare(SPARE_SECTORS);
+            let mut block = Box::new([0; BLOCK_BYTES]);
+            let alone = choose_without_spare(&mut memory, &mut block, &regions);
+            assert_eq!(alone.is_ok(), survivor >= SPARE_REGIONS);
+            let got = match alone {
+                Err(_) => read(&mut memory),
+                Ok(choice) => {
+                    let refused = read(&mut memory).map(|_| ());
+                    assert_eq!(refused, Err(Failure::Refused(Refused::SpareStale)));
+                    read_chosen(&mut memory, choice)
+                }
+            };
+            let got = got.map(|got| got.model);
+            assert_eq!(got.as_ref(), Ok(&writer.model), "{survivor} of {count}");
+        }
+    }
 }
 
 #[test]

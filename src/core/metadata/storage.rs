@@ -28,6 +28,11 @@ impl Region {
         (0..MAX_REGIONS).map(Self)
     }
 
+    /// Those of the spare.
+    pub fn of_spare() -> impl Iterator<Item = Self> {
+        (0..SPARE_REGIONS).map(Self)
+    }
+
     /// The device that carries it.
     pub const fn role(self) -> Role {
         if self.0 < SPARE_REGIONS {

@@ -395,13 +395,46 @@ pub fn choose<S: Storage>(
     block: &mut Block,
     regions: &Regions,
 ) -> Result<Choice, Refused> {
+    let choice = newest(storage, block, regions)?;
+    if !Region::of_spare().any(|region| choice.is_current(region)) {
+        return Err(Refused::SpareStale);
+    }
+    Ok(choice)
+}
+
+/// As [`choose`], but believes main's regions where no copy of the spare's is left.
+///
+/// Nothing says then that this is the array's spare: somebody who knows has to. A spare that has a copy,
+/// but an older one, is refused as ever.
+pub fn choose_without_spare<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    regions: &Regions,
+) -> Result<Choice, Refused> {
+    let choice = newest(storage, block, regions)?;
+    let has_copy = |region: Region| {
+        let survey = choice.surveys.get(region.0).copied().flatten();
+        survey.is_some_and(|survey| survey.chain.is_some())
+    };
+    if Region::of_spare().any(has_copy) {
+        return Err(Refused::SpareStale);
+    }
+    Ok(choice)
+}
+
+/// Reads all regions and picks the one that leads furthest.
+fn newest<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    regions: &Regions,
+) -> Result<Choice, Refused> {
     let identity = identify(storage, block, regions)?;
     if identity.array.regions() != *regions {
         return Err(Refused::Inconsistent);
     }
     let mut surveys = [None; MAX_REGIONS];
     let mut best: Option<(Region, Chain)> = None;
-    let (mut seen, mut spare_end) = (0, None);
+    let mut seen = 0;
     for (at, place) in surveys.iter_mut().enumerate() {
         let region = Region(at);
         let wanted = at < SPARE_REGIONS || identity.array.on_main();
@@ -412,9 +445,6 @@ pub fn choose<S: Storage>(
         *place = Some(survey);
         seen = seen.max(survey.newest);
         let Some(chain) = survey.chain else { continue };
-        if at < SPARE_REGIONS {
-            spare_end = spare_end.max(Some(chain.end));
-        }
         if best.is_none_or(|(_, known)| known.end < chain.end) {
             best = Some((region, chain));
         }
@@ -425,9 +455,6 @@ pub fn choose<S: Storage>(
             reached: chain.end,
             seen,
         });
-    }
-    if spare_end < Some(chain.end) {
-        return Err(Refused::SpareStale);
     }
     Ok(Choice {
         identity,

@@ -68,6 +68,11 @@ impl Known {
         self.0.keys().copied()
     }
 
+    /// Whether a unit has a version that was acknowledged: then it must be readable.
+    pub fn is_acked(&self, unit: u64) -> bool {
+        self.0.get(&unit).is_some_and(|unit| unit.acked > 0)
+    }
+
     /// How many of them have a version that was acknowledged.
     pub fn acked(&self) -> usize {
         self.0.values().filter(|unit| unit.acked > 0).count()

@@ -43,7 +43,10 @@ use remap_core::metadata::storage::{
 };
 use remap_core::metadata::survey::{
     choose,
-    identify, //
+    choose_without_spare,
+    identify,
+    Choice,
+    Refused, //
 };
 use remap_host::{
     blank_block,
@@ -209,6 +212,17 @@ impl Found {
     pub fn read(disks: &mut Disks) -> Result<Self> {
         let regions = disks.regions();
         let choice = choose(disks, &mut blank_block(), &regions);
+        Self::chosen(disks, choice)
+    }
+
+    /// Reads the metadata where only main has some.
+    pub fn read_from_main(disks: &mut Disks) -> Result<Self> {
+        let regions = disks.regions();
+        let choice = choose_without_spare(disks, &mut blank_block(), &regions);
+        Self::chosen(disks, choice)
+    }
+
+    fn chosen(disks: &mut Disks, choice: Result<Choice, Refused>) -> Result<Self> {
         let choice = choice.map_err(Unreadable::Refused)?;
         let geometry = disks.geometry(&choice.identity.array)?;
         let contained = Contained::chosen(disks, choice, &geometry)?;

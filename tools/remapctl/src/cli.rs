@@ -139,11 +139,23 @@ pub struct Restore {
     pub dry_run: bool,
 }
 
+/// What a spare without any copy of the metadata is.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Spare {
+    /// The one that the array had: what its units hold is right.
+    Same,
+    /// Another, blank disk: what was on the spare is lost, and an error to read until it is written.
+    Replaced,
+}
+
 /// Arguments of `repair`.
 #[derive(Args)]
 pub struct Repair {
     #[command(flatten)]
     pub devices: Devices,
+    /// What the spare is, where only main's copies survive: nothing on it can tell.
+    #[arg(long, value_name = "WHAT")]
+    pub spare_is: Option<Spare>,
     /// Say what would be written, and write nothing.
     #[arg(long)]
     pub dry_run: bool,

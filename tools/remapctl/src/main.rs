@@ -15,6 +15,7 @@ mod generate;
 mod lists;
 mod offline;
 mod rehearse;
+mod repair;
 mod say;
 
 use clap::Parser;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         Command::Check(args) => offline::check(&say, args),
         Command::Dump(args) => offline::dump(args),
         Command::Restore(args) => offline::restore(&say, args),
-        Command::Repair(args) => offline::repair(&say, args),
+        Command::Repair(args) => repair::repair(&say, args),
         Command::Create(args) => active::create(&say, args),
         Command::Remove(args) => active::remove(&say, args),
         Command::Status(args) => active::status(&say, args),

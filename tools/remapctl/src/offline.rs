@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done to arrays that are not active: format, check, dump, restore, repair.
+//! What is done to arrays that are not active: format, check, dump, restore.
 
 use crate::array::{
     contents,
@@ -23,7 +23,6 @@ use remap_core::geometry::{
     Geometry, //
 };
 use remap_core::metadata::array::Array;
-use remap_core::metadata::block::Header;
 use remap_core::metadata::journal::Journal;
 use remap_core::metadata::record::Record;
 use remap_core::metadata::regions::MAX_REGIONS;
@@ -48,7 +47,7 @@ const DAMAGED: u8 = 4;
 /// The exit status of a check that could not be made.
 const NOT_CHECKED: u8 = 8;
 
-fn access(dry_run: bool) -> Access {
+pub fn access(dry_run: bool) -> Access {
     if dry_run {
         Access::Read
     } else {
@@ -200,7 +199,7 @@ fn surveys(disks: &mut Disks) -> [Option<Survey>; MAX_REGIONS] {
 }
 
 /// What is wrong with the regions, line by line; `newest` is the last commit that can be reached.
-fn complaints(
+pub fn complaints(
     disks: &Disks,
     surveys: &[Option<Survey>; MAX_REGIONS],
     newest: Option<u64>,
@@ -329,73 +328,6 @@ pub fn restore(say: &Say, args: &cli::Restore) -> Result<ExitCode> {
     say.both(
         &json!({ "array": dump.array, "written": !args.dry_run, "relocated": dump.relocated.len() }),
         format_args!("{word} array {}, {} relocated units", dump.array, dump.relocated.len()),
-    );
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Clears the damaged blocks of the logs.
-fn clear_logs(disks: &mut Disks, array: &Array) -> Result<()> {
-    let regions = disks.regions();
-    let mut block = blank_block();
-    for region in Region::all() {
-        if !disks.carries(array, region) {
-            continue;
-        }
-        for generation in 0..regions.log_blocks() {
-            let number = regions.log(generation);
-            let read = disks.read(region, number, &mut block);
-            if read.is_err() || Header::read(&block, crc32c::crc32c).is_err() {
-                let cleared = disks.write(region, number, &blank_block());
-                cleared.map_err(|_| anyhow!("writing {}", disks.name(region)))?;
-            }
-        }
-        let flushed = disks.flush(region);
-        flushed.map_err(|_| anyhow!("writing {}", disks.name(region)))?;
-    }
-    Ok(())
-}
-
-/// `remapctl repair`
-pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
-    let mut disks = Disks::open(&args.devices, access(args.dry_run))?;
-    let array = match Found::read(&mut disks) {
-        Ok(found) => found,
-        Err(error) => bail!("cannot be repaired: {error}"),
-    };
-    let choice = &array.contained.choice;
-    let found = complaints(&disks, &choice.surveys, Some(array.generation()));
-    let mut written = 0;
-    if !found.is_empty() && !args.dry_run {
-        let mut journal = Journal::resume(choice);
-        // Twice, so that both slots of each region are new, and nothing of the log is needed.
-        for _ in 0..2 {
-            let contents = array.contents();
-            written = journal
-                .checkpoint(
-                    &mut disks,
-                    &mut blank_block(),
-                    &array.contained.standing,
-                    contents,
-                )
-                .map_err(|_| anyhow!("no copy of the metadata could be written"))?;
-        }
-        clear_logs(&mut disks, journal.array())?;
-        if written < journal.total() {
-            bail!(
-                "only {written} of {} copies could be written",
-                journal.total()
-            );
-        }
-    }
-    let text = match (found.is_empty(), args.dry_run) {
-        (true, _) => "nothing to repair".to_string(),
-        (_, true) => std::format!("would mend:\n{}", found.join("\n")),
-        _ => std::format!("mended, {written} copies written:\n{}", found.join("\n")),
-    };
-    let repaired = written > 0;
-    say.both(
-        &json!({ "repaired": repaired, "damage": found }),
-        format_args!("{text}"),
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -65,7 +65,12 @@ impl Disks {
 
     /// A dump with some entries, restored.
     fn with_entries(&self) -> String {
-        let mut dump: serde_json::Value = serde_json::from_str(&self.formatted()).unwrap();
+        self.with_entries_in(&self.formatted())
+    }
+
+    /// The same for what was formatted and dumped.
+    fn with_entries_in(&self, dump: &str) -> String {
+        let mut dump: serde_json::Value = serde_json::from_str(dump).unwrap();
         dump["generation"] = 77.into();
         dump["relocated"] = serde_json::json!([
             { "unit": 3, "spare": 9, "valid": "ff" },
@@ -235,6 +240,62 @@ fn metadata_on_main_too() {
         "{said}"
     );
     assert!(disks.refused(&["format"], &[]).contains("--force"));
+}
+
+/// A dump, without what `replaced` takes away.
+fn all_lost(text: &str) -> serde_json::Value {
+    let mut dump: serde_json::Value = serde_json::from_str(text).unwrap();
+    for unit in dump["relocated"].as_array_mut().unwrap() {
+        unit["valid"] = "0".into();
+    }
+    dump["retired"] = Vec::<u64>::new().into();
+    dump
+}
+
+#[test]
+fn a_spare_without_copies() {
+    for what in ["same", "replaced"] {
+        let disks = Disks::new();
+        disks.good(&["format", "--main-metadata"], &[]);
+        let older = disks.bytes("spare");
+        let text = disks.with_entries_in(&disks.good(&["dump"], &[]));
+        // A spare that has copies is judged by them, whatever is said of it.
+        let current = disks.bytes("spare");
+        disks.fill("spare", 0, &older);
+        let said = disks.refused(&["repair", "--spare-is", what], &[]);
+        assert!(said.contains("older than main's"), "{said}");
+        disks.fill("spare", 0, &current);
+        let said = disks.good(&["repair", "--spare-is", what], &[]);
+        assert_eq!(said, "nothing to repair\n");
+        disks.fill("spare", 0, &[0; 1 << 20]);
+        disks.fill("spare", 7 << 20, &[0; 1 << 20]);
+        assert!(disks
+            .refused(&["repair"], &[])
+            .contains("older than main's"));
+        if what == "replaced" {
+            disks.fill("spare", 70_000, &[1]);
+            let said = disks.refused(&["repair", "--spare-is", what], &[]);
+            assert!(said.contains("must be blank"), "{said}");
+            disks.fill("spare", 70_000, &[0]);
+        }
+        let dry = disks.good(&["repair", "--dry-run", "--spare-is", what], &[]);
+        assert!(dry.starts_with("would mend:"), "{dry}");
+        assert!(disks
+            .refused(&["repair"], &[])
+            .contains("older than main's"));
+        assert!(disks
+            .good(&["repair", "--spare-is", what], &[])
+            .starts_with("mended, 4 copies"));
+        disks.good(&["check"], &[]);
+        let now = disks.good(&["dump"], &[]);
+        match what {
+            "same" => assert_eq!(now, text),
+            _ => assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&now).unwrap(),
+                all_lost(&text)
+            ),
+        }
+    }
 }
 
 #[test]

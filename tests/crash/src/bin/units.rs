@@ -5,6 +5,7 @@
 //! `units write DEVICE FIRST LAST COUNT` writes so many times to one of these units, chosen at random,
 //! and says on standard output what it begins (`begin UNIT VERSION`) and what was acknowledged as durable
 //! (`ack UNIT VERSION`). With `LOG`, the name of a dm-log-writes device, that is put into the log instead.
+//! `units try ...` goes on when a write fails, which `write` does not.
 //! `units check DEVICE STORY` compares the device with what was said.
 
 #![forbid(unsafe_code)]
@@ -55,7 +56,11 @@ fn tell(log: Option<&str>, what: &str, unit: u64, version: u64) -> Result<()> {
     Ok(())
 }
 
-fn write(device: &str, first: &str, last: &str, count: &str, log: Option<&str>) -> Result<()> {
+/// What is written: a device, its first and its last unit, and how many times.
+type Work<'a> = [&'a str; 4];
+
+fn write(work: Work<'_>, log: Option<&str>, may_fail: bool) -> Result<()> {
+    let [device, first, last, count] = work;
     let file = open(device)?;
     let units = first.parse::<u64>()?..=last.parse()?;
     let mut block = Box::new(Aligned([0; UNIT_BYTES]));
@@ -63,8 +68,11 @@ fn write(device: &str, first: &str, last: &str, count: &str, log: Option<&str>) 
         let unit = fastrand::u64(units.clone());
         fill(&mut block.0, unit, version);
         tell(log, "begin", unit, version)?;
-        file.write_all_at(&block.0, unit * UNIT_BYTES as u64)?;
-        tell(log, "ack", unit, version)?;
+        match file.write_all_at(&block.0, unit * UNIT_BYTES as u64) {
+            Ok(()) => tell(log, "ack", unit, version)?,
+            Err(_) if may_fail => (),
+            Err(error) => return Err(error).context(format!("unit {unit}")),
+        }
     }
     Ok(())
 }
@@ -89,8 +97,11 @@ fn check(device: &str, story: &str) -> Result<()> {
     let file = open(device)?;
     let mut block = Box::new(Aligned([0; UNIT_BYTES]));
     for unit in known.units() {
-        file.read_exact_at(&mut block.0, unit * UNIT_BYTES as u64)?;
-        known.check(unit, &block.0)?;
+        match file.read_exact_at(&mut block.0, unit * UNIT_BYTES as u64) {
+            Ok(()) => known.check(unit, &block.0)?,
+            Err(_) if !known.is_acked(unit) => (),
+            Err(error) => return Err(error).context(format!("unit {unit}")),
+        }
     }
     ensure!(known.acked() > 0, "nothing was acknowledged");
     println!("{} units have what was acknowledged", known.acked());
@@ -101,9 +112,14 @@ fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["write", device, first, last, count] => write(device, first, last, count, None),
-        ["write", device, first, last, count, log] => write(device, first, last, count, Some(log)),
+        ["write", device, first, last, count] => write([device, first, last, count], None, false),
+        ["write", device, first, last, count, log] => {
+            write([device, first, last, count], Some(log), false)
+        }
+        ["try", device, first, last, count] => write([device, first, last, count], None, true),
         ["check", device, story] => check(device, story),
-        _ => bail!("usage: units write DEVICE FIRST LAST COUNT [LOG] | units check DEVICE STORY"),
+        _ => {
+            bail!("usage: units write|try DEVICE FIRST LAST COUNT [LOG] | units check DEVICE STORY")
+        }
     }
 }

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `remapctl repair`: all copies of the metadata are written anew, from those that survive.
+
+use crate::array::{
+    contents,
+    Disks,
+    Found, //
+};
+use crate::cli::{
+    self,
+    Spare, //
+};
+use crate::offline::{
+    access,
+    complaints, //
+};
+use crate::say::Say;
+use anyhow::{
+    anyhow,
+    bail,
+    ensure,
+    Result, //
+};
+use remap_core::blocks::Blocks;
+use remap_core::metadata::array::Array;
+use remap_core::metadata::block::{
+    Block,
+    Crc32c,
+    Header,
+    Role, //
+};
+use remap_core::metadata::journal::Journal;
+use remap_core::metadata::record::Record;
+use remap_core::metadata::storage::{
+    Failed,
+    Region,
+    Storage, //
+};
+use remap_host::blank_block;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// The devices, of which the spare is not written to.
+struct OnlyMain<'a>(&'a mut Disks);
+
+impl OnlyMain<'_> {
+    fn check(region: Region) -> Result<(), Failed> {
+        if region.role() == Role::MAIN {
+            Ok(())
+        } else {
+            Err(Failed)
+        }
+    }
+}
+
+impl Storage for OnlyMain<'_> {
+    const CRC32C: Crc32c = Disks::CRC32C;
+
+    fn has(&self, region: Region) -> bool {
+        self.0.has(region)
+    }
+
+    fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed> {
+        self.0.read(region, number, block)
+    }
+
+    fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {
+        Self::check(region)?;
+        self.0.write(region, number, block)
+    }
+
+    fn write_through(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {
+        Self::check(region)?;
+        self.0.write_through(region, number, block)
+    }
+
+    fn flush(&mut self, region: Region) -> Result<(), Failed> {
+        Self::check(region)?;
+        self.0.flush(region)
+    }
+}
+
+/// Clears the damaged blocks of the logs.
+fn clear_logs(disks: &mut Disks, array: &Array) -> Result<()> {
+    let regions = disks.regions();
+    let mut block = blank_block();
+    for region in Region::all() {
+        if !disks.carries(array, region) {
+            continue;
+        }
+        for generation in 0..regions.log_blocks() {
+            let number = regions.log(generation);
+            let read = disks.read(region, number, &mut block);
+            if read.is_err() || Header::read(&block, crc32c::crc32c).is_err() {
+                let cleared = disks.write(region, number, &blank_block());
+                cleared.map_err(|_| anyhow!("writing {}", disks.name(region)))?;
+            }
+        }
+        let flushed = disks.flush(region);
+        flushed.map_err(|_| anyhow!("writing {}", disks.name(region)))?;
+    }
+    Ok(())
+}
+
+/// Writes both slots of every region, so that nothing of the log is needed; how many regions it were.
+fn write_both<S: Storage>(
+    journal: &mut Journal,
+    storage: &mut S,
+    array: &Found,
+    records: &[Record],
+) -> Result<usize> {
+    let mut written = 0;
+    for _ in 0..2 {
+        let standing = &array.contained.standing;
+        written = journal
+            .checkpoint(storage, &mut blank_block(), standing, contents(records))
+            .map_err(|_| anyhow!("no copy of the metadata could be written"))?;
+    }
+    Ok(written)
+}
+
+/// What the metadata will say: of a spare that was replaced, that nothing is valid and nothing bad.
+fn records(array: &Found, spare: Option<Spare>) -> Vec<Record> {
+    let all = array.contents().records;
+    if spare != Some(Spare::Replaced) {
+        return all.collect();
+    }
+    let lost = all.filter_map(|record| match record {
+        Record::Relocated { unit, spare, .. } => Some(Record::Relocated {
+            unit,
+            spare,
+            valid: Blocks::NONE,
+        }),
+        _ => None,
+    });
+    lost.collect()
+}
+
+/// Refuses to take a spare that holds something for one that was replaced.
+fn check_blank(disks: &mut Disks) -> Result<()> {
+    let (regions, mut block) = (disks.regions(), blank_block());
+    for region in Region::of_spare() {
+        for number in 0..regions.region_blocks() {
+            let read = disks.read(region, number, &mut block);
+            ensure!(
+                read.is_ok() && block == blank_block(),
+                "the spare that replaces another must be blank; there is something at {}",
+                disks.name(region)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Reads the array, and what its spare is said to be if that had to be believed.
+fn read(disks: &mut Disks, said: Option<Spare>) -> Result<(Found, Option<Spare>)> {
+    let found = match (Found::read(disks), said) {
+        (Ok(found), _) => Ok((found, None)),
+        (Err(_), Some(_)) => Found::read_from_main(disks).map(|found| (found, said)),
+        (Err(error), None) => Err(error),
+    };
+    found.map_err(|error| anyhow!("cannot be repaired: {error}"))
+}
+
+/// Writes all copies; how many.
+fn mend(disks: &mut Disks, array: &Found, spare: Option<Spare>) -> Result<usize> {
+    let records = records(array, spare);
+    let mut journal = Journal::resume(&array.contained.choice);
+    if spare.is_some() {
+        // Until the spare has a copy, an array of which main says two things cannot be activated.
+        write_both(&mut journal, &mut OnlyMain(disks), array, &records)?;
+    }
+    let written = write_both(&mut journal, disks, array, &records)?;
+    clear_logs(disks, journal.array())?;
+    if written < journal.total() {
+        bail!(
+            "only {written} of {} copies could be written",
+            journal.total()
+        );
+    }
+    Ok(written)
+}
+
+/// `remapctl repair`
+pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
+    let mut disks = Disks::open(&args.devices, access(args.dry_run))?;
+    let (array, spare) = read(&mut disks, args.spare_is)?;
+    if spare == Some(Spare::Replaced) {
+        check_blank(&mut disks)?;
+    }
+    let choice = &array.contained.choice;
+    let found = complaints(&disks, &choice.surveys, Some(array.generation()));
+    let mut written = 0;
+    if !found.is_empty() && !args.dry_run {
+        written = mend(&mut disks, &array, spare)?;
+    }
+    let text = match (found.is_empty(), args.dry_run) {
+        (true, _) => "nothing to repair".to_string(),
+        (_, true) => std::format!("would mend:\n{}", found.join("\n")),
+        _ => std::format!("mended, {written} copies written:\n{}", found.join("\n")),
+    };
+    let repaired = written > 0;
+    say.both(
+        &json!({ "repaired": repaired, "damage": found }),
+        format_args!("{text}"),
+    );
+    Ok(ExitCode::SUCCESS)
+}
