@@ -23,6 +23,10 @@ use kernel::{
         Arc,
         Mutex, //
     },
+    time::{
+        Instant,
+        Monotonic, //
+    },
     workqueue::{
         Work,
         WorkItem, //
@@ -44,6 +48,7 @@ use kernel_ext::{
     workqueue::ReclaimQueue, //
 };
 use remap_core::{
+    breaker::Limit,
     geometry::{
         overlap,
         Area,
@@ -145,6 +150,7 @@ pub(crate) struct Instance {
     #[pin]
     work: Work<Instance>,
     queue: ReclaimQueue,
+    made: Instant<Monotonic>,
 }
 
 impl_has_work! {
@@ -173,6 +179,7 @@ impl Instance {
                 log <- Ratelimit::new(),
                 work <- new_work!("dm_remap::work"),
                 queue,
+                made: Instant::now(),
             }? Error),
             GFP_KERNEL,
         )
@@ -205,6 +212,11 @@ impl Instance {
         &self.layout.spare
     }
 
+    /// How long it has lived.
+    pub(crate) fn milliseconds(&self) -> u64 {
+        self.made.elapsed().as_millis().unsigned_abs()
+    }
+
     /// Gives a bio to the repair worker. Any context.
     pub(crate) fn hand_over(self: &Arc<Self>, bio: OwnedBio<RemapTarget>) {
         self.counters.add(Count::Repaired, 1);
@@ -235,9 +247,11 @@ impl Instance {
         self.tell_changes();
     }
 
-    /// I/O on our own account is allowed, on behalf of a table that is told of events.
-    pub(crate) fn start(&self, read_only: bool, events: TableEvents) {
+    /// I/O on our own account is allowed, on behalf of a table that is told of events,
+    /// and `limit` holds for it. Sleeps.
+    pub(crate) fn start(&self, read_only: bool, events: TableEvents, limit: Limit) {
         *self.events.lock() = Some(events);
+        self.repair.lock().breaker.set_limit(limit);
         self.read_only.store(read_only, Release);
         self.suspended.store(false, Release);
     }

@@ -91,12 +91,23 @@ fn answer<'a>(instance: &Instance, args: Args<'a>, out: &mut Text<'_>) -> Result
         Message::List { from } => list(instance, from, out, relocated_line),
         Message::Suspects { from } => list(instance, from, out, suspect_line),
         Message::Retest { sector } => return retest(instance, sector, out),
+        Message::Rearm => rearm(instance, out),
         Message::Checkpoint => return checkpoint(instance, out),
         Message::Reason => reason(instance, out),
         Message::Help => write!(out, "{HELP}"),
     };
     // What does not fit is cut off, and device mapper comes again with more room.
     written.map_err(|_| Refusal::NoMemory)
+}
+
+fn rearm(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
+    let mut repair = instance.repair.lock();
+    if repair.breaker.rearm() {
+        repair.note_change();
+        writeln!(out, "relocating again")
+    } else {
+        writeln!(out, "the breaker was closed")
+    }
 }
 
 fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {

@@ -245,7 +245,9 @@ impl Repair {
         for _ in 0..TRIES {
             match self.write_unit(instance, unit, spare, kept, overlay) {
                 Ok(()) => return Ok(spare),
-                Err(status) if bad_sector(status) => self.retire(instance, spare),
+                Err(status) if bad_sector(status) && self.spare_works(instance) => {
+                    self.retire(instance, spare);
+                }
                 Err(status) => {
                     self.spares.release(spare);
                     return Err(Stay::Io(status));
@@ -336,7 +338,7 @@ impl Repair {
             buffer,
             bytes.clone(),
         )
-        .map_err(|_| Refusal::SpareFails(sectors.start))?;
+        .map_err(|_| Refusal::SpareFails(instance.mapped(sectors.start)))?;
         let through = Transfer::WriteThrough;
         bios.transfer(through, instance.main(), to, buffer, bytes.clone())
             .and_then(|()| self.read_whole(instance, unit))

@@ -12,6 +12,7 @@
     clippy::unwrap_used
 )]
 
+mod breaker;
 mod counters;
 mod group;
 mod instance;

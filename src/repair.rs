@@ -37,6 +37,10 @@ use kernel_ext::{
 };
 use remap_core::{
     blocks::Blocks,
+    breaker::{
+        Breaker,
+        Limit, //
+    },
     classify::is_candidate,
     geometry::{
         Geometry,
@@ -82,6 +86,8 @@ pub(crate) struct Repair {
     pub(crate) moves: u64,
     /// What the counters stood at when `stats reset` came.
     pub(crate) reset_at: [u64; Count::ALL.len()],
+    /// What keeps a dying disk from using up the spare.
+    pub(crate) breaker: Breaker,
     /// Something happened that an administrator must know.
     changed: bool,
 }
@@ -133,6 +139,7 @@ impl Repair {
             moves: 0,
             reset_at: [0; Count::ALL.len()],
             changed: false,
+            breaker: Breaker::new(Limit::DEFAULT),
         })
     }
 
@@ -323,7 +330,7 @@ impl Repair {
     /// Remembers that `unit` failed to read at `sector`.
     fn suspect(&mut self, instance: &Instance, unit: Unit, sector: u64) {
         let known = self.map.get(unit).is_some() || self.group.has(unit);
-        if known || self.suspects >= MAX_SUSPECTS {
+        if known || self.breaker.open().is_some() || self.suspects >= MAX_SUSPECTS {
             return;
         }
         let entry = Entry {
@@ -360,9 +367,15 @@ impl Repair {
                 self.write_spare(instance, unit, spare, valid, &mut overlay)
             }
         };
-        match written {
-            Err(status) if bad_sector(status) => self.relocate_for(instance, unit, overlay),
-            other => other,
+        match (written, self.state(unit)) {
+            (Err(status), State::Relocated { .. }) if bad_sector(status) => {
+                self.relocate_for(instance, unit, overlay)
+            }
+            (Err(status), _) if bad_sector(status) => match self.admit(instance, unit) {
+                true => self.relocate_for(instance, unit, overlay),
+                false => Err(status),
+            },
+            (other, _) => other,
         }
     }
 

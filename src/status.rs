@@ -14,12 +14,15 @@ use kernel_ext::{
     device_mapper::Target,
     text::Text, //
 };
+use remap_core::breaker::Limit;
 
 /// How a device is, in one word; the gravest that applies.
 fn health(repair: &Repair) -> &'static str {
     let (good, total) = repair.metadata.regions();
     if repair.metadata.frozen {
         "frozen"
+    } else if repair.breaker.open().is_some() {
+        "tripped"
     } else if repair.lost_blocks > 0 || repair.suspects > 0 {
         "damaged"
     } else if repair.spares.is_exhausted() {
@@ -34,13 +37,13 @@ fn health(repair: &Repair) -> &'static str {
 }
 
 /// `<health> <used>/<total> <retired> <suspects> <lost blocks> <read errors> <write errors> <mode>
-/// <good regions>/<regions>`.
+/// <good regions>/<regions> <breaker>`.
 pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let repair = instance.repair.lock();
     let (good, total) = repair.metadata.regions();
     write!(
         out,
-        "{} {}/{} {} {} {} {} {} {} {}/{}",
+        "{} {}/{} {} {} {} {} {} {} {}/{} {}",
         health(&repair),
         repair.spares.in_use(),
         repair.spares.units(),
@@ -52,11 +55,19 @@ pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         if instance.is_read_only() { "ro" } else { "rw" },
         good,
         total,
+        match repair.breaker.open() {
+            None => "closed",
+            Some(_) => "open",
+        },
     )
 }
 
-/// `<main> <start> <spare> <start> <len> [2 unit <bytes>]`.
-pub(crate) fn table(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
+/// `<main> <start> <spare> <start> <len> [<#features> [unit <bytes>] [breaker <units> <seconds>]]`.
+pub(crate) fn table(
+    instance: &Instance,
+    breaker: Option<Limit>,
+    out: &mut Text<'_>,
+) -> fmt::Result {
     let layout = instance.layout();
     let (main, spare) = (layout.main.number(), layout.spare.number());
     write!(
@@ -70,10 +81,17 @@ pub(crate) fn table(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         layout.spare_area.start,
         layout.spare_area.len,
     )?;
-    match layout.unit {
-        Some(bytes) => write!(out, " 2 unit {bytes}"),
-        None => Ok(()),
+    let words = layout.unit.map_or(0, |_| 2) + breaker.map_or(0, |_| 3);
+    if words > 0 {
+        write!(out, " {words}")?;
     }
+    if let Some(bytes) = layout.unit {
+        write!(out, " unit {bytes}")?;
+    }
+    if let Some(Limit { units, seconds }) = breaker {
+        write!(out, " breaker {units} {seconds}")?;
+    }
+    Ok(())
 }
 
 /// The same as `name=value` pairs.

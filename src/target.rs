@@ -45,6 +45,7 @@ use kernel_ext::{
     text::Text, //
 };
 use remap_core::{
+    breaker::Limit,
     classify,
     geometry::{
         self,
@@ -66,6 +67,8 @@ pub(crate) struct RemapTarget {
     spare: DeviceId,
     read_only: bool,
     events: TableEvents,
+    /// How many units may fail at a time, where the table line says so.
+    breaker: Option<Limit>,
 }
 
 /// What is kept with each bio.
@@ -115,11 +118,19 @@ fn read_line(args: Args<'_>) -> Result<(TableLine<'_>, &CStr, &CStr), NewError> 
     }
 }
 
+/// What a table line asks for, held against its devices.
+struct LaidOut {
+    layout: Layout,
+    main: DeviceId,
+    spare: DeviceId,
+    breaker: Option<Limit>,
+}
+
 /// Opens both devices and lays the target over them.
 fn lay_out(
     constructor: &mut Constructor<'_, RemapTarget>,
     args: Args<'_>,
-) -> Result<(Layout, DeviceId, DeviceId), NewError> {
+) -> Result<LaidOut, NewError> {
     let (line, main_name, spare_name) = read_line(args)?;
     let (main_id, main) = constructor
         .open(main_name)
@@ -165,7 +176,12 @@ fn lay_out(
         geometry,
         unit: line.unit,
     };
-    Ok((layout, main_id, spare_id))
+    Ok(LaidOut {
+        layout,
+        main: main_id,
+        spare: spare_id,
+        breaker: line.breaker,
+    })
 }
 
 #[vtable]
@@ -182,7 +198,12 @@ impl Target for RemapTarget {
         constructor: &mut Constructor<'_, Self>,
         args: Args<'_>,
     ) -> Result<Pin<KBox<Self>>, NewError> {
-        let (layout, main, spare) = lay_out(constructor, args)?;
+        let LaidOut {
+            layout,
+            main,
+            spare,
+            breaker,
+        } = lay_out(constructor, args)?;
         if layout.main.takes_discards() {
             constructor.take_discards();
         }
@@ -193,6 +214,7 @@ impl Target for RemapTarget {
                 spare,
                 read_only: constructor.is_read_only(),
                 events: constructor.events(),
+                breaker,
             },
             GFP_KERNEL,
         )?;
@@ -279,14 +301,16 @@ impl Target for RemapTarget {
     }
 
     fn resume(&self) {
-        self.instance.start(self.read_only, self.events.clone());
+        let limit = self.breaker.unwrap_or(Limit::DEFAULT);
+        self.instance
+            .start(self.read_only, self.events.clone(), limit);
         self.instance.tell_changes();
     }
 
     fn status(&self, kind: StatusKind, out: &mut Text<'_>) {
         let _ = match kind {
             StatusKind::Info => status::info(&self.instance, out),
-            StatusKind::Table => status::table(&self.instance, out),
+            StatusKind::Table => status::table(&self.instance, self.breaker, out),
             StatusKind::Ima => status::ima(&self.instance, out),
         };
     }

@@ -24,7 +24,8 @@ ALARMS = re.compile(
     r"BUG:|KASAN:|UBSAN:|WARNING:|Oops|general protection fault|kernel BUG at|Kernel panic|"
     r"possible circular locking|possible recursive locking|inconsistent lock state|"
     r"suspicious RCU usage|INFO: task .* blocked|detected stalls|soft lockup|refcount_t:|"
-    r"unreferenced object|kmemleak: \d+ new suspected|ODEBUG:|INFO: trying to register non-static"
+    r"dm_put_device call missing|unreferenced object|kmemleak: \d+ new suspected|ODEBUG:|"
+    r"INFO: trying to register non-static"
 )
 # What the guest prints last into its kernel's log.
 END_OF_LOG = "dm-remap: the run ended"

@@ -214,6 +214,17 @@ impl Geometry {
         [self.spare_start, self.spare_start.saturating_add(last)]
     }
 
+    /// A few other units, spread over main.
+    pub fn far_from(&self, unit: Unit) -> impl Iterator<Item = Unit> {
+        const PLACES: u64 = 4;
+        let (units, step) = (self.units(), (self.units() / (PLACES + 1)).max(1));
+        let at = move |place: u64| unit.0.saturating_add(place.saturating_mul(step)) % units.max(1);
+        (1..=PLACES)
+            .map(at)
+            .filter(move |&other| other != unit.0)
+            .map(Unit)
+    }
+
     /// The unit that holds `sector`.
     pub const fn unit_of(&self, sector: u64) -> Unit {
         Unit(sector >> self.unit_shift)

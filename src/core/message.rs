@@ -45,6 +45,8 @@ pub enum Message {
         /// A sector of it.
         sector: u64,
     },
+    /// Closes the breaker.
+    Rearm,
     /// Writes the whole state to every region of the metadata.
     Checkpoint,
     /// Why the last message that failed did.
@@ -64,6 +66,7 @@ unremap <sector>: move the unit of this sector back to main
 list [<from>]: relocated units, from a sector on
 suspects [<from>]: units that failed to read, from a sector on
 retest <sector>: read a suspect again and clear it if it reads well
+rearm: relocate units again, after the disk that failed was seen to
 checkpoint: write the whole state to every region of the metadata
 reason: why the last refused message was refused
 help: this text
@@ -165,6 +168,7 @@ impl Message {
             "retest" => Self::Retest {
                 sector: words.required()?,
             },
+            "rearm" => Self::Rearm,
             "checkpoint" => Self::Checkpoint,
             "reason" => Self::Reason,
             "help" => Self::Help,

@@ -20,6 +20,7 @@
 )]
 
 pub mod blocks;
+pub mod breaker;
 pub mod classify;
 pub mod fixed;
 pub mod geometry;

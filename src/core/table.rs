@@ -2,6 +2,7 @@
 
 //! The arguments of a table line.
 
+use crate::breaker::Limit;
 use crate::geometry::Area;
 use crate::number;
 use core::ffi::CStr;
@@ -21,6 +22,8 @@ pub struct TableLine<'a> {
     pub spare_len: u64,
     /// The length of a unit in bytes, where the line names it.
     pub unit: Option<u64>,
+    /// How many units may fail at a time, where the line says so.
+    pub breaker: Option<Limit>,
 }
 
 /// Why a table line is refused.
@@ -36,6 +39,7 @@ pub enum TableError {
     MissingFeature,
     UnknownFeature,
     Unit,
+    Breaker,
     Repeated,
 }
 
@@ -54,6 +58,7 @@ impl TableError {
             Self::MissingFeature => c"fewer features than the feature count says",
             Self::UnknownFeature => c"unknown feature",
             Self::Unit => c"unit is not a number of bytes",
+            Self::Breaker => c"breaker is not a number of units and one of seconds",
             Self::Repeated => c"feature given twice",
         }
     }
@@ -73,6 +78,7 @@ impl<'a> TableLine<'a> {
             spare_start: sectors(spare_start, TableError::SpareStart)?,
             spare_len: sectors(spare_len, TableError::SpareLen)?,
             unit: None,
+            breaker: None,
         };
         line.features(words)?;
         Ok(line)
@@ -100,6 +106,8 @@ impl<'a> TableLine<'a> {
             match next()? {
                 "unit" if self.unit.is_some() => return Err(TableError::Repeated),
                 "unit" => self.unit = Some(number::parse(next()?).map_err(|_| TableError::Unit)?),
+                "breaker" if self.breaker.is_some() => return Err(TableError::Repeated),
+                "breaker" => self.breaker = Some(limit(next()?, next()?)?),
                 _ => return Err(TableError::UnknownFeature),
             }
         }
@@ -108,6 +116,11 @@ impl<'a> TableLine<'a> {
             Some(_) => Err(TableError::TooMany),
         }
     }
+}
+
+fn limit(units: &str, seconds: &str) -> Result<Limit, TableError> {
+    let number = |word| number::parse(word).map_err(|_| TableError::Breaker);
+    Limit::new(number(units)?, number(seconds)?).ok_or(TableError::Breaker)
 }
 
 #[cfg(test)]
@@ -128,6 +141,7 @@ mod tests {
             spare_start: 0,
             spare_len: 800,
             unit: None,
+            breaker: None,
         };
         assert_eq!(parse("/dev/a 8 8:16 0 800"), Ok(line));
         assert_eq!(parse("/dev/a 8 8:16 0 800 0"), Ok(line));
@@ -136,6 +150,18 @@ mod tests {
             parse("/dev/a 8 8:16 0 800 2 unit 65536"),
             Ok(TableLine { unit, ..line })
         );
+        for (words, units, seconds) in [("100 5", 100, 5), ("0 0", 0, 0)] {
+            let breaker = Limit::new(units, seconds);
+            let text = format!("/dev/a 8 8:16 0 800 5 breaker {words} unit 65536");
+            assert_eq!(
+                parse(&text),
+                Ok(TableLine {
+                    unit,
+                    breaker,
+                    ..line
+                })
+            );
+        }
     }
 
     #[test]
@@ -157,6 +183,10 @@ mod tests {
             ("a 0 b 0 8 3 unit 4096", TableError::MissingFeature),
             ("a 0 b 0 8 2 unit 4096 more", TableError::TooMany),
             ("a 0 b 0 8 4 unit 4096 unit 8192", TableError::Repeated),
+            ("a 0 b 0 8 6 breaker 1 1 breaker 1 1", TableError::Repeated),
+            ("a 0 b 0 8 3 breaker 0 1", TableError::Breaker),
+            ("a 0 b 0 8 3 breaker 1 x", TableError::Breaker),
+            ("a 0 b 0 8 2 breaker 1", TableError::MissingFeature),
         ] {
             assert_eq!(parse(line), Err(want), "{line:?}");
         }

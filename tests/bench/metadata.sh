@@ -14,6 +14,8 @@ load_module
 now() { date +%s%N; }
 # The rate of fio's writes a second.
 rate() { fio --name=w --ioengine=libaio --direct=1 --rw=write --bs=4k --minimal "$@" | cut -d';' -f49; }
+# The number of the last commit.
+commit() { message info | sed -n 's/^metadata: .* commit //p'; }
 # Bytes written to the spare.
 written() { awk '{ print $7 * 512 }' /sys/block/spare/stat; }
 
@@ -25,14 +27,17 @@ null_disk main 64 $SLOW
 null_disk spare 64 $SLOW
 # shellcheck disable=SC2086
 null_disk plain 64 $SLOW
-create r "0 131072 remap /dev/main 0 /dev/spare 0 131072"
+create r "0 131072 remap /dev/main 0 /dev/spare 0 131072 3 breaker 0 0"
 bad main 0 16383
 flushes=$(rate --filename=/dev/plain --size=2M --fsync=1)
 alone=$(rate --filename="$DEV" --size=2M --iodepth=1)
+first=$(commit)
 grouped=$(rate --filename="$DEV" --offset=2M --size=4M --iodepth=32)
+last=$(commit)
 echo "writes with a flush each, bare disk   $flushes"
 echo "relocating writes, one at a time      $alone"
 echo "relocating writes, 32 at a time       $grouped"
+echo "1024 relocations, 32 at a time, in $((last - first)) commits"
 awk -v f="$flushes" -v a="$alone" -v g="$grouped" \
 	'BEGIN { printf "alone %.2f, grouped %.2f of the flush rate\n", a / f, g / f }'
 dmsetup remove r

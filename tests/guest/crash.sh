@@ -3,7 +3,7 @@
 # The power goes while units are being relocated. Written are 64 units that cannot be written on main and as
 # many beside them; tests/crash has what writes them and what knows which version each may hold.
 
-TABLE="0 131072 remap /dev/disk0 0 /dev/disk1 0 32768"
+TABLE="0 131072 remap /dev/disk0 0 /dev/disk1 0 32768 3 breaker 0 0"
 FIRST=936
 LAST=1063
 
@@ -40,7 +40,7 @@ test_every_point_of_a_log() {
 	create lw "0 147456 log-writes /dev/disk /dev/journal"
 	create main "0 131072 linear /dev/mapper/lw 0"
 	create spare "0 16384 linear /dev/mapper/lw 131072"
-	create r "0 131072 remap /dev/mapper/main 0 /dev/mapper/spare 0 16384"
+	create r "0 131072 remap /dev/mapper/main 0 /dev/mapper/spare 0 16384 3 breaker 0 0"
 	move_units &
 	local mover=$! name
 	units write "$DEV" "$FIRST" "$LAST" "$WRITES" lw

@@ -80,7 +80,7 @@ test_lost_block_is_not_zeroes_nor_old_spare_data() {
 }
 
 test_forty_bad_units_in_one_write() {
-	remap_on
+	remap_on 64 8 "3 breaker 40 1"
 	random one 1
 	local unit
 	for unit in $(seq 0 6 239); do bad main $((unit * 8 + 3)) $((unit * 8 + 3)); done
@@ -154,7 +154,7 @@ test_suspect_that_cannot_be_read_back_is_relocated() {
 	null_disk spare 8
 	null_disk disk 64
 	local size=131072
-	create main "0 $size flakey /dev/disk 0 0 1 1 error_reads"
+	create main "0 2048 flakey /dev/disk 0 0 1 1 error_reads\n2048 $((size - 2048)) linear /dev/disk 2048"
 	create r "0 $size remap /dev/mapper/main 0 /dev/spare 0 16384"
 	fails get 1000 8
 	random new 1
@@ -278,19 +278,19 @@ test_exhausted_spare() {
 	put one 2048
 }
 
+#@ disks=scsi:64M:write@1000+8,scsi:16M
 test_write_zeroes_over_bad_sectors() {
 	load_module
-	null_disk spare 8
-	local disk
-	disk=$(scsi_disk lbpws=1 lbprz=1)
-	create main "0 65536 linear /dev/$disk 0"
-	create r "0 65536 remap /dev/mapper/main 0 /dev/spare 0 16384"
+	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768"
 	random one 1
-	put one
-	message remap 1000
-	fallocate --zero-range --keep-size -o $((992 * 512)) -l $((24 * 512)) "$DEV"
-	dd if=/dev/zero of=one bs=512 seek=992 count=24 conv=notrunc status=none
-	holds one
+	put one 2048
+	message remap 2048
+	[ "$(cat "$(sysfs r)/queue/write_zeroes_max_bytes")" -gt 0 ] || fail "write zeroes are not offered"
+	fallocate --zero-range --keep-size -o $((992 * 512)) -l $((2048 * 512)) "$DEV"
+	same "2/3584" "$(field 2)" "units used"
+	same "1000 2056 8/8" "$(message list | head -1)" "the unit that could not be zeroed"
+	get 992 2048 | cmp -n 1048576 - /dev/zero || fail "not all is zero"
+	get 3040 8 | cmp - <(part one 992 8) || fail "more than that was zeroed"
 }
 
 test_counters_and_reset() {
@@ -306,7 +306,7 @@ test_counters_and_reset() {
 	same 1 "$(stat_of reads)" reads
 	same 1 "$(stat_of redirected)" redirected
 	same 1 "$(stat_of remapped)" remapped
-	same "relocated 1/1536 0 0 0 0 0 rw 2/2" "$(dmsetup status r | cut -d' ' -f4-)" status
+	same "relocated 1/1536 0 0 0 0 0 rw 2/2 closed" "$(dmsetup status r | cut -d' ' -f4-)" status
 }
 
 test_wait_returns_on_an_event() {

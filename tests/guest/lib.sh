@@ -67,13 +67,13 @@ scsi_disk() {
 bad() { echo "+$2-$3" >"$NULLB/$1/badblocks"; }
 good() { echo "-$2-$3" >"$NULLB/$1/badblocks"; }
 
-# remap_on [MAIN_MEGABYTES [SPARE_MEGABYTES]]: the device r over two null_blk disks.
+# remap_on [MAIN_MEGABYTES [SPARE_MEGABYTES [FEATURES]]]: the device r over two null_blk disks.
 remap_on() {
 	load_module
 	local main=${1:-64} spare=${2:-8}
 	null_disk main "$main"
 	null_disk spare "$spare"
-	create r "0 $((main * 2048)) remap /dev/main 0 /dev/spare 0 $((spare * 2048))"
+	create r "0 $((main * 2048)) remap /dev/main 0 /dev/spare 0 $((spare * 2048)) ${3:-}"
 }
 
 # create NAME TABLE: a table may have several lines.

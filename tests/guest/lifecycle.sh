@@ -267,7 +267,7 @@ test_failing_allocations_of_the_workers() {
 	# The disks have their memory before anything fails.
 	dd if=/dev/zero of=/dev/main bs=1M seek=3 count=2 oflag=direct status=none
 	dd if=/dev/zero of=/dev/spare bs=1M count=8 oflag=direct status=none
-	create r "$TABLE"
+	create r "$TABLE 3 breaker 0 0"
 	bad main 8000 8511
 	injectors task-filter=Y times=100000 probability=33
 	for task in /proc/[0-9]*; do

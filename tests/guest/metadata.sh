@@ -46,7 +46,7 @@ test_survives_removal_and_unload() {
 	create r "$TABLE"
 	holds one
 	same "$list" "$(message list)" list
-	same "relocated 10/1536 0 0 0 0 0 rw 2/2" "$(dmsetup status r | cut -d' ' -f4-)" status
+	same "relocated 10/1536 0 0 0 0 0 rw 2/2 closed" "$(dmsetup status r | cut -d' ' -f4-)" status
 	message unremap 800
 	again
 	holds one
@@ -365,7 +365,7 @@ test_unreadable_metadata() {
 }
 
 test_relocations_that_arrive_together_share_a_commit() {
-	remap_on
+	remap_on 64 8 "3 breaker 0 0"
 	local unit before
 	for unit in $(seq 0 6 239); do bad main $((unit * 8 + 3)) $((unit * 8 + 3)); done
 	before=$(commits)

@@ -425,6 +425,32 @@ fn damage_of_one_region_is_made_good() {
     assert!(tried > 2000);
 }
 
+/// A checkpoint whose records are of another generation than its head is not believed.
+#[test]
+fn a_checkpoint_of_two_generations() {
+    let (mut memory, mut writer) = formatted(false);
+    let regions = array(false).regions();
+    let mut older = memory.clone();
+    for round in 0..2 {
+        older = memory.clone();
+        for n in 0..5 {
+            let step = (2, n + 5 * round, 255);
+            writer.step(&mut memory, step).unwrap();
+        }
+        writer.checkpoint(&mut memory).unwrap();
+        writer.checkpoint(&mut memory).unwrap();
+    }
+    memory.blocks[1].as_mut().unwrap().fill([0; BLOCK_BYTES]);
+    for slot in Slot::BOTH {
+        let number = regions.records(slot);
+        let mut mixed = memory.clone();
+        *mixed.place(0, number) = *older.place(0, number);
+        assert_ne!(mixed.place(0, number), memory.place(0, number));
+        let got = read(&mut mixed).map(|got| got.model);
+        assert_eq!(got.as_ref(), Ok(&writer.model), "slot {slot:?}");
+    }
+}
+
 /// Any one region stands for the array, when there is nothing sensible in all others. One of main's does
 /// when somebody says that the spare is the right one.
 #[test]

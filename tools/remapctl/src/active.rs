@@ -21,6 +21,7 @@ use devicemapper::{
     DmUdevFlags,
     DM, //
 };
+use remap_core::breaker::Limit;
 use remap_core::metadata::survey::{
     identify,
     Refused, //
@@ -66,7 +67,7 @@ pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
     } else {
         Access::Write
     };
-    let (len, words) = table(&mut Disks::open(&args.devices, access)?)?;
+    let (len, words) = table(&mut Disks::open(&args.devices, access)?, args.breaker)?;
     let line = format!("0 {len} {TYPE} {words}");
     if !args.dry_run {
         activate(args, len, words)?;
@@ -79,22 +80,36 @@ pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
 }
 
 /// The length of the target and the words of its table line.
-fn table(disks: &mut Disks) -> Result<(u64, String)> {
+fn table(disks: &mut Disks, breaker: Option<Limit>) -> Result<(u64, String)> {
     let regions = disks.regions();
     let (len, unit) = match identify(disks, &mut blank_block(), &regions) {
         Ok(identity) => {
             let unit = u64::from(identity.array.unit_sectors) << 9;
-            (identity.array.main_sectors, format!(" 2 unit {unit}"))
+            (identity.array.main_sectors, Some(unit))
         }
-        Err(Refused::Blank) => (disks.behind(), String::new()),
+        Err(Refused::Blank) => (disks.behind(), None),
         Err(refused) => bail!("{refused}"),
     };
     let (main, spare) = (disks.main.path().display(), disks.spare.path().display());
     let area = disks.spare_area;
-    let words = format!(
-        "{main} {} {spare} {} {}{unit}",
+    let mut words = format!(
+        "{main} {} {spare} {} {}",
         disks.main_start, area.start, area.len
     );
+    let mut features = Vec::new();
+    if let Some(unit) = unit {
+        features.extend(["unit".to_string(), unit.to_string()]);
+    }
+    if let Some(Limit { units, seconds }) = breaker {
+        features.extend([
+            "breaker".to_string(),
+            units.to_string(),
+            seconds.to_string(),
+        ]);
+    }
+    if !features.is_empty() {
+        words = format!("{words} {} {}", features.len(), features.join(" "));
+    }
     Ok((len, words))
 }
 
@@ -174,7 +189,7 @@ fn targets(dm: &DM, device: &str) -> Result<Vec<Target>> {
 
 /// The fields of a status line, by name.
 fn fields(target: &Target) -> Map<String, Value> {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "health",
         "used",
         "retired",
@@ -184,6 +199,7 @@ fn fields(target: &Target) -> Map<String, Value> {
         "write_errors",
         "mode",
         "regions",
+        "breaker",
     ];
     let mut map = Map::new();
     map.insert("start".into(), target.start.into());
@@ -207,7 +223,7 @@ fn show(say: &Say, dm: &DM, device: &str) -> Result<()> {
         };
         text.push(format!(
             "{device}: {}, {} spare units used, {} retired, {} suspects, {} lost blocks, \
-             {} read and {} write errors, {}, {} copies of the metadata good",
+             {} read and {} write errors, {}, {} copies of the metadata good, breaker {}",
             of("health"),
             of("used"),
             of("retired"),
@@ -216,7 +232,8 @@ fn show(say: &Say, dm: &DM, device: &str) -> Result<()> {
             of("read_errors"),
             of("write_errors"),
             of("mode"),
-            of("regions")
+            of("regions"),
+            of("breaker")
         ));
     }
     let value = json!({ "name": device, "targets": all });

@@ -8,6 +8,7 @@ use clap::{
     Subcommand,
     ValueEnum, //
 };
+use remap_core::breaker::Limit;
 use std::path::PathBuf;
 
 /// Formats, checks and repairs dm-remap arrays, and talks to active ones.
@@ -161,6 +162,14 @@ pub struct Repair {
     pub dry_run: bool,
 }
 
+/// Reads `UNITS,SECONDS`.
+fn limit(text: &str) -> Result<Limit, String> {
+    let numbers = text.split_once(',');
+    let numbers = numbers.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    let limit = numbers.and_then(|(units, seconds)| Limit::new(units, seconds));
+    limit.ok_or_else(|| "want UNITS,SECONDS, like 32,10, or 0,0 for no limit".into())
+}
+
 /// Arguments of `create`.
 #[derive(Args)]
 pub struct Create {
@@ -168,6 +177,10 @@ pub struct Create {
     pub name: String,
     #[command(flatten)]
     pub devices: Devices,
+    /// Relocate no more units at a time, and as many again in so many seconds; 0,0 for no limit. The target's
+    /// own limit is 32,10.
+    #[arg(long, value_name = "UNITS,SECONDS", value_parser = limit)]
+    pub breaker: Option<Limit>,
     /// Only read.
     #[arg(long)]
     pub readonly: bool,

@@ -299,6 +299,30 @@ fn a_spare_without_copies() {
 }
 
 #[test]
+fn the_table_line() {
+    let disks = Disks::new();
+    let line = |words: &[&str]| disks.good(&[&["create", "--dry-run"], words].concat(), &[]);
+    let (main, spare) = (disks.path("main"), disks.path("spare"));
+    let bare = format!(
+        "0 131072 remap {} 0 {} 0 16384",
+        main.display(),
+        spare.display()
+    );
+    assert_eq!(line(&["x"]), format!("{bare}\n"));
+    assert_eq!(
+        line(&["--breaker", "5,2", "x"]),
+        format!("{bare} 3 breaker 5 2\n")
+    );
+    disks.good(&["format"], &[]);
+    let both = format!("{bare} 5 unit 4096 breaker 0 0\n");
+    assert_eq!(line(&["--breaker", "0,0", "x"]), both);
+    for wrong in ["5", "0,2", "x,y"] {
+        let done = disks.run(&["create", "--dry-run", "--breaker", wrong, "x"], &[]);
+        assert_eq!(done.status.code(), Some(2), "{done:?}");
+    }
+}
+
+#[test]
 fn man_pages_and_completions() {
     let disks = Disks::new();
     let folder = disks.path("man");

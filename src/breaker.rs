@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tells a bad sector from a device that fails as a whole, before a spare unit is used.
+
+use crate::{
+    instance::Instance,
+    repair::Repair, //
+};
+use kernel::prelude::*;
+use kernel_ext::{
+    bio::Transfer,
+    block_device::BlockDevice, //
+};
+use remap_core::{
+    breaker::Trip,
+    geometry::Unit, //
+};
+
+impl Repair {
+    /// Whether `unit`, which cannot be written on main, may be relocated for that. May sleep.
+    pub(crate) fn admit(&mut self, instance: &Instance, unit: Unit) -> bool {
+        if self.breaker.open().is_some() {
+            return false;
+        }
+        if !self.main_works(instance, unit) {
+            self.breaker.trip(Trip::Dead);
+        } else if self.breaker.admit(instance.milliseconds()) {
+            return true;
+        }
+        self.note_change();
+        let why = match self.breaker.open() {
+            Some(Trip::Dead) => "nothing on main can be read",
+            _ => "too many units fail at a time",
+        };
+        pr_err!(
+            "{}: {}, nothing is relocated any more until 'rearm'\n",
+            instance.name(),
+            why
+        );
+        false
+    }
+
+    /// Whether a block can be read on main, far from `unit`.
+    fn main_works(&mut self, instance: &Instance, unit: Unit) -> bool {
+        let geometry = instance.geometry();
+        let mut others = geometry.far_from(unit);
+        geometry.units() == 1
+            || others.any(|other| {
+                let at = geometry.on_main(geometry.sectors_of(other).start);
+                self.reads(instance, instance.main(), at)
+            })
+    }
+
+    /// Whether a block can be read where the spare has its metadata.
+    pub(crate) fn spare_works(&mut self, instance: &Instance) -> bool {
+        let starts = instance.geometry().spare_regions();
+        let mut starts = starts.iter();
+        starts.any(|&at| self.reads(instance, instance.spare(), at))
+    }
+
+    fn reads(&mut self, instance: &Instance, device: &BlockDevice, at: u64) -> bool {
+        let bytes = 0..(instance.geometry().block_sectors() << 9) as usize;
+        let check = &mut self.check;
+        let read = instance
+            .bios
+            .transfer(Transfer::Read, device, at, check, bytes);
+        read.is_ok()
+    }
+}

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# A disk that fails as a whole is no reason to use up the spare, nor to give up what is on it.
+
+TABLE="0 131072 remap /dev/main 0 /dev/spare 0 16384"
+
+# events: how many there were.
+events() { dmsetup info -c --noheadings -o events r; }
+
+test_too_many_units_at_a_time() {
+	remap_on 64 8 "3 breaker 8 86400"
+	same 8 "$(dmsetup table r | cut -d' ' -f11)" "the limit in the table"
+	random one 1
+	put one 7680
+	bad main 8000 8511
+	random one 1
+	local before
+	before=$(events)
+	fails put one 7680
+	same "tripped 8/1536" "$(field 1) $(field 2)" "when too many failed"
+	same open "$(field 10)" breaker
+	[ "$(events)" -gt "$before" ] || fail "no event"
+	dmesg | grep -q "too many units fail at a time" || fail "nothing in the kernel log"
+	# What was relocated until then stays so, and main is used where it works.
+	get 8000 64 | cmp - <(part one 320 64) || fail "units that were relocated"
+	fails put one 8064
+	put one 16384
+}
+
+test_rearm() {
+	remap_on 64 8 "3 breaker 8 86400"
+	bad main 8000 8127
+	random one 1
+	fails put one 7680
+	same 8/1536 "$(field 2)" "units used"
+	dmsetup suspend r
+	dmsetup resume r
+	same open "$(field 10)" "breaker after a suspend"
+	same "relocating again" "$(message rearm)" rearm
+	same closed "$(field 10)" breaker
+	same "the breaker was closed" "$(message rearm)" "rearm again"
+	put one 7680
+	get 7680 2048 | cmp - one || fail "the write after rearm"
+	same 16/1536 "$(field 2)" "units used"
+}
+
+test_a_limit_that_a_reload_lifts() {
+	remap_on
+	bad main 8000 8511
+	random one 1
+	fails put one 7680
+	[ "$(field 10)" = open ] || fail "64 units at once are too many"
+	dmsetup suspend r
+	dmsetup reload r --table "$TABLE 3 breaker 0 0"
+	dmsetup resume r
+	message rearm
+	put one 7680
+	same "64/1536 closed" "$(field 2) $(field 10)" "without a limit"
+	get 7680 2048 | cmp - one || fail "the write without a limit"
+}
+
+test_a_dead_disk_uses_no_spare() {
+	remap_on
+	random one 4
+	put one
+	bad main 0 131071
+	# A part of a unit: the rest of it could not be read, and would be lost.
+	fails dd if=/dev/zero of="$DEV" bs=512 count=1 seek=800 oflag=direct conv=notrunc status=none
+	fails put one 4096
+	same "tripped 0/1536 0 0 0" "$(dmsetup status r | cut -d' ' -f4-8)" status
+	dmesg | grep -q "nothing on main can be read" || fail "nothing in the kernel log"
+	good main 0 131071
+	holds one
+	message rearm
+	bad main 800 800
+	put one
+	holds one
+	same "relocated 1/1536" "$(field 1) $(field 2)" "after rearm"
+}
+
+#@ disks=scsi:64M,scsi:16M
+test_a_disk_that_is_offline() {
+	load_module
+	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768"
+	local state
+	state=/sys/block/$(basename "$(readlink -f /dev/disk0)")/device/state
+	random one 4
+	put one
+	message remap 800
+	echo offline >"$state"
+	fails put one
+	fails get 0 8
+	get 800 8 | cmp - <(part one 800 8) || fail "a relocated unit without main"
+	same 1/3584 "$(field 2)" "units used"
+	same 0 "$(field 5)" "lost blocks"
+	echo running >"$state"
+	message rearm
+	put one
+	holds one
+}
+
+test_a_dead_spare_is_not_given_up() {
+	remap_on
+	random one 1
+	put one
+	bad main 800 800
+	bad spare 0 16383
+	fails put one
+	same "0 0" "$(field 3) $(field 5)" "retired units and lost blocks"
+	put one 4096
+	good spare 0 16383
+	dmsetup remove r
+	create r "$TABLE"
+	put one
+	holds one
+	same 1/1536 "$(field 2)" "units used"
+}
