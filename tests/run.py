@@ -38,7 +38,7 @@ SECONDS = 180
 # part of the allocations is made to fail.
 TIMES = int(os.environ.get("TIMES") or 1)
 WRITES = os.environ.get("WRITES") or "40"
-STEP = os.environ.get("STEP") or "12"
+STEP = os.environ.get("STEP") or "24"
 
 
 class Machine:

@@ -172,7 +172,7 @@ test_moves_and_errors_do_not_leak() {
 	bad main 8000 8001
 	bad main 16000 16000
 	local i
-	for i in $(seq 25); do
+	for i in $(seq 15); do
 		create r "$TABLE"
 		message remap 0 80 >/dev/null
 		dd if=/dev/zero of="$DEV" bs=64k seek=62 count=2 oflag=direct status=none
