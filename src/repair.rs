@@ -360,22 +360,20 @@ impl Repair {
         if self.is_stuck(unit) {
             return Err(Status::IOERR);
         }
-        let written = match self.state(unit) {
+        let state = self.state(unit);
+        let written = match state {
             State::Main => self.write_main(instance, &mut overlay),
             State::Suspect => self.write_suspect(instance, unit, &mut overlay),
             State::Relocated { spare, valid } => {
                 self.write_spare(instance, unit, spare, valid, &mut overlay)
             }
         };
-        match (written, self.state(unit)) {
-            (Err(status), State::Relocated { .. }) if bad_sector(status) => {
+        let is_relocated = matches!(state, State::Relocated { .. });
+        match written {
+            Err(status) if bad_sector(status) && (is_relocated || self.admit(instance, unit)) => {
                 self.relocate_for(instance, unit, overlay)
             }
-            (Err(status), _) if bad_sector(status) => match self.admit(instance, unit) {
-                true => self.relocate_for(instance, unit, overlay),
-                false => Err(status),
-            },
-            (other, _) => other,
+            other => other,
         }
     }
 

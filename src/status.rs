@@ -14,7 +14,10 @@ use kernel_ext::{
     device_mapper::Target,
     text::Text, //
 };
-use remap_core::breaker::Limit;
+use remap_core::{
+    breaker::Limit,
+    table::Features, //
+};
 
 /// How a device is, in one word; the gravest that applies.
 fn health(repair: &Repair) -> &'static str {
@@ -72,7 +75,7 @@ pub(crate) fn table(
     let (main, spare) = (layout.main.number(), layout.spare.number());
     write!(
         out,
-        "{}:{} {} {}:{} {} {}",
+        "{}:{} {} {}:{} {} {}{}",
         main.0,
         main.1,
         layout.main_area.start,
@@ -80,18 +83,11 @@ pub(crate) fn table(
         spare.1,
         layout.spare_area.start,
         layout.spare_area.len,
-    )?;
-    let words = layout.unit.map_or(0, |_| 2) + breaker.map_or(0, |_| 3);
-    if words > 0 {
-        write!(out, " {words}")?;
-    }
-    if let Some(bytes) = layout.unit {
-        write!(out, " unit {bytes}")?;
-    }
-    if let Some(Limit { units, seconds }) = breaker {
-        write!(out, " breaker {units} {seconds}")?;
-    }
-    Ok(())
+        Features {
+            unit: layout.unit,
+            breaker
+        },
+    )
 }
 
 /// The same as `name=value` pairs.

@@ -57,7 +57,10 @@ use remap_core::{
         Access,
         Place, //
     },
-    table::TableLine, //
+    table::{
+        Features,
+        TableLine, //
+    }, //
 };
 
 /// A target of type `remap`.
@@ -160,8 +163,9 @@ fn lay_out(
         len: constructor.sectors(),
     };
     let spare_area = line.spare_area();
+    let Features { unit, breaker } = line.features;
     let (main_kind, spare_kind) = (described(&main), described(&spare));
-    let geometry = Geometry::new(main_kind, main_area, spare_kind, spare_area, line.unit)
+    let geometry = Geometry::new(main_kind, main_area, spare_kind, spare_area, unit)
         .map_err(|e| refused(e.reason()))?;
     if share_sectors((&main, main_area), (&spare, spare_area)) {
         return Err(refused(c"spare area overlaps main"));
@@ -174,13 +178,13 @@ fn lay_out(
         spare,
         spare_area,
         geometry,
-        unit: line.unit,
+        unit,
     };
     Ok(LaidOut {
         layout,
         main: main_id,
         spare: spare_id,
-        breaker: line.breaker,
+        breaker,
     })
 }
 

@@ -85,7 +85,7 @@ class Machine:
         try:
             after = b"begin " if is_cut else b""
             status = guests.stream(machine, printed.append, seconds=seconds, after=after)
-            machine.log_ended.wait(guests.END_OF_LOG_SECONDS if status is not None else 0.2)
+            machine.log_ended.wait(guests.END_OF_LOG_SECONDS)
             said = b"".join(printed)
             text = said.decode(errors="replace").replace("\r", "")
             text += f"\n(boot {boot} of at most {seconds:.2f} s)"

@@ -7,9 +7,11 @@
 use libfuzzer_sys::fuzz_target;
 use remap_core::metadata::array::Head;
 use remap_core::metadata::block::{
+    renew,
     Block,
     Header,
-    BLOCK_BYTES, //
+    BLOCK_BYTES,
+    MAGIC, //
 };
 use remap_core::metadata::record::{
     self,
@@ -23,9 +25,8 @@ fuzz_target!(|bytes: &[u8]| {
     block[..len].copy_from_slice(&bytes[..len]);
     // As it is, and with a checksum that is right.
     let _ = Header::read(&block, crc32c::crc32c);
-    let sum = crc32c::crc32c(&block[12..]);
-    block[..8].copy_from_slice(b"dm-remap");
-    block[8..12].copy_from_slice(&sum.to_le_bytes());
+    block[..MAGIC.len()].copy_from_slice(&MAGIC);
+    renew(&mut block, crc32c::crc32c);
     let Ok(header) = Header::read(&block, crc32c::crc32c) else {
         return;
     };

@@ -7,27 +7,28 @@
 
 use libfuzzer_sys::fuzz_target;
 use remap_core::metadata::block::{
+    renew,
     Header,
     Kind, //
 };
 use remap_fuzz::{
     history,
     read,
-    Memory,
     Model, //
 };
+use remap_host::memory::Memory;
 use std::sync::LazyLock;
 
 /// An array, what it held after each commit, and which of its blocks hold something.
 struct History {
     memory: Memory,
     models: Vec<Model>,
-    used: Vec<(usize, usize)>,
+    used: Vec<(usize, u64)>,
 }
 
 static HISTORY: LazyLock<History> = LazyLock::new(|| {
     let (memory, models) = history();
-    let used = used(&memory);
+    let used = memory.blocks.keys().copied().collect();
     History {
         memory,
         models,
@@ -35,17 +36,9 @@ static HISTORY: LazyLock<History> = LazyLock::new(|| {
     }
 });
 
-/// Blocks that hold something, by region and number.
-fn used(memory: &Memory) -> Vec<(usize, usize)> {
-    let blocks = memory.0.iter().enumerate();
-    let all = blocks.flat_map(|(at, blocks)| (0..blocks.len()).map(move |number| (at, number)));
-    all.filter(|&(at, number)| memory.0[at][number] != [0; 4096])
-        .collect()
-}
-
 /// The newest generation of any head or log block that is whole.
 fn newest(memory: &Memory) -> Option<u64> {
-    let blocks = memory.0.iter().flatten();
+    let blocks = memory.blocks.values();
     let headers = blocks.filter_map(|block| Header::read(block, crc32c::crc32c).ok());
     headers
         .filter(|header| header.kind != Kind::Records)
@@ -54,27 +47,28 @@ fn newest(memory: &Memory) -> Option<u64> {
 }
 
 /// Damages blocks as four bytes each say. Returns whether what was changed was sealed again.
-fn damage(memory: &mut Memory, places: &[(usize, usize)], bytes: &[u8]) -> bool {
+fn damage(memory: &mut Memory, places: &[(usize, u64)], bytes: &[u8]) -> bool {
     let mut sealed = false;
     for step in bytes.chunks_exact(5).take(64) {
         let [which, how, high, low, value] = *step else {
             unreachable!()
         };
-        let (region, number) =
-            places[(usize::from(which) | usize::from(how & 1) << 8) % places.len()];
+        let place = places[(usize::from(which) | usize::from(how & 1) << 8) % places.len()];
         let at = (usize::from(high) << 8 | usize::from(low)) % 4096;
-        let (other_region, other) = places[usize::from(value) % places.len()];
+        let other = memory.blocks[&places[usize::from(value) % places.len()]];
+        let block = memory.blocks.get_mut(&place).unwrap();
         match how >> 1 & 7 {
-            0 => memory.0[region].iter_mut().for_each(|block| block.fill(0)),
-            1 => memory.0[region][number].fill(0),
-            2 => memory.0[region][number][at / 512 * 512..].fill(value),
-            3 => memory.0[region][number] = memory.0[other_region][other],
-            4 | 5 => memory.0[region][number][at] ^= value,
+            0 => {
+                let region = memory.blocks.range_mut((place.0, 0)..(place.0 + 1, 0));
+                region.for_each(|(_, block)| block.fill(0));
+            }
+            1 => block.fill(0),
+            2 => block[at / 512 * 512..].fill(value),
+            3 => *block = other,
+            4 | 5 => block[at] ^= value,
             _ => {
-                let block = &mut memory.0[region][number];
                 block[at] ^= value;
-                let sum = crc32c::crc32c(&block[12..]);
-                block[8..12].copy_from_slice(&sum.to_le_bytes());
+                renew(block, crc32c::crc32c);
                 sealed = true;
             }
         }

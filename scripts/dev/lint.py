@@ -10,10 +10,6 @@ import module
 from cache import CACHE, CARGO, TOP, say
 
 KERNEL_RUST = ["src/remap.rs", "rust/kernel_ext.rs", "src/core/remap_core.rs"]
-HOST_RUST = ["tools/remapctl/src/main.rs", "tools/remapctl/tests/files.rs", "tests/crash/src/lib.rs",
-             "tests/crash/src/bin/replay.rs", "tests/crash/src/bin/units.rs", "tests/tamper/src/main.rs"]
-HOST_RUST += ["tools/host/src/remap_host.rs"]
-HOST_RUST += [f"fuzz/fuzz_targets/{name}.rs" for name in ("block", "load", "words")] + ["fuzz/src/lib.rs"]
 
 
 def check(title, command, **options):
@@ -59,7 +55,7 @@ def main():
     checkpatch += ["--ignore", "FILE_PATH_CHANGES,SPDX_LICENSE_TAG,CONST_STRUCT", "--file"]
     cargo = ["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--target-dir", CARGO]
     results = [
-        check("rustfmt", [*rustfmt, *KERNEL_RUST, *HOST_RUST]),
+        check("rustfmt", [*rustfmt, *KERNEL_RUST, *tracked("fuzz/*.rs", "tests/*.rs", "tools/*.rs")]),
         clippy(),
         check("cargo clippy", [*cargo, "--", "-Dwarnings"]),
         check("shellcheck", ["shellcheck", "-x", *shell_scripts()]),

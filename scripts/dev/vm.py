@@ -252,6 +252,7 @@ class Guest:
                 self.log.append(line)
                 if ALARMS.search(line):
                     self.alarms.append(line)
+        self.log_ended.set()
 
     def command(self, name, **arguments):
         """Runs a QMP command and returns its answer."""

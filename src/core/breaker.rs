@@ -22,12 +22,6 @@ impl Limit {
         seconds: 10,
     };
 
-    /// No limit.
-    pub const NONE: Self = Self {
-        units: 0,
-        seconds: 0,
-    };
-
     /// The limit that two numbers ask for; `None` if they make no sense together.
     pub const fn new(units: u64, seconds: u64) -> Option<Self> {
         let none = units == 0 && seconds == 0;
@@ -73,11 +67,6 @@ impl Breaker {
             at: 0,
             open: None,
         }
-    }
-
-    /// The limit.
-    pub const fn limit(&self) -> Limit {
-        self.limit
     }
 
     /// Sets the limit; where it is another, what failed before is forgotten.
@@ -135,6 +124,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const NO_LIMIT: Limit = Limit {
+        units: 0,
+        seconds: 0,
+    };
+
     /// How many units are admitted at these times.
     fn admitted(limit: Limit, times: impl IntoIterator<Item = u64>) -> usize {
         let mut breaker = Breaker::new(limit);
@@ -150,10 +144,7 @@ mod tests {
             10_000
         );
         assert!(admitted(Limit::DEFAULT, (0..10_000).map(|n| n * 300)) < 2000);
-        assert_eq!(
-            admitted(Limit::NONE, std::iter::repeat_n(5, 100_000)),
-            100_000
-        );
+        assert_eq!(admitted(NO_LIMIT, std::iter::repeat_n(5, 100_000)), 100_000);
     }
 
     #[test]
@@ -165,7 +156,7 @@ mod tests {
         assert!(breaker.rearm() && !breaker.rearm());
         assert!(breaker.admit(1_000_000));
         breaker.trip(Trip::Dead);
-        breaker.set_limit(Limit::NONE);
+        breaker.set_limit(NO_LIMIT);
         assert!(!breaker.admit(2_000_000));
         assert_eq!(breaker.open(), Some(Trip::Dead));
     }

@@ -5,7 +5,10 @@
 use crate::breaker::Limit;
 use crate::geometry::Area;
 use crate::number;
-use core::ffi::CStr;
+use core::{
+    ffi::CStr,
+    fmt, //
+};
 
 /// A table line's arguments, read but not yet held against any device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +23,34 @@ pub struct TableLine<'a> {
     pub spare_start: u64,
     /// The spare area's length in sectors.
     pub spare_len: u64,
+    /// The optional features.
+    pub features: Features,
+}
+
+/// What a table line may ask for; as text, the end of such a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
     /// The length of a unit in bytes, where the line names it.
     pub unit: Option<u64>,
     /// How many units may fail at a time, where the line says so.
     pub breaker: Option<Limit>,
+}
+
+impl fmt::Display for Features {
+    /// ` <count> <word>...`, or nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.unit.map_or(0, |_| 2) + self.breaker.map_or(0, |_| 3);
+        if words > 0 {
+            write!(f, " {words}")?;
+        }
+        if let Some(bytes) = self.unit {
+            write!(f, " unit {bytes}")?;
+        }
+        if let Some(Limit { units, seconds }) = self.breaker {
+            write!(f, " breaker {units} {seconds}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Why a table line is refused.
@@ -71,17 +98,14 @@ impl<'a> TableLine<'a> {
         let (main, main_start) = (next()?, next()?);
         let (spare, spare_start, spare_len) = (next()?, next()?, next()?);
         let sectors = |word, error| number::parse(word).map_err(|_| error);
-        let mut line = Self {
+        Ok(Self {
             main,
             main_start: sectors(main_start, TableError::MainStart)?,
             spare,
             spare_start: sectors(spare_start, TableError::SpareStart)?,
             spare_len: sectors(spare_len, TableError::SpareLen)?,
-            unit: None,
-            breaker: None,
-        };
-        line.features(words)?;
-        Ok(line)
+            features: Features::parse(words)?,
+        })
     }
 
     /// The spare area.
@@ -91,11 +115,14 @@ impl<'a> TableLine<'a> {
             len: self.spare_len,
         }
     }
+}
 
+impl Features {
     /// Reads the optional feature group: how many words, and then those.
-    fn features(&mut self, mut words: impl Iterator<Item = &'a str>) -> Result<(), TableError> {
+    fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Self, TableError> {
+        let mut this = Self::default();
         let Some(count) = words.next() else {
-            return Ok(());
+            return Ok(this);
         };
         let mut left = number::parse(count).map_err(|_| TableError::FeatureCount)?;
         while left > 0 {
@@ -104,15 +131,15 @@ impl<'a> TableLine<'a> {
                 words.next().ok_or(TableError::MissingFeature)
             };
             match next()? {
-                "unit" if self.unit.is_some() => return Err(TableError::Repeated),
-                "unit" => self.unit = Some(number::parse(next()?).map_err(|_| TableError::Unit)?),
-                "breaker" if self.breaker.is_some() => return Err(TableError::Repeated),
-                "breaker" => self.breaker = Some(limit(next()?, next()?)?),
+                "unit" if this.unit.is_some() => return Err(TableError::Repeated),
+                "unit" => this.unit = Some(number::parse(next()?).map_err(|_| TableError::Unit)?),
+                "breaker" if this.breaker.is_some() => return Err(TableError::Repeated),
+                "breaker" => this.breaker = Some(limit(next()?, next()?)?),
                 _ => return Err(TableError::UnknownFeature),
             }
         }
         match words.next() {
-            None => Ok(()),
+            None => Ok(this),
             Some(_) => Err(TableError::TooMany),
         }
     }
@@ -140,27 +167,21 @@ mod tests {
             spare: "8:16",
             spare_start: 0,
             spare_len: 800,
-            unit: None,
-            breaker: None,
+            features: Features::default(),
         };
         assert_eq!(parse("/dev/a 8 8:16 0 800"), Ok(line));
         assert_eq!(parse("/dev/a 8 8:16 0 800 0"), Ok(line));
         let unit = Some(65536);
-        assert_eq!(
-            parse("/dev/a 8 8:16 0 800 2 unit 65536"),
-            Ok(TableLine { unit, ..line })
-        );
+        let with = |features| Ok(TableLine { features, ..line });
+        let features = Features {
+            unit,
+            breaker: None,
+        };
+        assert_eq!(parse("/dev/a 8 8:16 0 800 2 unit 65536"), with(features));
         for (words, units, seconds) in [("100 5", 100, 5), ("0 0", 0, 0)] {
             let breaker = Limit::new(units, seconds);
             let text = format!("/dev/a 8 8:16 0 800 5 breaker {words} unit 65536");
-            assert_eq!(
-                parse(&text),
-                Ok(TableLine {
-                    unit,
-                    breaker,
-                    ..line
-                })
-            );
+            assert_eq!(parse(&text), with(Features { unit, breaker }));
         }
     }
 
@@ -193,6 +214,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn features_are_read_as_they_are_written(
+            unit in prop::option::of(any::<u64>()),
+            breaker in prop::option::of((1u64..1 << 32, 1u64..86_400)),
+        ) {
+            let breaker = breaker.and_then(|(units, seconds)| Limit::new(units, seconds));
+            let features = Features { unit, breaker };
+            let text = format!("a 0 b 0 8{features}");
+            prop_assert_eq!(parse(&text).map(|line| line.features), Ok(features));
+        }
+
         #[test]
         fn never_panics(words in prop::collection::vec(".*", 0..9)) {
             let _ = TableLine::parse(words.iter().map(String::as_str));

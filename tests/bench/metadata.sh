@@ -14,8 +14,6 @@ load_module
 now() { date +%s%N; }
 # The rate of fio's writes a second.
 rate() { fio --name=w --ioengine=libaio --direct=1 --rw=write --bs=4k --minimal "$@" | cut -d';' -f49; }
-# The number of the last commit.
-commit() { message info | sed -n 's/^metadata: .* commit //p'; }
 # Bytes written to the spare.
 written() { awk '{ print $7 * 512 }' /sys/block/spare/stat; }
 
@@ -31,9 +29,9 @@ create r "0 131072 remap /dev/main 0 /dev/spare 0 131072 3 breaker 0 0"
 bad main 0 16383
 flushes=$(rate --filename=/dev/plain --size=2M --fsync=1)
 alone=$(rate --filename="$DEV" --size=2M --iodepth=1)
-first=$(commit)
+first=$(commits)
 grouped=$(rate --filename="$DEV" --offset=2M --size=4M --iodepth=32)
-last=$(commit)
+last=$(commits)
 echo "writes with a flush each, bare disk   $flushes"
 echo "relocating writes, one at a time      $alone"
 echo "relocating writes, 32 at a time       $grouped"

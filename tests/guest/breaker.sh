@@ -4,9 +4,6 @@
 
 TABLE="0 131072 remap /dev/main 0 /dev/spare 0 16384"
 
-# events: how many there were.
-events() { dmsetup info -c --noheadings -o events r; }
-
 test_too_many_units_at_a_time() {
 	remap_on 64 8 "3 breaker 8 86400"
 	same 8 "$(dmsetup table r | cut -d' ' -f11)" "the limit in the table"

@@ -260,9 +260,7 @@ test_spare_read_error_never_shows_main() {
 }
 
 test_exhausted_spare() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 $((2 * REGION + 24))"
 	random one 1
 	put one
@@ -312,7 +310,7 @@ test_counters_and_reset() {
 test_wait_returns_on_an_event() {
 	remap_on
 	local before
-	before=$(dmsetup info -c --noheadings -o events r)
+	before=$(events)
 	timeout 60 dmsetup wait r "$before" &
 	bad main 1003 1003
 	random one 1

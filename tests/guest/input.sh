@@ -3,9 +3,7 @@
 # Bad input: each has a named reason and changes nothing.
 
 disks() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 }
 
 # no_table REASON ARGUMENTS...: a table with these arguments is refused.

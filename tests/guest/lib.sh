@@ -67,12 +67,17 @@ scsi_disk() {
 bad() { echo "+$2-$3" >"$NULLB/$1/badblocks"; }
 good() { echo "-$2-$3" >"$NULLB/$1/badblocks"; }
 
+# two_disks [MAIN_MEGABYTES [SPARE_MEGABYTES]]: the module, /dev/main and /dev/spare.
+two_disks() {
+	load_module
+	null_disk main "${1:-64}"
+	null_disk spare "${2:-8}"
+}
+
 # remap_on [MAIN_MEGABYTES [SPARE_MEGABYTES [FEATURES]]]: the device r over two null_blk disks.
 remap_on() {
-	load_module
 	local main=${1:-64} spare=${2:-8}
-	null_disk main "$main"
-	null_disk spare "$spare"
+	two_disks "$main" "$spare"
 	create r "0 $((main * 2048)) remap /dev/main 0 /dev/spare 0 $((spare * 2048)) ${3:-}"
 }
 
@@ -95,6 +100,9 @@ power_cut() {
 
 # sysfs NAME: the folder of a mapped device.
 sysfs() { echo "/sys/block/dm-$(dmsetup info -c --noheadings -o minor "$1")"; }
+# commits: the number of the last commit. events: how many there were.
+commits() { message info | sed -n 's/^metadata: .* commit //p'; }
+events() { dmsetup info -c --noheadings -o events r; }
 sectors() { blockdev --getsz "$1"; }
 message() { dmsetup message r 0 "$@"; }
 # A process costs an emulated machine more than what it is for: what the shell can do, it does.

@@ -166,9 +166,7 @@ test_load_and_unload_100_times() {
 
 #@ seconds=300 leaks=1
 test_moves_and_errors_do_not_leak() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	bad main 8000 8001
 	bad main 16000 16000
 	local i
@@ -197,9 +195,7 @@ test_refused_tables_do_not_leak() {
 }
 
 test_main_under_a_stack_of_targets() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	null_disk spare2 8
 	bad main 8000 8001
 	create low "$TABLE"
@@ -234,9 +230,7 @@ each_failing() {
 #@ seconds=400 leaks=1
 test_failing_allocations() {
 	local made needed params=${TABLE#* * remap }
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	create r "0 131072 error"
 	each_failing constructor r 131072 "$params"
 	[ "$needed" -ge $((100 / STEP)) ] || fail "the constructor needed only $needed allocations"
@@ -261,9 +255,7 @@ test_failing_allocations() {
 # what was acknowledged is kept.
 test_failing_allocations_of_the_workers() {
 	local task name
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	# The disks have their memory before anything fails.
 	dd if=/dev/zero of=/dev/main bs=1M seek=3 count=2 oflag=direct status=none
 	dd if=/dev/zero of=/dev/spare bs=1M count=8 oflag=direct status=none

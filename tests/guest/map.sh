@@ -134,9 +134,7 @@ test_limits_of_main_are_stacked() {
 }
 
 test_main_and_spare_offsets() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	create r "0 65536 remap /dev/main 4099 /dev/spare 1001 8192"
 	random one 4
 	put one
@@ -152,9 +150,7 @@ test_main_and_spare_offsets() {
 }
 
 test_several_targets_in_a_table() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	create r "0 8192 remap /dev/main 0 /dev/spare 0 8192\n8192 4096 linear /dev/main 8192\n12288 8192 remap /dev/main 12288 /dev/spare 8192 8192"
 	random one 10
 	put one

@@ -23,9 +23,6 @@ not_again() {
 zero() { dd if=/dev/zero of=/dev/spare bs=512 seek="$1" count="$2" conv=notrunc,fsync status=none; }
 garble() { dd if=/dev/urandom of=/dev/spare bs=512 seek="$1" count="$2" conv=notrunc,fsync status=none; }
 
-# The number of the last commit.
-commits() { message info | sed -n 's/^metadata: .* commit //p'; }
-
 # Ten relocated units and what they hold, in the file one.
 ten_units() {
 	random one 1
@@ -114,9 +111,7 @@ test_partial_units_and_counters_survive() {
 }
 
 test_only_a_blank_spare_is_formatted() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	local sector
 	for sector in 0 1000 $((REGION - 1)) "$LAST" 16383; do
 		garble "$sector" 1
@@ -224,9 +219,7 @@ test_another_layout_of_the_same_array() {
 }
 
 test_larger_units() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	create r "$TABLE 2 unit 32768"
 	same "$TABLE 2 unit 32768" "$(dmsetup table r | sed 's/[0-9]*:[0-9]* 0 [0-9]*:[0-9]*/\/dev\/main 0 \/dev\/spare/')" table
 	same 0/192 "$(field 2)" "units used"
@@ -246,9 +239,7 @@ test_larger_units() {
 }
 
 test_read_only_tables_write_nothing() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	dmsetup create r --readonly --table "$TABLE"
 	get 0 8 >/dev/null
 	dmsetup remove r
@@ -272,7 +263,7 @@ test_a_failing_region_is_dropped_and_comes_back() {
 	ten_units
 	bad spare "$LAST" 16383
 	local before
-	before=$(dmsetup info -c --noheadings -o events r)
+	before=$(events)
 	timeout 60 dmsetup wait r "$before" >/dev/null &
 	# A suspend moves nothing, but makes a commit.
 	dmsetup suspend r
@@ -486,13 +477,16 @@ flaky() {
 
 FLAKY_TABLE="0 131072 remap /dev/main 0 /dev/mapper/low 0 16384"
 
-test_flakey_writes() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+# ten_units_on_low: the device r over a spare whose regions may become flaky.
+ten_units_on_low() {
+	two_disks
 	flaky "linear BELOW" "linear BELOW"
 	create r "$FLAKY_TABLE"
 	ten_units
+}
+
+test_flakey_writes() {
+	ten_units_on_low
 	flaky "flakey BELOW 0 600 1 error_writes" "linear BELOW"
 	message remap 8
 	same "degraded 11/1536" "$(field 1) $(field 2)" "one region fails"
@@ -516,12 +510,7 @@ test_flakey_writes() {
 }
 
 test_flakey_reads() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
-	flaky "linear BELOW" "linear BELOW"
-	create r "$FLAKY_TABLE"
-	ten_units
+	ten_units_on_low
 	dmsetup remove r
 	flaky "flakey BELOW 0 600 5 corrupt_bio_byte 100 r 85 0" "linear BELOW"
 	create r "$FLAKY_TABLE"

@@ -123,9 +123,7 @@ test_write_zeroes() {
 }
 
 test_read_only_table() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	random one 1
 	dd if=one of=/dev/main status=none conv=fsync
 	dmsetup create r --readonly --table "0 131072 remap /dev/main 0 /dev/spare 0 16384"
@@ -137,9 +135,7 @@ test_read_only_table() {
 }
 
 test_read_only_device() {
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 	create main_ro "0 131072 linear /dev/main 0"
 	dmsetup suspend main_ro
 	echo "0 131072 linear /dev/main 0" | dmsetup load --readonly main_ro

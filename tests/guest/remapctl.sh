@@ -6,9 +6,7 @@
 disks() {
 	unset DM_DISABLE_UDEV
 	/lib/systemd/systemd-udevd --daemon
-	load_module
-	null_disk main 64
-	null_disk spare 8
+	two_disks
 }
 
 # ctl WORDS...: remapctl, with what it says in the file said.

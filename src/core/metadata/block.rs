@@ -22,8 +22,7 @@ pub const VERSION: u16 = 1;
 /// Where a block's own content begins.
 pub const CONTENT: usize = 96;
 
-/// Where the checksum of what follows it is.
-pub const AT_CRC: usize = 8;
+const AT_CRC: usize = 8;
 const AT_VERSION: usize = 12;
 const AT_KIND: usize = 14;
 const AT_ARRAY: usize = 16;
@@ -205,13 +204,18 @@ impl Header {
         le::put(block, AT_NUMBER, &number.to_le_bytes());
         le::put(block, AT_GENERATION, &self.generation.to_le_bytes());
         le::put(block, AT_COUNT, &self.count.to_le_bytes());
-        let sum = checksum(block, crc32c);
-        le::put(block, AT_CRC, &sum.to_le_bytes());
+        renew(block, crc32c);
     }
 }
 
-/// The checksum of all that follows it in a block.
-pub fn checksum(block: &Block, crc32c: Crc32c) -> u32 {
+/// Makes the checksum of a block right for what the block holds.
+pub fn renew(block: &mut Block, crc32c: Crc32c) {
+    let sum = checksum(block, crc32c);
+    le::put(block, AT_CRC, &sum.to_le_bytes());
+}
+
+/// The checksum of all that follows it.
+fn checksum(block: &Block, crc32c: Crc32c) -> u32 {
     crc32c(block.get(AT_VERSION..).unwrap_or(&[]))
 }
 

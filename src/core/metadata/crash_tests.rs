@@ -298,7 +298,7 @@ fn either_checkpoint_will_do() {
         let step = ((n % 7) as u8, n * 7 % 31, n % 256);
         writer.step(&mut memory, step).unwrap();
         let mut alone = memory.clone();
-        alone.blocks[1].as_mut().unwrap().fill([0; BLOCK_BYTES]);
+        alone.wipe(1);
         // In the first round there is only one.
         if n >= 2 * regions.commits_per_checkpoint() && n % 5 == 0 {
             for slot in Slot::BOTH {
@@ -344,9 +344,7 @@ fn named_refusals() {
     // A new disk in place of the spare.
     let mut memory = good.clone();
     for region in 0..SPARE_REGIONS {
-        for number in 0..array(true).regions().region_blocks() {
-            memory.place(region, number).fill(0);
-        }
+        memory.wipe(region);
     }
     assert_eq!(refused(&mut memory), Refused::SpareStale);
     // Everything destroyed.
@@ -440,7 +438,7 @@ fn a_checkpoint_of_two_generations() {
         writer.checkpoint(&mut memory).unwrap();
         writer.checkpoint(&mut memory).unwrap();
     }
-    memory.blocks[1].as_mut().unwrap().fill([0; BLOCK_BYTES]);
+    memory.wipe(1);
     for slot in Slot::BOTH {
         let number = regions.records(slot);
         let mut mixed = memory.clone();
@@ -491,9 +489,7 @@ fn a_gap_in_the_only_copy_is_refused() {
         writer.step(&mut memory, (2, n, 255)).unwrap();
     }
     let regions = array(false).regions();
-    for number in 0..regions.region_blocks() {
-        memory.place(1, number).fill(0);
-    }
+    memory.wipe(1);
     memory.place(0, regions.log(4)).fill(0);
     let stale = Refused::Stale {
         reached: 3,
@@ -565,7 +561,7 @@ proptest! {
             2 => {
                 memory.bad.insert((region, number));
             }
-            _ => (0..blocks).for_each(|at| memory.place(region, at).fill(0)),
+            _ => memory.wipe(region),
         }
         let mut got = read(&mut memory).map_err(|e| TestCaseError::fail(format!("{e:?}")))?;
         prop_assert_eq!(&got.model, &writer.model);
@@ -593,7 +589,7 @@ proptest! {
             writer.step(&mut memory, (step.0 % 10, step.1, step.2)).unwrap();
         }
         let regions = array(false).regions();
-        (0..regions.region_blocks()).for_each(|at| memory.place(1, at).fill(0));
+        memory.wipe(1);
         memory.place(0, regions.header(Slot::B))[bit / 8] ^= 1 << (bit % 8);
         let got = read(&mut memory).map_err(|e| TestCaseError::fail(format!("{e:?}")))?;
         prop_assert_eq!(got.model, writer.model);

@@ -74,6 +74,11 @@ impl Memory {
         (self.cut, self.off) = (None, false);
     }
 
+    /// Zeroes a region.
+    pub(crate) fn wipe(&mut self, region: usize) {
+        self.blocks[region].as_mut().unwrap().fill([0; BLOCK_BYTES]);
+    }
+
     pub(crate) fn place(&mut self, region: usize, number: u64) -> &mut Block {
         &mut self.blocks[region].as_mut().unwrap()[number as usize]
     }

@@ -195,9 +195,9 @@ fn graver(a: Refused, b: Refused) -> Refused {
     }
 }
 
-/// Looks at every block of the spare's regions, all of whose heads are blank.
-fn all_blank<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regions) -> Refused {
-    for region in (0..SPARE_REGIONS).map(Region) {
+/// Looks at every block of the spare's regions: [`Refused::Blank`], or what there is.
+pub fn all_blank<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regions) -> Refused {
+    for region in Region::of_spare() {
         for number in 0..regions.region_blocks() {
             if storage.read(region, number, block).is_err() {
                 return Refused::Unreadable;
@@ -367,6 +367,18 @@ impl Survey {
     }
 }
 
+/// Surveys the regions of an array; `None` for those that it does not have.
+pub fn surveys<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    array: &Array,
+) -> [Option<Survey>; MAX_REGIONS] {
+    core::array::from_fn(|at| {
+        let wanted = at < SPARE_REGIONS || array.on_main();
+        (wanted && storage.has(Region(at))).then(|| Survey::of(storage, block, array, Region(at)))
+    })
+}
+
 /// All surveys of an array, and the region to load from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
@@ -383,9 +395,12 @@ pub struct Choice {
 impl Choice {
     /// Whether a region has the newest state.
     pub fn is_current(&self, region: Region) -> bool {
-        let survey = self.surveys.get(region.0).copied().flatten();
-        let chain = survey.and_then(|survey| survey.chain);
-        chain.is_some_and(|chain| chain.end == self.chain.end)
+        self.chain_of(region)
+            .is_some_and(|chain| chain.end == self.chain.end)
+    }
+
+    fn chain_of(&self, region: Region) -> Option<Chain> {
+        self.surveys.get(region.0).copied().flatten()?.chain
     }
 }
 
@@ -412,11 +427,7 @@ pub fn choose_without_spare<S: Storage>(
     regions: &Regions,
 ) -> Result<Choice, Refused> {
     let choice = newest(storage, block, regions)?;
-    let has_copy = |region: Region| {
-        let survey = choice.surveys.get(region.0).copied().flatten();
-        survey.is_some_and(|survey| survey.chain.is_some())
-    };
-    if Region::of_spare().any(has_copy) {
+    if Region::of_spare().any(|region| choice.chain_of(region).is_some()) {
         return Err(Refused::SpareStale);
     }
     Ok(choice)
@@ -432,17 +443,11 @@ fn newest<S: Storage>(
     if identity.array.regions() != *regions {
         return Err(Refused::Inconsistent);
     }
-    let mut surveys = [None; MAX_REGIONS];
+    let surveys = surveys(storage, block, &identity.array);
     let mut best: Option<(Region, Chain)> = None;
     let mut seen = 0;
-    for (at, place) in surveys.iter_mut().enumerate() {
-        let region = Region(at);
-        let wanted = at < SPARE_REGIONS || identity.array.on_main();
-        if !wanted || !storage.has(region) {
-            continue;
-        }
-        let survey = Survey::of(storage, block, &identity.array, region);
-        *place = Some(survey);
+    for (survey, region) in surveys.iter().zip(Region::all()) {
+        let Some(survey) = survey else { continue };
         seen = seen.max(survey.newest);
         let Some(chain) = survey.chain else { continue };
         if best.is_none_or(|(_, known)| known.end < chain.end) {

@@ -14,8 +14,7 @@ use anyhow::{
     Result, //
 };
 use remap_core::metadata::block::{
-    checksum,
-    AT_CRC,
+    renew,
     BLOCK_BYTES,
     MAGIC, //
 };
@@ -35,8 +34,7 @@ fn main() -> Result<()> {
     for (at, byte) in (offset.parse::<usize>()?..).zip(hex) {
         *bytes.get_mut(at).context("behind the block's end")? = u8::from_str_radix(byte, 16)?;
     }
-    let sum = checksum(&bytes, crc32c::crc32c).to_le_bytes();
-    bytes[AT_CRC..AT_CRC + sum.len()].copy_from_slice(&sum);
+    renew(&mut bytes, crc32c::crc32c);
     file.write_all_at(&bytes, place)?;
     Ok(file.sync_all()?)
 }

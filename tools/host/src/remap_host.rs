@@ -5,7 +5,14 @@
 
 #![forbid(unsafe_code)]
 
-use remap_core::geometry::Geometry;
+pub mod memory;
+
+use remap_core::geometry::{
+    Area,
+    Device,
+    Geometry,
+    GeometryError, //
+};
 use remap_core::index::{
     Heap,
     Index,
@@ -16,6 +23,7 @@ use remap_core::metadata::block::{
     Block,
     BLOCK_BYTES, //
 };
+use remap_core::metadata::journal::Contents;
 use remap_core::metadata::load::load;
 use remap_core::metadata::record::Record;
 use remap_core::metadata::replay::{
@@ -38,6 +46,28 @@ use std::sync::Arc;
 /// A block of zeroes.
 pub fn blank_block() -> Box<Block> {
     Box::new([0; BLOCK_BYTES])
+}
+
+/// The contents of a checkpoint of these records.
+pub fn contents(records: &[Record]) -> Contents<impl Iterator<Item = Record> + '_> {
+    let is_unit = |record: &&Record| matches!(record, Record::Relocated { .. });
+    let relocated = records.iter().filter(is_unit).count() as u64;
+    Contents {
+        relocated,
+        retired: records.len() as u64 - relocated,
+        records: records.iter().copied(),
+    }
+}
+
+/// The units over the whole of two disks with blocks of 512 bytes, of so many sectors.
+pub fn plain_geometry(main: u64, spare: u64) -> Result<Geometry, GeometryError> {
+    let disk = |sectors| Device {
+        logical_block: 512,
+        physical_block: 512,
+        sectors,
+    };
+    let area = |len| Area { start: 0, len };
+    Geometry::new(disk(main), area(main), disk(spare), area(spare), None)
 }
 
 /// Nodes of the map, on the heap.

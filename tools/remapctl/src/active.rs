@@ -26,6 +26,7 @@ use remap_core::metadata::survey::{
     identify,
     Refused, //
 };
+use remap_core::table::Features;
 use remap_host::blank_block;
 use rustix::event::{
     poll,
@@ -62,11 +63,7 @@ fn options() -> DmOptions {
 
 /// `remapctl create`
 pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
-    let access = if args.dry_run || args.readonly {
-        Access::Read
-    } else {
-        Access::Write
-    };
+    let access = Access::unless(args.dry_run || args.readonly);
     let (len, words) = table(&mut Disks::open(&args.devices, access)?, args.breaker)?;
     let line = format!("0 {len} {TYPE} {words}");
     if !args.dry_run {
@@ -92,24 +89,13 @@ fn table(disks: &mut Disks, breaker: Option<Limit>) -> Result<(u64, String)> {
     };
     let (main, spare) = (disks.main.path().display(), disks.spare.path().display());
     let area = disks.spare_area;
-    let mut words = format!(
-        "{main} {} {spare} {} {}",
-        disks.main_start, area.start, area.len
+    let words = format!(
+        "{main} {} {spare} {} {}{}",
+        disks.main_start,
+        area.start,
+        area.len,
+        Features { unit, breaker }
     );
-    let mut features = Vec::new();
-    if let Some(unit) = unit {
-        features.extend(["unit".to_string(), unit.to_string()]);
-    }
-    if let Some(Limit { units, seconds }) = breaker {
-        features.extend([
-            "breaker".to_string(),
-            units.to_string(),
-            seconds.to_string(),
-        ]);
-    }
-    if !features.is_empty() {
-        words = format!("{words} {} {}", features.len(), features.join(" "));
-    }
     Ok((len, words))
 }
 

@@ -13,6 +13,7 @@ use anyhow::{
     Result, //
 };
 use remap_core::geometry::{
+    self,
     Area,
     Geometry, //
 };
@@ -160,15 +161,20 @@ impl Disks {
 
     /// The units that an array lays over the devices.
     pub fn geometry(&self, array: &Array) -> Result<Geometry> {
-        let main = Area {
-            start: self.main_start,
-            len: array.main_sectors,
-        };
-        let (mut main_kind, spare_kind) = (self.main.kind, self.spare.kind);
+        let mut main = self.main.kind;
         // The block is what the array was formatted for, whatever the devices say.
-        main_kind.logical_block = main_kind.logical_block.max(array.block_sectors << 9);
+        main.logical_block = main.logical_block.max(array.block_sectors << 9);
         let unit = Some(u64::from(array.unit_sectors) << 9);
-        let made = Geometry::new(main_kind, main, spare_kind, self.spare_area, unit);
+        self.lay_out(main, array.main_sectors, unit)
+    }
+
+    /// The units that a target of `len` sectors lays over the devices, of which main is taken for `main`.
+    pub fn lay_out(&self, main: geometry::Device, len: u64, unit: Option<u64>) -> Result<Geometry> {
+        let area = Area {
+            start: self.main_start,
+            len,
+        };
+        let made = Geometry::new(main, area, self.spare.kind, self.spare_area, unit);
         made.map_err(|error| anyhow!("{}", error.reason().to_string_lossy()))
     }
 }
@@ -245,16 +251,5 @@ impl Found {
     /// The contents of a checkpoint.
     pub fn contents(&self) -> Contents<impl Iterator<Item = Record> + '_> {
         journal::contents(&self.contained.map, &self.contained.spares)
-    }
-}
-
-/// The contents of a checkpoint of these records.
-pub fn contents(records: &[Record]) -> Contents<impl Iterator<Item = Record> + '_> {
-    let is_unit = |record: &&Record| matches!(record, Record::Relocated { .. });
-    let relocated = records.iter().filter(is_unit).count() as u64;
-    Contents {
-        relocated,
-        retired: records.len() as u64 - relocated,
-        records: records.iter().copied(),
     }
 }

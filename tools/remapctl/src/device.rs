@@ -36,6 +36,17 @@ pub enum Access {
     Write,
 }
 
+impl Access {
+    /// To be written, unless nothing is to be.
+    pub fn unless(read_only: bool) -> Self {
+        if read_only {
+            Self::Read
+        } else {
+            Self::Write
+        }
+    }
+}
+
 /// An open device.
 pub struct Device {
     file: File,

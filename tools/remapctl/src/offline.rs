@@ -3,7 +3,6 @@
 //! What is done to arrays that are not active: format, check, dump, restore.
 
 use crate::array::{
-    contents,
     Disks,
     Found, //
 };
@@ -18,10 +17,6 @@ use anyhow::{
     Context,
     Result, //
 };
-use remap_core::geometry::{
-    Area,
-    Geometry, //
-};
 use remap_core::metadata::array::Array;
 use remap_core::metadata::journal::Journal;
 use remap_core::metadata::record::Record;
@@ -32,12 +27,16 @@ use remap_core::metadata::storage::{
     Storage, //
 };
 use remap_core::metadata::survey::{
+    self,
     identify,
     Refused,
     Survey, //
 };
 use remap_core::metadata::uuid::Uuid;
-use remap_host::blank_block;
+use remap_host::{
+    blank_block,
+    contents, //
+};
 use serde_json::json;
 use std::io::Read;
 use std::process::ExitCode;
@@ -46,14 +45,6 @@ use std::process::ExitCode;
 const DAMAGED: u8 = 4;
 /// The exit status of a check that could not be made.
 const NOT_CHECKED: u8 = 8;
-
-pub fn access(dry_run: bool) -> Access {
-    if dry_run {
-        Access::Read
-    } else {
-        Access::Write
-    }
-}
 
 /// Refuses to go on where there is something that `force` does not name.
 fn make_way(disks: &mut Disks, force: Option<&str>) -> Result<()> {
@@ -108,7 +99,7 @@ fn write_new(
 
 /// `remapctl format`
 pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
-    let mut disks = Disks::open(&args.devices, access(args.dry_run))?;
+    let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
     let regions = disks.regions();
     let room = if args.main_metadata {
         2 * regions.region_sectors() + 8
@@ -122,18 +113,7 @@ pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
     if args.main_metadata && regions.on_main(len, disks.behind())[0].is_none() {
         bail!("main has no room for metadata behind {len} sectors");
     }
-    let main_area = Area {
-        start: disks.main_start,
-        len,
-    };
-    let made = Geometry::new(
-        disks.main.kind,
-        main_area,
-        disks.spare.kind,
-        disks.spare_area,
-        args.unit,
-    );
-    let geometry = made.map_err(|error| anyhow!("{}", error.reason().to_string_lossy()))?;
+    let geometry = disks.lay_out(disks.main.kind, len, args.unit)?;
     make_way(&mut disks, args.force.as_deref())?;
     let main = if args.main_metadata {
         random_uuid()?
@@ -184,18 +164,11 @@ pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
 
 /// What the regions of an array hold that cannot be read as a whole.
 fn surveys(disks: &mut Disks) -> [Option<Survey>; MAX_REGIONS] {
-    let regions = disks.regions();
-    let mut block = blank_block();
-    let mut found = [None; MAX_REGIONS];
-    let Ok(identity) = identify(disks, &mut block, &regions) else {
-        return found;
-    };
-    for (place, region) in found.iter_mut().zip(Region::all()) {
-        if disks.carries(&identity.array, region) {
-            *place = Some(Survey::of(disks, &mut block, &identity.array, region));
-        }
+    let (regions, mut block) = (disks.regions(), blank_block());
+    match identify(disks, &mut block, &regions) {
+        Ok(identity) => survey::surveys(disks, &mut block, &identity.array),
+        Err(_) => [None; MAX_REGIONS],
     }
-    found
 }
 
 /// What is wrong with the regions, line by line; `newest` is the last commit that can be reached.
@@ -307,7 +280,7 @@ pub fn restore(say: &Say, args: &cli::Restore) -> Result<ExitCode> {
     let dump: Dump =
         serde_json::from_str(&read_text(&args.file)?).context("the dump cannot be read")?;
     let (array, standing, records) = (dump.array()?, dump.standing()?, dump.records()?);
-    let mut disks = Disks::open(&args.devices, access(args.dry_run))?;
+    let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
     if array.spare_sectors != disks.spare_area.len {
         let (want, have) = (array.spare_sectors, disks.spare_area.len);
         bail!("the dump is of a spare area of {want} sectors, this one has {have}");

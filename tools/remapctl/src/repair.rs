@@ -3,7 +3,6 @@
 //! `remapctl repair`: all copies of the metadata are written anew, from those that survive.
 
 use crate::array::{
-    contents,
     Disks,
     Found, //
 };
@@ -11,15 +10,12 @@ use crate::cli::{
     self,
     Spare, //
 };
-use crate::offline::{
-    access,
-    complaints, //
-};
+use crate::device::Access;
+use crate::offline::complaints;
 use crate::say::Say;
 use anyhow::{
     anyhow,
     bail,
-    ensure,
     Result, //
 };
 use remap_core::blocks::Blocks;
@@ -37,7 +33,14 @@ use remap_core::metadata::storage::{
     Region,
     Storage, //
 };
-use remap_host::blank_block;
+use remap_core::metadata::survey::{
+    all_blank,
+    Refused, //
+};
+use remap_host::{
+    blank_block,
+    contents, //
+};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -139,18 +142,11 @@ fn records(array: &Found, spare: Option<Spare>) -> Vec<Record> {
 
 /// Refuses to take a spare that holds something for one that was replaced.
 fn check_blank(disks: &mut Disks) -> Result<()> {
-    let (regions, mut block) = (disks.regions(), blank_block());
-    for region in Region::of_spare() {
-        for number in 0..regions.region_blocks() {
-            let read = disks.read(region, number, &mut block);
-            ensure!(
-                read.is_ok() && block == blank_block(),
-                "the spare that replaces another must be blank; there is something at {}",
-                disks.name(region)
-            );
-        }
+    let regions = disks.regions();
+    match all_blank(disks, &mut blank_block(), &regions) {
+        Refused::Blank => Ok(()),
+        found => bail!("the spare that replaces another must be blank: {found}"),
     }
-    Ok(())
 }
 
 /// Reads the array, and what its spare is said to be if that had to be believed.
@@ -184,7 +180,7 @@ fn mend(disks: &mut Disks, array: &Found, spare: Option<Spare>) -> Result<usize>
 
 /// `remapctl repair`
 pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
-    let mut disks = Disks::open(&args.devices, access(args.dry_run))?;
+    let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
     let (array, spare) = read(&mut disks, args.spare_is)?;
     if spare == Some(Spare::Replaced) {
         check_blank(&mut disks)?;

@@ -21,8 +21,6 @@ use crash::{
     }, //
 };
 use remap_core::geometry::{
-    Area,
-    Device,
     Geometry,
     Unit, //
 };
@@ -40,10 +38,10 @@ use remap_core::metadata::storage::{
 };
 use remap_core::metadata::survey::Refused;
 use remap_host::{
+    plain_geometry,
     Contained,
     Unreadable, //
 };
-
 use std::fs::File;
 use std::io::BufReader;
 
@@ -56,14 +54,7 @@ struct Disk {
 
 impl Disk {
     fn new(main: u64, spare: u64) -> Result<Self> {
-        let kind = |sectors| Device {
-            logical_block: 512,
-            physical_block: 512,
-            sectors,
-        };
-        let area = |len| Area { start: 0, len };
-        let made = Geometry::new(kind(main), area(main), kind(spare), area(spare), None);
-        let Ok(geometry) = made else {
+        let Ok(geometry) = plain_geometry(main, spare) else {
             bail!("no array has {main} and {spare} sectors");
         };
         Ok(Self {
