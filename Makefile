@@ -7,6 +7,8 @@
 #   make tools      builds remapctl, its man pages and completions
 #   make test       all tests; T=pattern for those whose name contains it
 #   make crash      guests killed 200 times, and a log of writes replayed at every point
+#   make torture    ten million operations against the model; OPS=count for each of its tests
+#   make mutants    bugs are planted, and must be seen
 #   make allocations             every allocation fails once
 #   make fuzz       more than a million runs of the fuzz targets
 #   make bench      what metadata cost, on the bench kernel
@@ -22,12 +24,12 @@
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
 #             DISKS="nvme:64M:write@8000+8:read@16000 scsi:1G:4k"
 
-export KERNEL SMP MEM NUMA DISKS T KSERIES ALL
+export KERNEL SMP MEM NUMA DISKS T KSERIES ALL OPS SEED
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
-.PHONY: all tools test bench fuzz crash allocations demo soak guest shell lint doc rust-analyzer clean
+.PHONY: all tools test bench fuzz crash torture mutants allocations demo soak guest shell lint doc rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -43,6 +45,13 @@ fuzz:
 # 200 kills, and some thousand points of a log.
 crash:
 	@T=crash. TIMES=100 WRITES=1500 $(ENTER) python3 tests/run.py
+
+# Ten million operations on all kinds of disks.
+torture:
+	@T=model. OPS=$(or $(OPS),1250000) $(ENTER) python3 tests/run.py
+
+mutants:
+	@$(ENTER) python3 tests/mutants.py
 
 # One CPU, and memory for the disks.
 bench:

@@ -34,18 +34,42 @@ pub struct Status(pub(crate) blk_status_t);
 impl Status {
     /// It went well.
     pub const OK: Self = Self(bindings::BLK_STS_OK);
-    /// The medium could not hold or give back the data.
-    pub const MEDIUM: Self = Self(bindings::BLK_STS_MEDIUM);
-    /// It failed, and the driver does not say why.
-    pub const IOERR: Self = Self(bindings::BLK_STS_IOERR);
-    /// The device failed.
-    pub const TARGET: Self = Self(bindings::BLK_STS_TARGET);
-    /// It would have to wait, and must not.
-    pub const AGAIN: Self = Self(bindings::BLK_STS_AGAIN);
-    /// There is no space left.
-    pub const NOSPC: Self = Self(bindings::BLK_STS_NOSPC);
     /// The device does not know the operation.
     pub const NOTSUPP: Self = Self(bindings::BLK_STS_NOTSUPP);
+    /// The device took too long.
+    pub const TIMEOUT: Self = Self(bindings::BLK_STS_TIMEOUT);
+    /// There is no space left.
+    pub const NOSPC: Self = Self(bindings::BLK_STS_NOSPC);
+    /// The path to the device failed.
+    pub const TRANSPORT: Self = Self(bindings::BLK_STS_TRANSPORT);
+    /// The device failed.
+    pub const TARGET: Self = Self(bindings::BLK_STS_TARGET);
+    /// Somebody else has reserved the device.
+    pub const RESV_CONFLICT: Self = Self(bindings::BLK_STS_RESV_CONFLICT);
+    /// The medium could not hold or give back the data.
+    pub const MEDIUM: Self = Self(bindings::BLK_STS_MEDIUM);
+    /// The protection information was wrong.
+    pub const PROTECTION: Self = Self(bindings::BLK_STS_PROTECTION);
+    /// Something ran out.
+    pub const RESOURCE: Self = Self(bindings::BLK_STS_RESOURCE);
+    /// It failed, and the driver does not say why.
+    pub const IOERR: Self = Self(bindings::BLK_STS_IOERR);
+    /// Device mapper shall keep it until the device is resumed.
+    pub const DM_REQUEUE: Self = Self(bindings::BLK_STS_DM_REQUEUE);
+    /// It would have to wait, and must not.
+    pub const AGAIN: Self = Self(bindings::BLK_STS_AGAIN);
+    /// Something of the device ran out.
+    pub const DEV_RESOURCE: Self = Self(bindings::BLK_STS_DEV_RESOURCE);
+    /// Too many zones are open.
+    pub const ZONE_OPEN_RESOURCE: Self = Self(bindings::BLK_STS_ZONE_OPEN_RESOURCE);
+    /// Too many zones are active.
+    pub const ZONE_ACTIVE_RESOURCE: Self = Self(bindings::BLK_STS_ZONE_ACTIVE_RESOURCE);
+    /// The device is offline.
+    pub const OFFLINE: Self = Self(bindings::BLK_STS_OFFLINE);
+    /// It took longer than it was allowed to.
+    pub const DURATION_LIMIT: Self = Self(bindings::BLK_STS_DURATION_LIMIT);
+    /// The request makes no sense to the device.
+    pub const INVAL: Self = Self(bindings::BLK_STS_INVAL);
 
     /// `Ok` for [`Self::OK`], else the status as an error.
     pub fn to_result(self) -> Result<(), Self> {

@@ -8,7 +8,10 @@ use crate::{
 };
 use kernel::prelude::*;
 use kernel_ext::{
-    bio::Transfer,
+    bio::{
+        Status,
+        Transfer, //
+    },
     block_device::BlockDevice, //
 };
 use remap_core::{
@@ -17,27 +20,39 @@ use remap_core::{
 };
 
 impl Repair {
-    /// Whether `unit`, which cannot be written on main, may be relocated for that. May sleep.
-    pub(crate) fn admit(&mut self, instance: &Instance, unit: Unit) -> bool {
-        if self.breaker.open().is_some() {
-            return false;
-        }
-        if !self.main_works(instance, unit) {
+    /// Trips the breaker if main, which does not take a write to `unit`, does not work elsewhere either.
+    /// Nothing is to be done about the write while the breaker is open. May sleep.
+    pub(crate) fn probe(&mut self, instance: &Instance, unit: Unit) -> Result<(), Status> {
+        if self.breaker.open().is_none() && !self.main_works(instance, unit) {
             self.breaker.trip(Trip::Dead);
-        } else if self.breaker.admit(instance.milliseconds()) {
-            return true;
+            self.tripped(instance, "nothing on main can be read");
         }
+        self.closed()
+    }
+
+    /// Counts one more unit that cannot be written; trips the breaker if that is one too many.
+    pub(crate) fn admit(&mut self, instance: &Instance) -> Result<(), Status> {
+        if self.breaker.open().is_none() && !self.breaker.admit(instance.milliseconds()) {
+            self.tripped(instance, "too many units fail at a time");
+        }
+        self.closed()
+    }
+
+    fn closed(&self) -> Result<(), Status> {
+        match self.breaker.open() {
+            None => Ok(()),
+            Some(_) => Err(Status::IOERR),
+        }
+    }
+
+    fn tripped(&mut self, instance: &Instance, why: &str) {
+        instance.set_tripped(true);
         self.note_change();
-        let why = match self.breaker.open() {
-            Some(Trip::Dead) => "nothing on main can be read",
-            _ => "too many units fail at a time",
-        };
         pr_err!(
             "{}: {}, nothing is relocated any more until 'rearm'\n",
             instance.name(),
             why
         );
-        false
     }
 
     /// Whether a block can be read on main, far from `unit`.

@@ -5,14 +5,11 @@
 use crate::{
     counters::Count,
     nodes::Map,
-    repair::Repair,
-    target::RemapTarget, //
+    repair::Repair, //
 };
 use kernel::{
     fmt,
-    impl_has_work,
     new_mutex,
-    new_work,
     prelude::*,
     sync::{
         atomic::{
@@ -26,26 +23,19 @@ use kernel::{
     time::{
         Instant,
         Monotonic, //
-    },
-    workqueue::{
-        Work,
-        WorkItem, //
     }, //
 };
 use kernel_ext::{
     bio::BioSet,
     block_device::BlockDevice,
     device_mapper::{
-        BioQueue,
         NewError,
-        OwnedBio,
         TableEvents, //
     },
     noio::NoIo,
     per_cpu::Counters,
     published::Published,
-    ratelimit::Ratelimit,
-    workqueue::ReclaimQueue, //
+    ratelimit::Ratelimit, //
 };
 use remap_core::{
     breaker::Limit,
@@ -132,8 +122,6 @@ pub(crate) struct Instance {
     #[pin]
     pub(crate) map: Published<Map>,
     pub(crate) counters: Counters<Count>,
-    /// Bios for the repair worker.
-    waiting: BioQueue<RemapTarget>,
     #[pin]
     pub(crate) bios: BioSet,
     #[pin]
@@ -141,20 +129,15 @@ pub(crate) struct Instance {
     /// Set while no I/O may be done on our own account.
     suspended: AtomicFlag,
     read_only: AtomicFlag,
+    /// What the breaker is, for those who do not hold the lock.
+    tripped: AtomicFlag,
     #[pin]
     events: Mutex<Option<TableEvents>>,
     #[pin]
     pub(crate) refusal: Mutex<[u8; 200]>,
     #[pin]
     pub(crate) log: Ratelimit,
-    #[pin]
-    work: Work<Instance>,
-    queue: ReclaimQueue,
     made: Instant<Monotonic>,
-}
-
-impl_has_work! {
-    impl HasWork<Self> for Instance { self.work }
 }
 
 impl Instance {
@@ -162,23 +145,20 @@ impl Instance {
         let memory = |error| NewError::new(c"out of memory", error);
         let repair = Repair::new(&layout.geometry).map_err(memory)?;
         let counters = Counters::new().map_err(memory)?;
-        let queue = ReclaimQueue::new(c"dm_remap").map_err(memory)?;
         let map = Published::new(Map::new()).map_err(memory)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 layout,
                 map <- map,
                 counters,
-                waiting: BioQueue::new(),
                 bios <- BioSet::new(4),
                 repair <- new_mutex!(repair, "dm_remap::repair"),
                 suspended: AtomicFlag::new(true),
                 read_only: AtomicFlag::new(true),
+                tripped: AtomicFlag::new(false),
                 events <- new_mutex!(None, "dm_remap::events"),
                 refusal <- new_mutex!([0; 200], "dm_remap::refusal"),
                 log <- Ratelimit::new(),
-                work <- new_work!("dm_remap::work"),
-                queue,
                 made: Instant::now(),
             }? Error),
             GFP_KERNEL,
@@ -217,19 +197,6 @@ impl Instance {
         self.made.elapsed().as_millis().unsigned_abs()
     }
 
-    /// Gives a bio to the repair worker. Any context.
-    pub(crate) fn hand_over(self: &Arc<Self>, bio: OwnedBio<RemapTarget>) {
-        self.counters.add(Count::Repaired, 1);
-        self.waiting.push(bio);
-        // Work that is already queued takes this bio too.
-        let _ = self.queue.queue().enqueue(self.clone());
-    }
-
-    /// Waits for the repair worker. Sleeps.
-    pub(crate) fn flush_work(&self) {
-        self.queue.flush();
-    }
-
     /// From now on I/O on our own account is refused, and long work ends early.
     pub(crate) fn stop(&self) {
         self.suspended.store(true, Release);
@@ -237,7 +204,6 @@ impl Instance {
 
     /// Waits until what was begun before [`Self::stop`] is done. Sleeps.
     pub(crate) fn wait_stopped(&self) {
-        self.flush_work();
         NoIo::run(|| {
             let mut repair = self.repair.lock();
             if !self.is_read_only() {
@@ -269,6 +235,15 @@ impl Instance {
         self.read_only.load(Acquire)
     }
 
+    /// Takes note of whether the breaker is open.
+    pub(crate) fn set_tripped(&self, open: bool) {
+        self.tripped.store(open, Release);
+    }
+
+    pub(crate) fn is_tripped(&self) -> bool {
+        self.tripped.load(Acquire)
+    }
+
     /// Tells whoever waits for an event if there is something to tell. Sleeps.
     pub(crate) fn tell_changes(&self) {
         let changed = self.repair.lock().take_changed();
@@ -292,20 +267,5 @@ pub(crate) struct Name((u32, u32));
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "remap of {}:{}", self.0 .0, self.0 .1)
-    }
-}
-
-impl WorkItem for Instance {
-    type Pointer = Arc<Instance>;
-
-    fn run(this: Arc<Instance>) {
-        NoIo::run(|| {
-            let mut repair = this.repair.lock();
-            for bio in this.waiting.take_all() {
-                repair.serve(&this, bio);
-            }
-            repair.settle(&this);
-        });
-        this.tell_changes();
     }
 }

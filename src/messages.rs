@@ -4,11 +4,11 @@
 
 use crate::{
     counters::Count,
+    errors::bad_sector,
     instance::Instance,
     refusal::Refusal,
     relocate::Stay,
     repair::{
-        bad_sector,
         Repair, //
     },
     target::RemapTarget, //
@@ -103,6 +103,7 @@ fn answer<'a>(instance: &Instance, args: Args<'a>, out: &mut Text<'_>) -> Result
 fn rearm(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let mut repair = instance.repair.lock();
     if repair.breaker.rearm() {
+        instance.set_tripped(false);
         repair.note_change();
         writeln!(out, "relocating again")
     } else {

@@ -148,8 +148,6 @@ impl core::ops::Deref for Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        // Work that still runs holds a reference; the instance must not be dropped by it.
-        self.instance.flush_work();
         self.registry.release(&self.instance);
     }
 }

@@ -9,15 +9,16 @@
 
 use crate::{
     counters::Count,
+    errors::bad_sector,
     group::OnFailure,
     instance::Instance,
     refusal::Refusal,
     repair::{
-        bad_sector,
         bytes_from,
         Overlay,
         Repair, //
-    }, //
+    },
+    retry::pause, //
 };
 use kernel::prelude::*;
 use kernel_ext::bio::{
@@ -26,6 +27,7 @@ use kernel_ext::bio::{
 };
 use remap_core::{
     blocks::Blocks,
+    confirm::WAITS,
     geometry::{
         SpareUnit,
         Unit, //
@@ -195,6 +197,25 @@ impl Repair {
             State::Main | State::Suspect => wanted,
         };
         let mut got = Blocks::NONE;
+        for wait in WAITS {
+            let missing = wanted.minus(got);
+            if missing == Blocks::NONE {
+                break;
+            }
+            pause(wait);
+            got = got.union(self.collect_once(instance, unit, from, missing)?);
+        }
+        Ok(got)
+    }
+
+    fn collect_once(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        from: State,
+        wanted: Blocks,
+    ) -> Result<Blocks, Status> {
+        let mut got = Blocks::NONE;
         for run in wanted.runs() {
             if self.collect_run(instance, unit, from, run.clone()).is_ok() {
                 got = got.union(Blocks::range(run));
@@ -243,7 +264,7 @@ impl Repair {
         overlay: &mut Option<Overlay<'_>>,
     ) -> Result<SpareUnit, Stay> {
         for _ in 0..TRIES {
-            match self.write_unit(instance, unit, spare, kept, overlay) {
+            match self.write_confirmed(instance, unit, spare, kept, overlay) {
                 Ok(()) => return Ok(spare),
                 Err(status) if bad_sector(status) && self.spare_works(instance) => {
                     self.retire(instance, spare);
@@ -257,6 +278,26 @@ impl Repair {
         }
         self.spares.release(spare);
         Err(Stay::Io(Status::IOERR))
+    }
+
+    /// Writes to a spare unit until it works or is confirmed not to.
+    fn write_confirmed(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        spare: SpareUnit,
+        kept: Blocks,
+        overlay: &mut Option<Overlay<'_>>,
+    ) -> Result<(), Status> {
+        let mut written = Err(Status::IOERR);
+        for wait in WAITS {
+            pause(wait);
+            written = self.write_unit(instance, unit, spare, kept, overlay);
+            if !matches!(written, Err(status) if bad_sector(status)) {
+                break;
+            }
+        }
+        written
     }
 
     fn write_unit(

@@ -14,6 +14,7 @@
 
 mod breaker;
 mod counters;
+mod errors;
 mod group;
 mod instance;
 mod load;
@@ -24,8 +25,10 @@ mod refusal;
 mod registry;
 mod relocate;
 mod repair;
+mod retry;
 mod status;
 mod target;
+mod workers;
 
 use kernel::prelude::*;
 use kernel_ext::device_mapper::Registration;

@@ -8,6 +8,7 @@
 
 use crate::{
     counters::Count,
+    errors::bad_sector,
     group::{
         Group,
         OnFailure, //
@@ -18,10 +19,7 @@ use crate::{
         Map,
         Nodes, //
     },
-    target::{
-        classified,
-        RemapTarget, //
-    }, //
+    target::RemapTarget, //
 };
 use core::ops::Range;
 use kernel::prelude::*;
@@ -41,7 +39,6 @@ use remap_core::{
         Breaker,
         Limit, //
     },
-    classify::is_candidate,
     geometry::{
         Geometry,
         SpareUnit,
@@ -104,10 +101,6 @@ pub(crate) enum Content<'a> {
 pub(crate) struct Overlay<'a> {
     pub(crate) sectors: Range<u64>,
     pub(crate) content: Content<'a>,
-}
-
-pub(crate) fn bad_sector(status: Status) -> bool {
-    is_candidate(classified(status), false)
 }
 
 /// Sectors as a range of bytes from `base` on. A unit's bytes fit any `usize`.
@@ -231,6 +224,13 @@ impl Repair {
 
     /// Does what `bio` asks for, and ends it, once it is durable what that needed.
     pub(crate) fn serve(&mut self, instance: &Instance, mut bio: OwnedBio<RemapTarget>) {
+        if let Some(sector) = bio.per_bio().unreadable {
+            let unit = instance.geometry().unit_of(sector);
+            if matches!(self.state(unit), State::Main | State::Suspect) {
+                self.suspect(instance, unit, sector);
+                return bio.complete(Status::MEDIUM);
+            }
+        }
         let failed = bio.per_bio().failed;
         let moves = self.moves;
         match self.run(instance, &mut bio) {
@@ -368,13 +368,19 @@ impl Repair {
                 self.write_spare(instance, unit, spare, valid, &mut overlay)
             }
         };
-        let is_relocated = matches!(state, State::Relocated { .. });
         match written {
-            Err(status) if bad_sector(status) && (is_relocated || self.admit(instance, unit)) => {
-                self.relocate_for(instance, unit, overlay)
-            }
-            other => other,
+            Err(status) if bad_sector(status) => {}
+            other => return other,
         }
+        if !matches!(state, State::Relocated { .. }) {
+            self.probe(instance, unit)?;
+            // What failed before main was seen to work may work now.
+            if state == State::Main && self.write_main(instance, &mut overlay).is_ok() {
+                return Ok(());
+            }
+            self.admit(instance)?;
+        }
+        self.relocate_for(instance, unit, overlay)
     }
 
     fn write_main(&mut self, instance: &Instance, overlay: &mut Overlay<'_>) -> Result<(), Status> {

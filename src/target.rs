@@ -4,6 +4,7 @@
 
 use crate::{
     counters::Count,
+    errors,
     instance::{
         share_sectors,
         Instance,
@@ -14,7 +15,8 @@ use crate::{
         Registry,
         Share, //
     },
-    status, //
+    status,
+    workers::Workers, //
 };
 use kernel::{
     prelude::*,
@@ -46,7 +48,6 @@ use kernel_ext::{
 };
 use remap_core::{
     breaker::Limit,
-    classify,
     geometry::{
         self,
         Area,
@@ -65,6 +66,8 @@ use remap_core::{
 
 /// A target of type `remap`.
 pub(crate) struct RemapTarget {
+    /// Before the instance, which they use until they are dropped.
+    workers: Workers,
     instance: Share,
     main: DeviceId,
     spare: DeviceId,
@@ -81,17 +84,8 @@ pub(crate) struct PerBio {
     held: Option<Held>,
     /// A device failed it.
     pub(crate) failed: bool,
-}
-
-/// The status as the core knows it.
-pub(crate) fn classified(status: Status) -> classify::Status {
-    match status {
-        Status::OK => classify::Status::Ok,
-        Status::MEDIUM => classify::Status::Medium,
-        Status::IOERR => classify::Status::IoErr,
-        Status::TARGET => classify::Status::Target,
-        _ => classify::Status::Other,
-    }
+    /// A sector that failed to read each time.
+    pub(crate) unreadable: Option<u64>,
 }
 
 /// What the core wants to know of a device.
@@ -211,9 +205,13 @@ impl Target for RemapTarget {
         if layout.main.takes_discards() {
             constructor.take_discards();
         }
+        let instance = constructor.shared().share(layout, Instance::new)?;
+        let workers =
+            Workers::new(&instance).map_err(|e| NewError::new(c"cannot make workers", e))?;
         let this = KBox::new(
             Self {
-                instance: constructor.shared().share(layout, Instance::new)?,
+                workers,
+                instance,
                 main,
                 spare,
                 read_only: constructor.is_read_only(),
@@ -263,7 +261,7 @@ impl Target for RemapTarget {
             Place::Busy | Place::Repair if bio.is_nowait() => bio.complete(Status::AGAIN),
             Place::Busy | Place::Repair => {
                 let (bio, mapped) = bio.take();
-                instance.hand_over(bio);
+                self.workers.hand_over(bio);
                 mapped
             }
         }
@@ -273,18 +271,21 @@ impl Target for RemapTarget {
         if let Some(held) = bio.per_bio().held.take() {
             self.instance.map.release(held);
         }
-        let count = match bio.op() {
-            Op::Read => Count::ReadErrors,
-            Op::Write | Op::WriteZeroes => Count::WriteErrors,
-            Op::Flush | Op::Discard | Op::Other => return bio.done(),
-        };
-        if !classify::is_candidate(classified(bio.status()), bio.is_readahead()) {
+        if bio.status() == Status::OK {
             return bio.done();
         }
+        let op = bio.op();
+        if !errors::may_be_bad_sector(bio.status(), errors::request(op, bio.is_readahead())) {
+            return bio.done();
+        }
+        let count = match op {
+            Op::Read => Count::ReadErrors,
+            _ => Count::WriteErrors,
+        };
         self.instance.counters.add(count, 1);
         bio.per_bio().failed = true;
         let (bio, ended) = bio.take();
-        self.instance.hand_over(bio);
+        self.workers.hand_over(bio);
         ended
     }
 
@@ -297,6 +298,7 @@ impl Target for RemapTarget {
     }
 
     fn postsuspend(&self) {
+        self.workers.flush();
         self.instance.wait_stopped();
     }
 

@@ -34,11 +34,16 @@ from cache import CACHE, CARGO, locked, say  # noqa: E402
 # for each other and for their disks much of the time.
 AT_ONCE = max(1, os.cpu_count() or 1)
 SECONDS = 180
+# So many tests must go on from a state for it to be worth saving.
+ENOUGH = 4
 # How often a test that has its guest killed is run, how many writes are logged and replayed, and which
 # part of the allocations is made to fail.
 TIMES = int(os.environ.get("TIMES") or 1)
-WRITES = os.environ.get("WRITES") or "40"
-STEP = os.environ.get("STEP") or "24"
+WRITES = os.environ.get("WRITES") or "24"
+STEP = os.environ.get("STEP") or "36"
+# What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
+OPS = os.environ.get("OPS") or "1500"
+SEED = os.environ.get("SEED") or ""
 
 
 class Machine:
@@ -58,6 +63,8 @@ class Machine:
         disks = [vm.Disk(text) for text in known["disks"].split(",") if text]
         sizes = (int(known[key]) for key in ("cpus", "memory", "nodes"))
         self.shape = vm.Shape("debug", *sizes, disks, leaks=bool(int(known["leaks"])))
+        # The state of a guest that has the module, once there is one for tests of this shape.
+        self.saved = None
 
     def passed(self, status, alarms):
         """Whether a script that ended so did what it should; `None` is a guest that died."""
@@ -81,7 +88,7 @@ class Machine:
         printed = []
         is_cut = self.cut and boot == 1
         seconds = random.uniform(*self.cut) if is_cut else self.seconds
-        machine = vm.started(self.shape, payload, script, disks)
+        machine = vm.started(self.shape, payload, script, disks, self.saved)
         try:
             after = b"begin " if is_cut else b""
             status = guests.stream(machine, printed.append, seconds=seconds, after=after)
@@ -107,7 +114,7 @@ class Test(Machine):
     """A guest test: a function of a file in tests/guest."""
 
     def __init__(self, path, function, wishes):
-        script = f"set -eu\nWRITES={WRITES} STEP={STEP}\n. /payload/tests/lib.sh\n"
+        script = f"set -eu\nWRITES={WRITES} STEP={STEP} OPS={OPS} SEED={SEED}\n. /payload/tests/lib.sh\n"
         script += f". /payload/tests/{path.name}\nrun_test {function}\n"
         super().__init__(f"{path.stem}.{function.removeprefix('test_')}", script, wishes)
 
@@ -241,10 +248,43 @@ def tree_tests():
     ]
 
 
+def save_loaded(tests, payload, folder):
+    """Saves a guest with the module for each shape that many of the tests use."""
+    shared = [
+        (shape, [test for test in tests if test.shape.key() == key])
+        for key, shape in {test.shape.key(): test.shape for test in tests if not test.shape.disks}.items()
+    ]
+    for number, (shape, users) in enumerate(shared):
+        if len(users) < ENOUGH:
+            continue
+        saved = folder / f"loaded{number}"
+        guest = vm.started(shape, payload, b". /payload/tests/lib.sh; load_module")
+        try:
+            if guests.stream(guest, lambda data: None, seconds=SECONDS):
+                sys.exit("dm-remap: the module cannot be loaded")
+            vm.save(guest, saved)
+        finally:
+            guest.end()
+        for test in users:
+            test.saved = saved
+
+
 def fuzz_tests():
     """A bounded run of each fuzz target, the same each time, as pairs of a name and a function."""
     runs = {"block": 50_000, "words": 50_000, "load": 1000}
     return [(f"fuzz.{name}", lambda name=name: fuzz.fuzz(name, runs[name], 1)) for name in runs]
+
+
+def set_up(tests):
+    """Builds the module and saves the guests that the tests begin in; returns the module."""
+    if not tests:
+        return None
+    built = module.build("debug") / "dm_remap.ko"
+    shapes = {test.shape.key(): test.shape for test in tests if test.shape.can_be_saved()}
+    say(f"guests of {len(shapes)} kinds, booted and saved where they are not yet ...")
+    for shape in shapes.values():
+        vm.state(shape)
+    return built
 
 
 def main():
@@ -253,16 +293,15 @@ def main():
     wanted = os.environ.get("T") or ""
     tests = [test for test in guest_tests() + harness_tests() if wanted in test.name]
     trees = [test for test in tree_tests() if wanted in test[0]]
-    host, printed = ([], "") if wanted and not "host." in wanted else host_tests()
-    host = [one for one in host if wanted in one[0]]
     fuzzed = [test for test in fuzz_tests() if wanted in test[0]]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        running = pool.submit(host_tests) if not wanted or "host." in wanted else None
+        built = pool.submit(set_up, tests)
+        host, printed = running.result() if running else ([], "")
+        built = built.result()
+    host = [one for one in host if wanted in one[0]]
     if not (tests or trees or host or fuzzed):
         sys.exit(f"dm-remap: no test has '{wanted}' in its name")
-    built = module.build("debug") / "dm_remap.ko" if tests else None
-    shapes = {test.shape.key(): test.shape for test in tests if test.shape.can_be_saved()}
-    say(f"guests of {len(shapes)} kinds, booted and saved where they are not yet ...")
-    for shape in shapes.values():
-        vm.state(shape)
     say(f"set up in {time.monotonic() - begun:.0f} s")
 
     report = Report(len(tests) + len(trees) + len(host) + len(fuzzed))
@@ -279,6 +318,7 @@ def main():
         payload = pathlib.Path(folder) / "payload.img"
         if tests:
             vm.payload_image(payload, built, "debug")
+            save_loaded(tests, payload, pathlib.Path(folder))
 
         def run_one(test):
             start = time.monotonic()

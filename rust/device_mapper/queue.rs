@@ -61,6 +61,11 @@ impl<T: Target> BioQueue<T> {
         }
     }
 
+    /// Whether it holds nothing at the moment. Any context.
+    pub fn is_empty(&self) -> bool {
+        self.newest.load(Relaxed).is_null()
+    }
+
     /// Takes all bios, to be had in the order in which they were added. Any context.
     pub fn take_all(&self) -> Taken<T> {
         // INVARIANT: The queue is left empty, and the list belongs to `Taken`.

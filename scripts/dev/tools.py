@@ -16,10 +16,11 @@ def build(folder, programs):
             shutil.copy(CARGO / "release" / program, folder)
 
 
-def build_nth(folder):
-    """Builds the program that has allocations fail."""
+def build_c(folder):
+    """Builds the tests' programs in C."""
     flags = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
-    run(["gcc", *flags, "-o", folder / "nth", TOP / "tests/nth/nth.c", "-ldevmapper"])
+    for source in (TOP / "tests/programs").glob("*.c"):
+        run(["gcc", *flags, "-o", folder / source.stem, source, "-ldevmapper"])
 
 
 def main(folder):

@@ -93,6 +93,10 @@ class Disk:
         return ["-device", f"virtio-blk-pci,serial=disk{number},{drive}"]
 
 
+# How a state is written to a file.
+MAPPED = [{"capability": "mapped-ram", "state": True}]
+
+
 @functools.cache
 def qemu_version():
     """What QEMU says of itself."""
@@ -115,7 +119,7 @@ class Shape:
         line += "sysctl.kernel.hung_task_timeout_secs=60"
         # It costs as much as all other checkers together, and says nothing before it is asked.
         line += "" if self.leaks else " kmemleak=off"
-        words = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-la57"]
+        words = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-la57,-erms,-fsrm,-fsrs,-fzrm,-smap,-smep,-umip,-pku"]
         # A node is a socket: the kernel wonders at one that shares a cache with another.
         sockets = f",sockets={self.nodes}" if self.nodes > 1 else ""
         words += ["-smp", f"{self.cpus}{sockets}", "-m", str(self.memory)]
@@ -298,38 +302,50 @@ def wait_ready(guest):
         sys.exit("dm-remap: the guest's kernel complains at boot: " + guest.alarms[0])
 
 
+def save(guest, path):
+    """Saves the state of a guest, which goes on only where that is restored."""
+    guest.command("stop")
+    guest.command("migrate-set-capabilities", capabilities=MAPPED)
+    guest.command("migrate", uri=f"file:{path}")
+    guest.migrated()
+
+
+def restored(shape, path, payload, disks=None):
+    """A guest that goes on where another was saved."""
+    guest = Guest(shape, payload, incoming=True, disks=disks)
+    guest.command("migrate-set-capabilities", capabilities=MAPPED)
+    guest.command("migrate-incoming", uri=f"file:{path}")
+    guest.migrated()
+    guest.command("cont")
+    return guest
+
+
 def state(shape):
     """A file with the state of a guest of that shape that waits for its payload."""
 
-    def save(folder):
+    def save_booted(folder):
         guest = Guest(shape)
         try:
             wait_ready(guest)
-            guest.command("stop")
-            mapped = [{"capability": "mapped-ram", "state": True}]
-            guest.command("migrate-set-capabilities", capabilities=mapped)
-            guest.command("migrate", uri=f"file:{folder / 'state'}")
-            guest.migrated()
+            save(guest, folder / "state")
         finally:
             guest.end()
 
-    return made(f"state-{shape.key()}", save) / "state"
+    return made(f"state-{shape.key()}", save_booted) / "state"
 
 
-def started(shape, payload, script, disks=None):
-    """A guest that runs a script: from the saved state where its devices can be saved."""
-    if shape.can_be_saved():
-        saved = state(shape)
-        guest = Guest(shape, payload, incoming=True, disks=disks)
-        mapped = [{"capability": "mapped-ram", "state": True}]
-        guest.command("migrate-set-capabilities", capabilities=mapped)
-        guest.command("migrate-incoming", uri=f"file:{saved}")
-        guest.migrated()
-        guest.command("cont")
+def started(shape, payload, script, disks=None, saved=None):
+    """A guest that runs a script: from the state `saved` of one that had its payload, or from that of
+    one that waits for it where its devices can be saved."""
+    if saved:
+        guest = restored(shape, saved, payload, disks)
+    elif shape.can_be_saved():
+        guest = restored(shape, state(shape), payload, disks)
+        guest.control.write("go")
     else:
         guest = Guest(shape, payload, disks=disks)
         wait_ready(guest)
-    guest.control.write("go")
+        guest.control.write("go")
     guest.control.write(escaped(script))
     return guest
 
@@ -344,8 +360,8 @@ def payload_image(path, module, flavour):
         for one in modules:
             shutil.copy(one, tree / "modules")
         (tree / "bin").mkdir()
-        tools.build(tree / "bin", ["remapctl", "replay", "tamper", "units"])
-        tools.build_nth(tree / "bin")
+        tools.build(tree / "bin", ["model", "remapctl", "replay", "tamper", "units"])
+        tools.build_c(tree / "bin")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
         shutil.copytree(TOP / "tests/guest", tree / "tests")
         with open(path, "wb") as file:

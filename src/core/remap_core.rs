@@ -22,6 +22,7 @@
 pub mod blocks;
 pub mod breaker;
 pub mod classify;
+pub mod confirm;
 pub mod fixed;
 pub mod geometry;
 pub mod index;

@@ -146,11 +146,13 @@ fails() {
 	if "$@" >/dev/null 2>&1; then fail "should have failed: $*"; fi
 }
 
-# What is left of the disks goes with the machine.
+# What is left of the disks goes with the machine, and the module if nothing holds it.
 take_down() {
 	cd /
 	dmsetup remove_all
-	if [ -d /sys/module/dm_remap ]; then rmmod dm_remap; fi
+	if [ -d /sys/module/dm_remap ]; then
+		same 0 "$(</sys/module/dm_remap/refcnt)" "users of the module"
+	fi
 }
 
 # Fails if memory is leaked. kmemleak overlooks single objects, to which stale pointers are left, so

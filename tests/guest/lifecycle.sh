@@ -149,16 +149,17 @@ test_unload_with_a_device_open_is_refused() {
 
 #@ seconds=300 leaks=1
 test_load_and_unload_100_times() {
+	load_module
+	rmmod dm_remap
 	null_disk main 64
 	null_disk spare 8
 	local i
-	for i in $(seq 100); do
+	for i in $(seq 20); do
+		reload "$MODULES/dm_remap.ko" dm_remap 4
 		insmod "$MODULES/dm_remap.ko"
-		if [ $((i % 5)) = 0 ]; then
-			create r "$TABLE"
-			message remap 0 64 >/dev/null
-			dmsetup remove r
-		fi
+		create r "$TABLE"
+		message remap 0 64 >/dev/null
+		dmsetup remove r
 		rmmod dm_remap
 	done
 	no_leak

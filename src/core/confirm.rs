@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How often a failed request is tried again before its sectors are believed to be bad.
+
+/// How long to wait before each further try, in milliseconds.
+///
+/// A drive that recovers, or a link that is reset, is back within this; a sector that fails after it would
+/// keep whoever waits for much longer, since a real drive tries by itself for seconds each time.
+pub const WAITS: [i64; 3] = [0, 10, 50];

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+# Several threads read and write while disks fail, units are moved, and the device is suspended and
+# reloaded; tests/model knows what each block may hold. SEED is what a run said that is to be repeated.
+
+# check NAME=VALUE...
+check() {
+	model "$DEV" name=r seed="${SEED:-${EPOCHREALTIME/./}}" ops="$OPS" "$@" >said ||
+		fail "$(cat said)"
+	cat said
+	message stats
+}
+
+# happened COUNTER...: each of them counted something.
+happened() {
+	local name
+	for name; do [ "$(stat_of "$name")" -gt 0 ] || fail "$name: nothing"; done
+}
+
+#@ seconds=36000
+test_main_fails() {
+	remap_on 64 8 "3 breaker 0 0"
+	check main="$NULLB/main/badblocks"
+	happened relocated read_errors write_errors
+}
+
+#@ seconds=36000
+test_main_fails_in_part() {
+	load_module
+	null_disk main 64 badblocks_partial_io=1 discard=1
+	null_disk spare 8 discard=1
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384 3 breaker 0 0"
+	check main="$NULLB/main/badblocks"
+	happened relocated
+}
+
+#@ seconds=36000
+test_both_fail() {
+	remap_on 64 8 "3 breaker 0 0"
+	check main="$NULLB/main/badblocks" spare="$NULLB/spare/badblocks" spare_from="$REGION" spare_sectors=128
+	happened relocated retired
+}
+
+#@ seconds=36000
+test_main_with_large_blocks() {
+	load_module
+	null_disk main 64 blocksize=4096
+	null_disk spare 8
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384 5 unit 32768 breaker 0 0"
+	check main="$NULLB/main/badblocks" block=4096 blocks=1024 largest=32
+	happened relocated
+}
+
+#@ seconds=36000
+test_main_reallocates() {
+	load_module
+	null_disk disk 64
+	null_disk spare 8
+	create dust "0 131072 dust /dev/disk 0 512"
+	dmsetup message dust 0 enable
+	create r "0 131072 remap /dev/mapper/dust 0 /dev/spare 0 16384 3 breaker 0 0"
+	check dust=dust
+	happened read_errors
+	same 0 "$(stat_of relocated)" "units relocated for a disk that reallocates"
+}
+
+# A write is on its way for 20 ms, in which its unit may be moved.
+#@ seconds=36000
+test_writes_in_flight_while_units_move() {
+	load_module
+	null_disk disk 64
+	null_disk spare 8
+	create main "0 131072 delay /dev/disk 0 0 /dev/disk 0 20"
+	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
+	check threads=12 blocks=512 largest=24
+	happened remapped
+}
+
+#@ seconds=36000
+test_main_is_gone_at_times() {
+	load_module
+	null_disk disk 64
+	null_disk spare 8
+	create main "0 131072 linear /dev/disk 0"
+	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
+	check flakey=main
+	same 0 "$(stat_of relocated)" "units relocated for a disk that is gone"
+	happened read_errors
+}
+
+#@ seconds=36000 disks=scsi:64M:write@801+3:read@1603:write@4000+64,scsi:16M
+test_a_disk_with_bad_sectors() {
+	load_module
+	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768 3 breaker 0 0"
+	check sick=801+3 sick=1603+1 sick=4000+64
+	happened relocated
+}

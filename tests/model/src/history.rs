@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which values a block may hold, when several write and read it at once.
+//!
+//! A block is a register. A write takes effect at some moment between its begin and its end; one that
+//! failed may have taken effect or not, but does not do so later. A read gives what took effect last.
+//! So a value may not be read any more once another one, whose write began after the first had ended,
+//! is known to have taken effect: because it was acknowledged, or because somebody read it.
+
+use crate::content::{
+    Content,
+    Value, //
+};
+use std::ops::Range;
+
+/// Moments, counted by what happens.
+type Moment = u64;
+/// Not yet.
+const NEVER: Moment = Moment::MAX;
+
+/// A write to a block.
+#[derive(Clone, Copy, Debug)]
+struct Write {
+    value: Value,
+    begun: Moment,
+    ended: Moment,
+    /// When it surely had taken effect.
+    effective: Moment,
+}
+
+/// What is known of one block.
+#[derive(Clone, Debug)]
+struct Block {
+    writes: Vec<Write>,
+    /// Until when it may have lost its data: reads may fail until it is written after that.
+    bad_until: Moment,
+    /// When the last write that was acknowledged began.
+    written: Moment,
+}
+
+impl Block {
+    fn new() -> Self {
+        let zeroes = Write {
+            value: 0,
+            begun: 0,
+            ended: 0,
+            effective: 0,
+        };
+        Self {
+            writes: vec![zeroes],
+            bad_until: 0,
+            written: 1,
+        }
+    }
+
+    /// Whether what `write` wrote cannot be read by a read that began at `moment`.
+    fn is_over(&self, write: &Write, moment: Moment) -> bool {
+        let over = |other: &Write| other.begun > write.ended && other.effective < moment;
+        self.writes.iter().any(over)
+    }
+
+    /// Forgets what no read that began at `moment` or later may find.
+    fn forget(&mut self, moment: Moment) {
+        let kept = self
+            .writes
+            .iter()
+            .filter(|write| !self.is_over(write, moment));
+        let kept: Vec<_> = kept.copied().collect();
+        self.writes = kept;
+    }
+
+    /// Takes note that a read from `begun` to `ended` found `value`; whether it may have.
+    fn found(&mut self, value: Value, begun: Moment, ended: Moment) -> bool {
+        let is_it = |write: &Write| write.value == value && !self.is_over(write, begun);
+        let may: Vec<bool> = self.writes.iter().map(is_it).collect();
+        let mut those = self.writes.iter_mut().zip(may).filter(|(_, may)| *may);
+        // Of several writes of zeroes nobody can tell which it was.
+        match (those.next(), those.next()) {
+            (None, _) => false,
+            (Some((write, _)), None) => {
+                write.effective = write.effective.min(ended);
+                true
+            }
+            (Some(_), Some(_)) => true,
+        }
+    }
+
+    /// Whether a read that began at `moment` may fail.
+    fn may_fail(&self, moment: Moment) -> bool {
+        self.bad_until >= self.written.min(moment)
+    }
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// A block had a value that it cannot have had.
+    Wrong {
+        /// The block.
+        block: u64,
+        /// What it had.
+        found: Content,
+        /// What it may have had.
+        want: Vec<Value>,
+    },
+    /// No block that was read can have failed.
+    Failed {
+        /// The blocks.
+        blocks: Range<u64>,
+    },
+}
+
+/// What is known of all blocks of a device, which held zeroes at first.
+pub struct History {
+    blocks: Vec<Block>,
+    now: Moment,
+    /// When the reads began that have not ended.
+    reading: Vec<Moment>,
+}
+
+impl History {
+    /// That of a device with so many blocks.
+    pub fn new(blocks: usize) -> Self {
+        Self {
+            blocks: vec![Block::new(); blocks],
+            now: 1,
+            reading: Vec::new(),
+        }
+    }
+
+    fn tick(&mut self) -> Moment {
+        self.now += 1;
+        self.now
+    }
+
+    fn range(&mut self, blocks: &Range<u64>) -> &mut [Block] {
+        &mut self.blocks[blocks.start as usize..blocks.end as usize]
+    }
+
+    /// A write of `value` begins; returns the moment.
+    pub fn begin_write(&mut self, blocks: &Range<u64>, value: Value) -> Moment {
+        let begun = self.tick();
+        for block in self.range(blocks) {
+            block.writes.push(Write {
+                value,
+                begun,
+                ended: NEVER,
+                effective: NEVER,
+            });
+        }
+        begun
+    }
+
+    /// The write that began at `begun` has ended, and was acknowledged or not.
+    pub fn end_write(&mut self, blocks: &Range<u64>, begun: Moment, acknowledged: bool) {
+        let ended = self.tick();
+        let oldest = self.reading.iter().copied().min().unwrap_or(ended);
+        for block in self.range(blocks) {
+            for write in block.writes.iter_mut().filter(|write| write.begun == begun) {
+                write.ended = ended;
+                if acknowledged {
+                    write.effective = write.effective.min(ended);
+                }
+            }
+            if acknowledged {
+                block.written = block.written.max(begun);
+            }
+            block.forget(oldest);
+        }
+    }
+
+    /// A read begins; returns the moment.
+    pub fn begin_read(&mut self) -> Moment {
+        let begun = self.tick();
+        self.reading.push(begun);
+        begun
+    }
+
+    /// The read that began at `begun` has ended, and found this, or failed.
+    pub fn end_read(
+        &mut self,
+        blocks: &Range<u64>,
+        begun: Moment,
+        found: Option<&[Content]>,
+    ) -> Result<(), Lie> {
+        let ended = self.tick();
+        let result = match found {
+            Some(found) => self.check(blocks, begun, ended, found),
+            None if self.range(blocks).iter().any(|block| block.may_fail(begun)) => Ok(()),
+            None => Err(Lie::Failed {
+                blocks: blocks.clone(),
+            }),
+        };
+        self.reading.retain(|&other| other != begun);
+        result
+    }
+
+    fn check(
+        &mut self,
+        blocks: &Range<u64>,
+        begun: Moment,
+        ended: Moment,
+        found: &[Content],
+    ) -> Result<(), Lie> {
+        let start = blocks.start;
+        for (at, (block, &found)) in (start..).zip(self.range(blocks).iter_mut().zip(found)) {
+            let is_right = match found {
+                Content::Whole(value) => block.found(value, begun, ended),
+                Content::Foreign => false,
+            };
+            if !is_right {
+                let may = block
+                    .writes
+                    .iter()
+                    .filter(|write| !block.is_over(write, begun));
+                return Err(Lie::Wrong {
+                    block: at,
+                    found,
+                    want: may.map(|write| write.value).collect(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on these blocks may lose their data.
+    pub fn bad(&mut self, blocks: &Range<u64>) {
+        self.tick();
+        for block in self.range(blocks) {
+            block.bad_until = NEVER;
+        }
+    }
+
+    /// These blocks lose no more data.
+    pub fn good(&mut self, blocks: &Range<u64>) {
+        let now = self.tick();
+        for block in self.range(blocks) {
+            block.bad_until = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(history: &mut History, block: u64, value: Value) -> bool {
+        let begun = history.begin_read();
+        let found = [Content::Whole(value)];
+        history
+            .end_read(&(block..block + 1), begun, Some(&found))
+            .is_ok()
+    }
+
+    fn fails(history: &mut History, blocks: Range<u64>) -> bool {
+        let begun = history.begin_read();
+        history.end_read(&blocks, begun, None).is_ok()
+    }
+
+    fn write(history: &mut History, blocks: Range<u64>, value: Value, acknowledged: bool) {
+        let begun = history.begin_write(&blocks, value);
+        history.end_write(&blocks, begun, acknowledged);
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_read() {
+        let mut history = History::new(4);
+        assert!(read(&mut history, 1, 0));
+        write(&mut history, 1..3, 7, true);
+        assert!(read(&mut history, 1, 7) && read(&mut history, 2, 7) && read(&mut history, 3, 0));
+        assert!(!read(&mut history, 1, 0));
+        assert!(!read(&mut history, 3, 7));
+        let begun = history.begin_read();
+        let foreign = history.end_read(&(1..2), begun, Some(&[Content::Foreign]));
+        let (found, want) = (Content::Foreign, vec![7]);
+        assert_eq!(
+            foreign,
+            Err(Lie::Wrong {
+                block: 1,
+                found,
+                want
+            })
+        );
+    }
+
+    #[test]
+    fn a_write_that_failed_may_have_taken_effect() {
+        let mut history = History::new(1);
+        write(&mut history, 0..1, 1, true);
+        write(&mut history, 0..1, 2, false);
+        assert!(read(&mut history, 0, 1));
+        assert!(read(&mut history, 0, 2));
+        assert!(
+            !read(&mut history, 0, 1),
+            "it took effect: the old one is gone"
+        );
+        write(&mut history, 0..1, 3, true);
+        assert!(!read(&mut history, 0, 2) && read(&mut history, 0, 3));
+    }
+
+    #[test]
+    fn of_two_at_once_either_may_be_last() {
+        let mut history = History::new(1);
+        let one = history.begin_write(&(0..1), 1);
+        let two = history.begin_write(&(0..1), 2);
+        assert!(read(&mut history, 0, 0));
+        assert!(read(&mut history, 0, 2));
+        assert!(!read(&mut history, 0, 0), "one of them took effect");
+        history.end_write(&(0..1), two, true);
+        history.end_write(&(0..1), one, true);
+        assert!(read(&mut history, 0, 1) && !read(&mut history, 0, 0));
+    }
+
+    #[test]
+    fn a_read_may_find_what_was_there_when_it_began() {
+        let mut history = History::new(1);
+        let begun = history.begin_read();
+        write(&mut history, 0..1, 1, true);
+        write(&mut history, 0..1, 2, true);
+        let old = history.end_read(&(0..1), begun, Some(&[Content::Whole(0)]));
+        assert_eq!(old, Ok(()));
+        assert!(!read(&mut history, 0, 0) && !read(&mut history, 0, 1) && read(&mut history, 0, 2));
+    }
+
+    #[test]
+    fn only_what_was_bad_may_fail_until_it_is_written() {
+        let mut history = History::new(4);
+        assert!(!fails(&mut history, 0..4));
+        history.bad(&(1..2));
+        assert!(fails(&mut history, 0..2) && !fails(&mut history, 2..4));
+        write(&mut history, 1..2, 1, true);
+        assert!(fails(&mut history, 1..2), "it is bad still");
+        let begun = history.begin_read();
+        history.good(&(1..2));
+        assert_eq!(history.end_read(&(1..2), begun, None), Ok(()));
+        assert!(fails(&mut history, 1..2), "its data were lost meanwhile");
+        write(&mut history, 1..2, 2, false);
+        assert!(fails(&mut history, 1..2));
+        write(&mut history, 1..2, 3, true);
+        assert!(!fails(&mut history, 1..2));
+    }
+
+    #[test]
+    fn zeroes_are_not_told_apart() {
+        let mut history = History::new(1);
+        write(&mut history, 0..1, 1, true);
+        write(&mut history, 0..1, 0, false);
+        write(&mut history, 0..1, 0, false);
+        assert!(read(&mut history, 0, 0) && read(&mut history, 0, 1));
+        write(&mut history, 0..1, 0, true);
+        assert!(read(&mut history, 0, 0) && !read(&mut history, 0, 1));
+    }
+}

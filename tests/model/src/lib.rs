@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the blocks of a device may hold while many read and write them and its disks fail.
+
+#![forbid(unsafe_code)]
+
+pub mod content;
+pub mod history;

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reads and writes a device from several threads while its disks fail, and stops at the first lie.
+//!
+//! `model DEVICE [NAME=VALUE...]`; the device holds zeroes. See [`options`] for the names.
+
+#![forbid(unsafe_code)]
+
+mod disk;
+mod faults;
+mod options;
+mod workers;
+
+use anyhow::{
+    ensure,
+    Context,
+    Result, //
+};
+use options::Options;
+use workers::Shared;
+
+/// Reads all there is, in large pieces and where they fail block by block.
+fn verify(shared: &Shared, options: &Options) -> Result<()> {
+    let mut worker = shared.worker(options, u64::MAX)?;
+    for start in (0..options.blocks).step_by(64) {
+        worker.read(start..options.blocks.min(start + 64))?;
+    }
+    Ok(())
+}
+
+/// Takes the device away and brings it back.
+fn again(name: &str) -> Result<()> {
+    let table = disk::dmsetup(&["table", name])?.context("no table")?;
+    ensure!(disk::dmsetup(&["remove", name])?.is_some(), "remove");
+    ensure!(
+        disk::dmsetup(&["create", name, "--table", table.trim()])?.is_some(),
+        "create"
+    );
+    Ok(())
+}
+
+fn run(options: &Options) -> Result<String> {
+    let shared = Shared::new(options);
+    let faults = std::thread::scope(|scope| {
+        let shared = &shared;
+        let work = |number| move || shared.stop_at(shared.worker(options, number)?.run());
+        let workers: Vec<_> = (0..options.threads)
+            .map(|number| scope.spawn(work(number)))
+            .collect();
+        let faults = scope.spawn(|| faults::run(shared, options));
+        for worker in workers {
+            worker.join().expect("a worker panicked")?;
+        }
+        shared.all_done();
+        faults.join().expect("the faults panicked")
+    })?;
+    verify(&shared, options)?;
+    if let Some(name) = &options.name {
+        again(name)?;
+        verify(&shared, options)?;
+    }
+    Ok(format!("{}, {faults} faults", shared.summary()))
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    println!("seed={}", options.seed);
+    println!("{}", run(&options)?);
+    Ok(())
+}

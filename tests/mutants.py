@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Plants bugs, one at a time, and runs the test that must see each. `T=` picks bugs by a part of their name.
+
+A test that fails because the bug does not even compile, or a bug whose place is not found, is an error.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TOP / "scripts/dev"))
+
+# pylint: disable=wrong-import-position
+from cache import CACHE, say  # noqa: E402
+
+# A name, the file, what stands there, what is put in its place, and the test that must fail.
+BUGS = [
+    (
+        "acknowledged_before_the_commit",
+        "src/group.rs",
+        "        if self.group.concerns(instance.geometry(), &bio) {",
+        "        if bio.sectors().is_empty() && self.group.concerns(instance.geometry(), &bio) {",
+        "crash.acknowledged",
+    ),
+    (
+        "stale_main_is_read",
+        "src/core/plan.rs",
+        "            if valid.contains(blocks) {\n                (Place::Spare(spare), all)",
+        "            if valid.contains(blocks) && access == Access::Read && spare.0 % 8 == 7 {\n"
+        "                (Place::Main, all)\n            } else if valid.contains(blocks) {\n"
+        "                (Place::Spare(spare), all)",
+        "model.main_fails",
+    ),
+    (
+        "lost_blocks_are_zeroes",
+        "src/relocate.rs",
+        "                    Err(status) if bad_sector(status) => {}",
+        "                    Err(status) if bad_sector(status) => {\n"
+        "                        got = got.union(Blocks::range(block..block + 1));\n                    }",
+        "model.main_fails",
+    ),
+    (
+        "writes_in_flight_are_not_waited_for",
+        "src/relocate.rs",
+        "        instance.map.synchronize();\n",
+        "",
+        "model.writes_in_flight",
+    ),
+    (
+        "a_bad_spare_unit_is_believed",
+        "src/relocate.rs",
+        "                Ok(()) => return Ok(spare),",
+        "                Ok(()) | Err(Status::IOERR) => return Ok(spare),",
+        "model.both_fail",
+    ),
+    (
+        "a_neighbour_is_lost_too",
+        "src/relocate.rs",
+        "            for block in run {\n",
+        "            for block in run.skip(1) {\n",
+        "model.main_fails",
+    ),
+]
+
+
+def planted(bug, folder):
+    """A copy of the tree with the bug."""
+    _, file, before, after, _ = bug
+    tree = folder / "tree"
+    ignored = shutil.ignore_patterns(".git", "target", "__pycache__")
+    shutil.copytree(TOP, tree, symlinks=True, ignore=ignored)
+    text = (tree / file).read_text(encoding="utf-8")
+    if text.count(before) != 1:
+        sys.exit(f"dm-remap: {bug[0]}: {file} has its place {text.count(before)} times")
+    (tree / file).write_text(text.replace(before, after), encoding="utf-8")
+    return tree
+
+
+def seen(bug):
+    """Whether the bug's test fails, and what it says."""
+    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
+        tree = planted(bug, pathlib.Path(folder))
+        environment = {**os.environ, "T": bug[-1]}
+        command = [sys.executable, tree / "tests/run.py"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if "passed, " not in done.stdout:
+        sys.exit(f"dm-remap: {bug[0]}: no test was run\n{done.stdout}{done.stderr}")
+    lines = done.stdout.splitlines()
+    said = [at for at, line in enumerate(lines) if line.startswith("# FAILED:")]
+    return bool(said), "\n".join(lines[said[0] : said[0] + 3]) if said else done.stdout
+
+
+def main():
+    """Plants all bugs that are wanted."""
+    wanted = os.environ.get("T") or ""
+    bugs = [bug for bug in BUGS if wanted in bug[0]]
+    missed = 0
+    print(f"KTAP version 1\n1..{len(bugs)}", flush=True)
+    for number, bug in enumerate(bugs, 1):
+        say(f"{bug[0]} in {bug[1]}, seen by {bug[-1]} ...")
+        was_seen, text = seen(bug)
+        missed += not was_seen
+        print(text)
+        print(f"{'ok' if was_seen else 'not ok'} {number} {bug[0]}", flush=True)
+    print(f"{len(bugs) - missed} seen, {missed} missed", flush=True)
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
