@@ -5,7 +5,8 @@
 use crate::{
     counters::Count,
     nodes::Map,
-    repair::Repair, //
+    repair::Repair,
+    settings::Settings, //
 };
 use kernel::{
     fmt,
@@ -38,7 +39,6 @@ use kernel_ext::{
     ratelimit::Ratelimit, //
 };
 use remap_core::{
-    breaker::Limit,
     geometry::{
         overlap,
         Area,
@@ -66,8 +66,6 @@ pub(crate) struct Layout {
     pub(crate) spare_area: Area,
     /// The units laid over both.
     pub(crate) geometry: Geometry,
-    /// The length of a unit in bytes, where the table line names it.
-    pub(crate) unit: Option<u64>,
 }
 
 impl Layout {
@@ -214,10 +212,14 @@ impl Instance {
     }
 
     /// I/O on our own account is allowed, on behalf of a table that is told of events,
-    /// and `limit` holds for it. Sleeps.
-    pub(crate) fn start(&self, read_only: bool, events: TableEvents, limit: Limit) {
+    /// and with its settings. Sleeps.
+    pub(crate) fn start(&self, read_only: bool, events: TableEvents, settings: &Settings) {
         *self.events.lock() = Some(events);
-        self.repair.lock().breaker.set_limit(limit);
+        let limit = settings.limit();
+        let mut repair = self.repair.lock();
+        repair.breaker.set_limit(limit);
+        repair.policy = settings.policy();
+        drop(repair);
         self.read_only.store(read_only, Release);
         self.suspended.store(false, Release);
     }

@@ -8,9 +8,8 @@ use crate::{
     instance::Instance,
     refusal::Refusal,
     relocate::Stay,
-    repair::{
-        Repair, //
-    },
+    repair::Repair,
+    settings::Settings,
     target::RemapTarget, //
 };
 use core::fmt::Write;
@@ -27,6 +26,7 @@ use kernel_ext::{
     text::Text, //
 };
 use remap_core::{
+    breaker::Limit,
     geometry::Unit,
     index::{
         Entry,
@@ -44,8 +44,13 @@ const LINES: usize = 1000;
 const UNITS_AT_ONCE: usize = 32;
 
 /// Serves one message. May sleep.
-pub(crate) fn serve(instance: &Instance, args: Args<'_>, out: &mut Text<'_>) -> Result {
-    let served = NoIo::run(|| answer(instance, args, out));
+pub(crate) fn serve(
+    instance: &Instance,
+    settings: &Settings,
+    args: Args<'_>,
+    out: &mut Text<'_>,
+) -> Result {
+    let served = NoIo::run(|| answer(instance, settings, args, out));
     instance.tell_changes();
     served.map_err(|refusal| {
         note(instance, &refusal);
@@ -72,7 +77,12 @@ fn text_of(buffer: &[u8]) -> &str {
     text.and_then(|text| text.to_str().ok()).unwrap_or("")
 }
 
-fn answer<'a>(instance: &Instance, args: Args<'a>, out: &mut Text<'_>) -> Result<(), Refusal<'a>> {
+fn answer<'a>(
+    instance: &Instance,
+    settings: &Settings,
+    args: Args<'a>,
+    out: &mut Text<'_>,
+) -> Result<(), Refusal<'a>> {
     if args.clone().any(|word| word.to_str().is_err()) {
         return Err(Refusal::NotText);
     }
@@ -92,6 +102,12 @@ fn answer<'a>(instance: &Instance, args: Args<'a>, out: &mut Text<'_>) -> Result
         Message::Suspects { from } => list(instance, from, out, suspect_line),
         Message::Retest { sector } => return retest(instance, sector, out),
         Message::Rearm => rearm(instance, out),
+        Message::Breaker => breaker(settings.limit(), out),
+        Message::SetBreaker(limit) => {
+            settings.set_limit(limit);
+            instance.repair.lock().breaker.set_limit(limit);
+            breaker(limit, out)
+        }
         Message::Checkpoint => return checkpoint(instance, out),
         Message::Reason => reason(instance, out),
         Message::Help => write!(out, "{HELP}"),
@@ -108,6 +124,13 @@ fn rearm(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         writeln!(out, "relocating again")
     } else {
         writeln!(out, "the breaker was closed")
+    }
+}
+
+fn breaker(limit: Limit, out: &mut Text<'_>) -> fmt::Result {
+    match limit.units {
+        0 => writeln!(out, "no limit"),
+        units => writeln!(out, "{units} units in {} seconds", limit.seconds),
     }
 }
 

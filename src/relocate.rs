@@ -164,13 +164,19 @@ impl Repair {
     }
 
     fn next_spare(&mut self, instance: &Instance) -> Result<SpareUnit, Stay> {
-        let before = self.spares.is_exhausted();
+        let before = self.spares.level();
         let found = self.spares.allocate();
         if found.is_none() {
             instance.counters.add(Count::NoSpare, 1);
         }
-        if self.spares.is_exhausted() != before {
+        let now = self.spares.level();
+        if now > before {
             self.note_change();
+            pr_warn!(
+                "{}: {}% of the spare units are used up\n",
+                instance.name(),
+                now
+            );
         }
         found.ok_or(Stay::NoSpare)
     }

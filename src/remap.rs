@@ -26,6 +26,7 @@ mod registry;
 mod relocate;
 mod repair;
 mod retry;
+mod settings;
 mod status;
 mod target;
 mod workers;

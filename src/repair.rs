@@ -53,7 +53,8 @@ use remap_core::{
     spares::{
         words_for,
         Spares, //
-    }, //
+    },
+    table::Policy, //
 };
 
 /// How many suspects are kept; a disk that fails everywhere must not fill memory.
@@ -83,6 +84,8 @@ pub(crate) struct Repair {
     pub(crate) moves: u64,
     /// What the counters stood at when `stats reset` came.
     pub(crate) reset_at: [u64; Count::ALL.len()],
+    /// What a write to a suspect does.
+    pub(crate) policy: Policy,
     /// What keeps a dying disk from using up the spare.
     pub(crate) breaker: Breaker,
     /// Something happened that an administrator must know.
@@ -132,6 +135,7 @@ impl Repair {
             moves: 0,
             reset_at: [0; Count::ALL.len()],
             changed: false,
+            policy: Policy::default(),
             breaker: Breaker::new(Limit::DEFAULT),
         })
     }
@@ -224,7 +228,7 @@ impl Repair {
 
     /// Does what `bio` asks for, and ends it, once it is durable what that needed.
     pub(crate) fn serve(&mut self, instance: &Instance, mut bio: OwnedBio<RemapTarget>) {
-        if let Some(sector) = bio.per_bio().unreadable {
+        if let (Op::Read, Some(sector)) = (bio.op(), bio.per_bio().failing) {
             let unit = instance.geometry().unit_of(sector);
             if matches!(self.state(unit), State::Main | State::Suspect) {
                 self.suspect(instance, unit, sector);
@@ -254,12 +258,14 @@ impl Repair {
             match bio.op() {
                 Op::Read => self.read(instance, bio, unit, sectors)?,
                 Op::Write => {
+                    let failing = bio.per_bio().failing;
+                    let confirmed = failing.is_some_and(|at| geometry.unit_of(at) == unit);
                     let content = Content::Bio(&mut *bio);
-                    self.write(instance, unit, Overlay { sectors, content })?;
+                    self.write(instance, unit, Overlay { sectors, content }, confirmed)?;
                 }
                 Op::WriteZeroes => {
                     let content = Content::Zeroes;
-                    self.write(instance, unit, Overlay { sectors, content })?;
+                    self.write(instance, unit, Overlay { sectors, content }, false)?;
                 }
                 Op::Discard => self.discard(instance, bio, unit, sectors)?,
                 Op::Flush | Op::Other => return Err(Status::IOERR),
@@ -350,19 +356,22 @@ impl Repair {
         }
     }
 
-    /// Writes a part of one unit, and moves the unit if it cannot hold it.
+    /// Writes a part of one unit, and moves the unit if it cannot hold it, which may be `confirmed`.
     fn write(
         &mut self,
         instance: &Instance,
         unit: Unit,
         mut overlay: Overlay<'_>,
+        confirmed: bool,
     ) -> Result<(), Status> {
         if self.is_stuck(unit) {
             return Err(Status::IOERR);
         }
         let state = self.state(unit);
         let written = match state {
+            State::Main if confirmed => Err(Status::IOERR),
             State::Main => self.write_main(instance, &mut overlay),
+            State::Suspect if self.policy == Policy::Spare => Err(Status::IOERR),
             State::Suspect => self.write_suspect(instance, unit, &mut overlay),
             State::Relocated { spare, valid } => {
                 self.write_spare(instance, unit, spare, valid, &mut overlay)

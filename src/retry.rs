@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tries again what a device failed, as the I/O path would, but unit by unit and block by block.
+//! Tries again what a device failed, as the I/O path would, but unit by unit and then block by block.
 //!
 //! The map is asked again each time, so a unit that was moved meanwhile is found where it is now, and each piece of
 //! I/O is in flight for those who move units, as any bio is. No lock is held.
@@ -47,53 +47,36 @@ pub(crate) fn pause(milliseconds: i64) {
     }
 }
 
-/// Tries `bio` once more. Sleeps.
+/// Tries `bio` once more, and takes note of where it fails. Sleeps.
+///
+/// A unit that failed to be read before is read block by block. It is written as a whole: one that cannot be
+/// stored as a whole is moved as one.
 pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Retried {
     let (access, transfer) = match bio.op() {
         Op::Read => (Access::Read, Transfer::Read),
         Op::Write => (Access::Write, Transfer::WriteThrough),
         _ => return Retried::Failed,
     };
-    bio.per_bio().unreadable = None;
     let geometry = instance.geometry();
+    let failed = bio.per_bio().failing.filter(|_| access == Access::Read);
     let Range { mut start, end } = bio.sectors();
     while start < end {
         let unit = geometry.sectors_of(geometry.unit_of(start));
-        let part = start..end.min(unit.end);
-        start = part.end;
-        let whole = piece(instance, bio, access, transfer, part.clone());
-        let done = match whole {
-            Err(status) if bad_sector(status) => each_block(instance, bio, access, transfer, part),
-            other => other,
+        let piece_end = match failed {
+            Some(at) if unit.contains(&at) => start + geometry.block_sectors(),
+            _ => unit.end,
         };
-        match done {
-            Ok(()) => {}
-            Err(status) if bad_sector(status) => return Retried::Failed,
+        let part = start..end.min(piece_end);
+        match piece(instance, bio, access, transfer, part.clone()) {
+            Ok(()) => start = part.end,
+            Err(status) if bad_sector(status) => {
+                bio.per_bio().failing = Some(start);
+                return Retried::Failed;
+            }
             Err(status) => return Retried::Ended(status),
         }
     }
     Retried::Ended(Status::OK)
-}
-
-/// Tries the blocks of a part one by one, up to the first that fails.
-fn each_block(
-    instance: &Instance,
-    bio: &mut OwnedBio<RemapTarget>,
-    access: Access,
-    transfer: Transfer,
-    part: Range<u64>,
-) -> Result<(), Status> {
-    let block = instance.geometry().block_sectors();
-    for start in part.clone().step_by(block as usize) {
-        let one = start..(start + block).min(part.end);
-        if let Err(status) = piece(instance, bio, access, transfer, one) {
-            if access == Access::Read {
-                bio.per_bio().unreadable = Some(start);
-            }
-            return Err(status);
-        }
-    }
-    Ok(())
 }
 
 /// Does a piece of a bio, which lies in one unit, where the map says. What the map does not let through fails.

@@ -6,6 +6,7 @@ use crate::{
     counters::Count,
     instance::Instance,
     repair::Repair,
+    settings::Settings,
     target::RemapTarget, //
 };
 use core::fmt::Write;
@@ -13,10 +14,6 @@ use kernel::fmt;
 use kernel_ext::{
     device_mapper::Target,
     text::Text, //
-};
-use remap_core::{
-    breaker::Limit,
-    table::Features, //
 };
 
 /// How a device is, in one word; the gravest that applies.
@@ -65,12 +62,8 @@ pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     )
 }
 
-/// `<main> <start> <spare> <start> <len> [<#features> [unit <bytes>] [breaker <units> <seconds>]]`.
-pub(crate) fn table(
-    instance: &Instance,
-    breaker: Option<Limit>,
-    out: &mut Text<'_>,
-) -> fmt::Result {
+/// `<main> <start> <spare> <start> <len> [<#features> <feature>...]`.
+pub(crate) fn table(instance: &Instance, settings: &Settings, out: &mut Text<'_>) -> fmt::Result {
     let layout = instance.layout();
     let (main, spare) = (layout.main.number(), layout.spare.number());
     write!(
@@ -83,10 +76,7 @@ pub(crate) fn table(
         spare.1,
         layout.spare_area.start,
         layout.spare_area.len,
-        Features {
-            unit: layout.unit,
-            breaker
-        },
+        settings.features(),
     )
 }
 

@@ -15,6 +15,7 @@ use crate::{
         Registry,
         Share, //
     },
+    settings::Settings,
     status,
     workers::Workers, //
 };
@@ -47,7 +48,6 @@ use kernel_ext::{
     text::Text, //
 };
 use remap_core::{
-    breaker::Limit,
     geometry::{
         self,
         Area,
@@ -65,6 +65,7 @@ use remap_core::{
 };
 
 /// A target of type `remap`.
+#[pin_data]
 pub(crate) struct RemapTarget {
     /// Before the instance, which they use until they are dropped.
     workers: Workers,
@@ -73,8 +74,8 @@ pub(crate) struct RemapTarget {
     spare: DeviceId,
     read_only: bool,
     events: TableEvents,
-    /// How many units may fail at a time, where the table line says so.
-    breaker: Option<Limit>,
+    #[pin]
+    settings: Settings,
 }
 
 /// What is kept with each bio.
@@ -84,8 +85,8 @@ pub(crate) struct PerBio {
     held: Option<Held>,
     /// A device failed it.
     pub(crate) failed: bool,
-    /// A sector that failed to read each time.
-    pub(crate) unreadable: Option<u64>,
+    /// Where it failed when it was tried the last time.
+    pub(crate) failing: Option<u64>,
 }
 
 /// What the core wants to know of a device.
@@ -120,7 +121,7 @@ struct LaidOut {
     layout: Layout,
     main: DeviceId,
     spare: DeviceId,
-    breaker: Option<Limit>,
+    features: Features,
 }
 
 /// Opens both devices and lays the target over them.
@@ -157,7 +158,7 @@ fn lay_out(
         len: constructor.sectors(),
     };
     let spare_area = line.spare_area();
-    let Features { unit, breaker } = line.features;
+    let unit = line.features.unit;
     let (main_kind, spare_kind) = (described(&main), described(&spare));
     let geometry = Geometry::new(main_kind, main_area, spare_kind, spare_area, unit)
         .map_err(|e| refused(e.reason()))?;
@@ -172,13 +173,12 @@ fn lay_out(
         spare,
         spare_area,
         geometry,
-        unit,
     };
     Ok(LaidOut {
         layout,
         main: main_id,
         spare: spare_id,
-        breaker,
+        features: line.features,
     })
 }
 
@@ -200,7 +200,7 @@ impl Target for RemapTarget {
             layout,
             main,
             spare,
-            breaker,
+            features,
         } = lay_out(constructor, args)?;
         if layout.main.takes_discards() {
             constructor.take_discards();
@@ -208,19 +208,21 @@ impl Target for RemapTarget {
         let instance = constructor.shared().share(layout, Instance::new)?;
         let workers =
             Workers::new(&instance).map_err(|e| NewError::new(c"cannot make workers", e))?;
-        let this = KBox::new(
-            Self {
+        let read_only = constructor.is_read_only();
+        let events = constructor.events();
+        let this = KBox::pin_init(
+            pin_init!(Self {
                 workers,
                 instance,
                 main,
                 spare,
-                read_only: constructor.is_read_only(),
-                events: constructor.events(),
-                breaker,
-            },
+                read_only,
+                events,
+                settings <- Settings::new(features),
+            }),
             GFP_KERNEL,
-        )?;
-        Ok(this.into())
+        );
+        this.map_err(|e| NewError::new(c"out of memory", e))
     }
 
     fn map<'a>(&self, mut bio: MapBio<'a, Self>) -> Mapped<'a> {
@@ -307,22 +309,21 @@ impl Target for RemapTarget {
     }
 
     fn resume(&self) {
-        let limit = self.breaker.unwrap_or(Limit::DEFAULT);
         self.instance
-            .start(self.read_only, self.events.clone(), limit);
+            .start(self.read_only, self.events.clone(), &self.settings);
         self.instance.tell_changes();
     }
 
     fn status(&self, kind: StatusKind, out: &mut Text<'_>) {
         let _ = match kind {
             StatusKind::Info => status::info(&self.instance, out),
-            StatusKind::Table => status::table(&self.instance, self.breaker, out),
+            StatusKind::Table => status::table(&self.instance, &self.settings, out),
             StatusKind::Ima => status::ima(&self.instance, out),
         };
     }
 
     fn message(&self, args: Args<'_>, out: &mut Text<'_>) -> Result {
-        messages::serve(&self.instance, args, out)
+        messages::serve(&self.instance, &self.settings, args, out)
     }
 
     fn iterate_devices(&self, visitor: &mut DeviceVisitor<'_>) {

@@ -42,7 +42,7 @@ TIMES = int(os.environ.get("TIMES") or 1)
 WRITES = os.environ.get("WRITES") or "24"
 STEP = os.environ.get("STEP") or "36"
 # What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
-OPS = os.environ.get("OPS") or "1500"
+OPS = os.environ.get("OPS") or "800"
 SEED = os.environ.get("SEED") or ""
 
 

@@ -79,6 +79,9 @@ struct CloneBio<T: Target> {
     _target: PhantomData<T>,
 }
 
+// A bio does not move with the pointer to it, whatever the target is.
+impl<T: Target> Unpin for CloneBio<T> {}
+
 impl<T: Target> CloneBio<T> {
     fn flags(&self) -> u32 {
         // SAFETY: By the type invariant.

@@ -5,5 +5,6 @@
 /// How long to wait before each further try, in milliseconds.
 ///
 /// A drive that recovers, or a link that is reset, is back within this; a sector that fails after it would
-/// keep whoever waits for much longer, since a real drive tries by itself for seconds each time.
-pub const WAITS: [i64; 3] = [0, 10, 50];
+/// keep whoever waits for much longer, since a real drive tries by itself for seconds each time. That is
+/// also why there are few tries.
+pub const WAITS: [i64; 2] = [0, 30];

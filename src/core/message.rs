@@ -2,6 +2,7 @@
 
 //! The messages of `dmsetup message`.
 
+use crate::breaker::Limit;
 use crate::number;
 use core::fmt;
 
@@ -47,6 +48,10 @@ pub enum Message {
     },
     /// Closes the breaker.
     Rearm,
+    /// What its limit is.
+    Breaker,
+    /// Sets its limit.
+    SetBreaker(Limit),
     /// Writes the whole state to every region of the metadata.
     Checkpoint,
     /// Why the last message that failed did.
@@ -66,6 +71,7 @@ unremap <sector>: move the unit of this sector back to main
 list [<from>]: relocated units, from a sector on
 suspects [<from>]: units that failed to read, from a sector on
 retest <sector>: read a suspect again and clear it if it reads well
+breaker [<units> <seconds>]: how many units may fail at a time; change that until another table is loaded
 rearm: relocate units again, after the disk that failed was seen to
 checkpoint: write the whole state to every region of the metadata
 reason: why the last refused message was refused
@@ -81,10 +87,12 @@ pub enum MessageError<'a> {
     Missing(&'static str),
     /// There are too many arguments; the usage.
     TooMany(&'static str),
-    /// A word that should be a number of sectors is not; the usage.
+    /// A word that should be a number is not; the usage.
     NotNumber(&'a str, &'static str),
     /// A count of zero; the usage.
     Zero(&'static str),
+    /// Two numbers that are no limit; the usage.
+    Limit(&'static str),
 }
 
 impl fmt::Display for MessageError<'_> {
@@ -94,8 +102,9 @@ impl fmt::Display for MessageError<'_> {
             Self::Missing(usage) => write!(f, "argument missing: want '{usage}'"),
             Self::TooMany(usage) => write!(f, "too many arguments: want '{usage}'"),
             Self::NotNumber(word, usage) => {
-                write!(f, "'{word}' is not a number of sectors: want '{usage}'")
+                write!(f, "'{word}' is not a number: want '{usage}'")
             }
+            Self::Limit(usage) => write!(f, "no limit of the breaker: want '{usage}'"),
             Self::Zero(usage) => write!(f, "nothing to do for zero sectors: want '{usage}'"),
         }
     }
@@ -169,6 +178,12 @@ impl Message {
                 sector: words.required()?,
             },
             "rearm" => Self::Rearm,
+            "breaker" => match words.optional()? {
+                None => Self::Breaker,
+                Some(units) => Limit::new(units, words.required()?)
+                    .map(Self::SetBreaker)
+                    .ok_or(MessageError::Limit(usage))?,
+            },
             "checkpoint" => Self::Checkpoint,
             "reason" => Self::Reason,
             "help" => Self::Help,
@@ -230,6 +245,8 @@ mod tests {
             ("list 64", Message::List { from: 64 }),
             ("suspects 1", Message::Suspects { from: 1 }),
             ("retest 1", Message::Retest { sector: 1 }),
+            ("breaker", Message::Breaker),
+            ("breaker 32 10", Message::SetBreaker(Limit::DEFAULT)),
         ] {
             assert_eq!(parse(text), Ok(want));
         }
@@ -246,7 +263,7 @@ mod tests {
             ),
             (
                 "remap x",
-                "'x' is not a number of sectors: want 'remap <sector> [<sectors>]'",
+                "'x' is not a number: want 'remap <sector> [<sectors>]'",
             ),
             (
                 "remap 1 0",
@@ -255,7 +272,15 @@ mod tests {
             ("unremap 1 2", "too many arguments: want 'unremap <sector>'"),
             (
                 "unremap 99999999999999999999",
-                "'99999999999999999999' is not a number of sectors: want 'unremap <sector>'",
+                "'99999999999999999999' is not a number: want 'unremap <sector>'",
+            ),
+            (
+                "breaker 5",
+                "argument missing: want 'breaker [<units> <seconds>]'",
+            ),
+            (
+                "breaker 5 0",
+                "no limit of the breaker: want 'breaker [<units> <seconds>]'",
             ),
             ("stats all", "too many arguments: want 'stats [reset]'"),
             ("ping pong", "too many arguments: want 'ping'"),

@@ -86,6 +86,13 @@ impl<B: DerefMut<Target = [u64]>> Spares<B> {
         self.in_use + self.retired == self.units
     }
 
+    /// The highest of 80, 95 and 100 % that are used up, or 0.
+    pub fn level(&self) -> u8 {
+        let used = u128::from(self.in_use + self.retired) * 100;
+        let reached = |level: &u8| used >= u128::from(*level) * u128::from(self.units);
+        [100, 95, 80].into_iter().find(reached).unwrap_or(0)
+    }
+
     /// Takes a free unit.
     pub fn allocate(&mut self) -> Option<SpareUnit> {
         let words = self.taken.len();
@@ -180,6 +187,30 @@ mod tests {
         assert!(Spares::new(vec![0; 2], vec![0; 1], 64).is_err());
         assert!(Spares::new(vec![0; 1], vec![0; 2], 64).is_err());
         assert!(Spares::new(vec![0; 1], vec![0; 1], 65).is_err());
+    }
+
+    #[test]
+    fn levels() {
+        for (units, used, level) in [
+            (10, 7, 0),
+            (10, 8, 80),
+            (10, 9, 80),
+            (10, 10, 100),
+            (100, 94, 80),
+            (100, 95, 95),
+            (100, 99, 95),
+            (1, 0, 0),
+            (1, 1, 100),
+        ] {
+            let mut spares = spares(units);
+            for at in 0..used {
+                let taken = spares.allocate().unwrap();
+                if at % 2 == 0 {
+                    spares.retire(taken);
+                }
+            }
+            assert_eq!(spares.level(), level, "{used} of {units}");
+        }
     }
 
     proptest! {

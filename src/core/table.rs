@@ -34,12 +34,45 @@ pub struct Features {
     pub unit: Option<u64>,
     /// How many units may fail at a time, where the line says so.
     pub breaker: Option<Limit>,
+    /// What a write to a suspect does, where the line says so.
+    pub policy: Option<Policy>,
+}
+
+/// What a write does to a unit that failed to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// It is tried on main first, where the disk may have a sector of its own to put in its place.
+    #[default]
+    Main,
+    /// The unit is moved to the spare at once.
+    Spare,
+}
+
+impl Policy {
+    const ALL: [Self; 2] = [Self::Main, Self::Spare];
+
+    /// Its name in a table line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Spare => "spare",
+        }
+    }
+
+    /// The one that has this name.
+    pub fn parse(word: &str) -> Result<Self, TableError> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|policy| policy.name() == word)
+            .ok_or(TableError::Policy)
+    }
 }
 
 impl fmt::Display for Features {
     /// ` <count> <word>...`, or nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = self.unit.map_or(0, |_| 2) + self.breaker.map_or(0, |_| 3);
+        let words = self.unit.map_or(0, |_| 2)
+            + self.breaker.map_or(0, |_| 3)
+            + self.policy.map_or(0, |_| 2);
         if words > 0 {
             write!(f, " {words}")?;
         }
@@ -48,6 +81,9 @@ impl fmt::Display for Features {
         }
         if let Some(Limit { units, seconds }) = self.breaker {
             write!(f, " breaker {units} {seconds}")?;
+        }
+        if let Some(policy) = self.policy {
+            write!(f, " policy {}", policy.name())?;
         }
         Ok(())
     }
@@ -67,6 +103,7 @@ pub enum TableError {
     UnknownFeature,
     Unit,
     Breaker,
+    Policy,
     Repeated,
 }
 
@@ -86,6 +123,7 @@ impl TableError {
             Self::UnknownFeature => c"unknown feature",
             Self::Unit => c"unit is not a number of bytes",
             Self::Breaker => c"breaker is not a number of units and one of seconds",
+            Self::Policy => c"policy is neither main nor spare",
             Self::Repeated => c"feature given twice",
         }
     }
@@ -135,6 +173,8 @@ impl Features {
                 "unit" => this.unit = Some(number::parse(next()?).map_err(|_| TableError::Unit)?),
                 "breaker" if this.breaker.is_some() => return Err(TableError::Repeated),
                 "breaker" => this.breaker = Some(limit(next()?, next()?)?),
+                "policy" if this.policy.is_some() => return Err(TableError::Repeated),
+                "policy" => this.policy = Some(Policy::parse(next()?)?),
                 _ => return Err(TableError::UnknownFeature),
             }
         }
@@ -175,14 +215,26 @@ mod tests {
         let with = |features| Ok(TableLine { features, ..line });
         let features = Features {
             unit,
-            breaker: None,
+            ..Features::default()
         };
         assert_eq!(parse("/dev/a 8 8:16 0 800 2 unit 65536"), with(features));
         for (words, units, seconds) in [("100 5", 100, 5), ("0 0", 0, 0)] {
             let breaker = Limit::new(units, seconds);
             let text = format!("/dev/a 8 8:16 0 800 5 breaker {words} unit 65536");
-            assert_eq!(parse(&text), with(Features { unit, breaker }));
+            assert_eq!(
+                parse(&text),
+                with(Features {
+                    unit,
+                    breaker,
+                    policy: None
+                })
+            );
         }
+        let features = Features {
+            policy: Some(Policy::Spare),
+            ..Features::default()
+        };
+        assert_eq!(parse("/dev/a 8 8:16 0 800 2 policy spare"), with(features));
     }
 
     #[test]
@@ -208,6 +260,9 @@ mod tests {
             ("a 0 b 0 8 3 breaker 0 1", TableError::Breaker),
             ("a 0 b 0 8 3 breaker 1 x", TableError::Breaker),
             ("a 0 b 0 8 2 breaker 1", TableError::MissingFeature),
+            ("a 0 b 0 8 1 policy", TableError::MissingFeature),
+            ("a 0 b 0 8 2 policy both", TableError::Policy),
+            ("a 0 b 0 8 4 policy main policy spare", TableError::Repeated),
         ] {
             assert_eq!(parse(line), Err(want), "{line:?}");
         }
@@ -218,9 +273,10 @@ mod tests {
         fn features_are_read_as_they_are_written(
             unit in prop::option::of(any::<u64>()),
             breaker in prop::option::of((1u64..1 << 32, 1u64..86_400)),
+            policy in prop::option::of(prop::sample::select(&Policy::ALL[..])),
         ) {
             let breaker = breaker.and_then(|(units, seconds)| Limit::new(units, seconds));
-            let features = Features { unit, breaker };
+            let features = Features { unit, breaker, policy };
             let text = format!("a 0 b 0 8{features}");
             prop_assert_eq!(parse(&text).map(|line| line.features), Ok(features));
         }

@@ -56,6 +56,23 @@ test_a_limit_that_a_reload_lifts() {
 	get 7680 2048 | cmp - one || fail "the write without a limit"
 }
 
+test_the_limit_by_message() {
+	remap_on 64 8 "3 breaker 4 86400"
+	bad main 8000 8511
+	random one 1
+	same "4 units in 86400 seconds" "$(message breaker)" limit
+	fails put one 7680
+	same "no limit" "$(message breaker 0 0)" "new limit"
+	message rearm
+	put one 7680
+	same "64/1536 closed" "$(field 2) $(field 10)" "without a limit"
+	# It stays, and the table has it.
+	dmsetup suspend r
+	dmsetup resume r
+	same "no limit" "$(message breaker)" "limit after a suspend"
+	same "3 breaker 0 0" "$(dmsetup table r | cut -d' ' -f9-)" "features"
+}
+
 test_a_dead_disk_uses_no_spare() {
 	remap_on
 	random one 4

@@ -52,7 +52,7 @@ test_every_point_of_a_log() {
 	[ "$(cut -d' ' -f1 said)" -ge "$WRITES" ] || fail "too few points"
 }
 
-# The spare is so slow that a mark is in the log before a commit that nobody waited for.
+# The spare takes so long to write that a mark is in the log before a commit that nobody waited for.
 test_acknowledged_after_its_commit() {
 	load_module
 	null_disk disk 72
@@ -60,7 +60,7 @@ test_acknowledged_after_its_commit() {
 	bad disk 8000 8511
 	create lw "0 147456 log-writes /dev/disk /dev/journal"
 	create main "0 131072 linear /dev/mapper/lw 0"
-	create spare "0 16384 delay /dev/mapper/lw 131072 0 /dev/mapper/lw 131072 400"
+	create spare "0 16384 delay /dev/mapper/lw 131072 0 /dev/mapper/lw 131072 400 /dev/mapper/lw 131072 0"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/mapper/spare 0 16384"
 	units write "$DEV" 1000 1063 3 lw
 	for name in r main spare lw; do dmsetup remove "$name"; done

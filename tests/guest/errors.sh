@@ -8,6 +8,36 @@ used() {
 	same "$2" "$(stat_of lost_blocks)" "blocks lost"
 }
 
+test_policy_spare() {
+	remap_on 64 8 "2 policy spare"
+	same "2 policy spare" "$(dmsetup table r | cut -d' ' -f9-)" "features"
+	random one 1
+	truncate -s 4096 one
+	bad main 8003 8003
+	fails get 8000 8
+	good main 8003 8003
+	# Main would take it.
+	put one 8000
+	used 1 0
+	get 8000 8 | cmp - one || fail "the write"
+	put one 16000
+	used 1 0
+}
+
+test_the_spare_fills_up() {
+	two_disks
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 $((2 * REGION + 20 * 8))"
+	same 0/20 "$(field 2)" "units used"
+	local step used=0
+	for step in 15: 1:80 2: 1:95 1:100; do
+		dmesg --clear
+		message remap $((used * 8)) $((${step%:*} * 8)) >/dev/null
+		used=$((used + ${step%:*}))
+		same "${step#*:}" "$(dmesg | sed -n 's/.* \([0-9]*\)% of the spare units are used up/\1/p')" "said at $used"
+	done
+	same exhausted "$(field 1)" health
+}
+
 test_failed_write_is_relocated() {
 	remap_on
 	random one 1

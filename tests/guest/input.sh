@@ -150,12 +150,12 @@ test_unknown_messages() {
 test_message_arguments() {
 	remap_on
 	no_message "argument missing: want 'remap <sector> [<sectors>]'" remap
-	no_message "'x' is not a number of sectors" remap x
+	no_message "'x' is not a number" remap x
 	no_message "too many arguments" remap 1 2 3
 	no_message "nothing to do for zero sectors" remap 8 0
 	no_message "argument missing: want 'unremap <sector>'" unremap
 	no_message "too many arguments: want 'ping'" ping pong
-	no_message "'8s' is not a number of sectors" unremap 8s
+	no_message "'8s' is not a number" unremap 8s
 }
 
 test_sectors_out_of_range() {
@@ -163,7 +163,7 @@ test_sectors_out_of_range() {
 	no_message "sector 131072 is outside this target" remap 131072
 	no_message "sector 131072 is outside this target" remap 131071 2
 	no_message "is outside this target" remap 8 18446744073709551615
-	no_message "'18446744073709551616' is not a number of sectors" remap 18446744073709551616
+	no_message "'18446744073709551616' is not a number" remap 18446744073709551616
 	no_message "sector 131072 is outside this target" unremap 131072
 	no_message "sector 131072 is outside this target" retest 131072
 }

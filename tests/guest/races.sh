@@ -103,13 +103,13 @@ test_nowait_does_not_wait_for_a_move() {
 	wait
 }
 
-# Main takes three seconds for a write. COMMAND comes while one is in flight, which will fail if BAD is 1.
+# Main takes two seconds for a write. COMMAND comes while one is in flight, which will fail if BAD is 1.
 write_in_flight_during() {
 	load_module
 	null_disk disk 64
 	[ "${BAD:-0}" = 0 ] || bad disk 800 800
 	null_disk spare 8
-	create main "0 131072 delay /dev/disk 0 0 /dev/disk 0 3000"
+	create main "0 131072 delay /dev/disk 0 0 /dev/disk 0 2000"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
 	random one 1
 	truncate -s 4096 one

@@ -39,6 +39,14 @@ pub fn dmsetup(words: &[&str]) -> Result<Option<String>> {
     command("dmsetup", words)
 }
 
+/// Lets other threads and processes run first.
+pub fn give_way() -> Result<()> {
+    let own = std::fs::read_link("/proc/thread-self")?;
+    let thread = own.file_name().unwrap_or_default().to_string_lossy();
+    command("renice", &["-n", "10", "-p", &thread])?.context("renice")?;
+    Ok(())
+}
+
 /// Memory that begins where direct I/O wants it to.
 pub struct Buffer {
     bytes: Vec<u8>,

@@ -64,8 +64,11 @@ impl<'a> Faults<'a> {
     /// Those that may happen, each as often as it is listed: a command takes long where the model runs.
     fn kinds(&self) -> Vec<Fault<'a>> {
         let mut kinds: Vec<Fault<'a>> = Vec::new();
-        if self.options.main.is_some() || self.options.dust.is_some() {
+        if self.options.main.is_some() {
             kinds.extend([Self::main_fails as Fault<'a>; 40]);
+        }
+        if self.options.dust.is_some() {
+            kinds.extend([Self::main_fails as Fault<'a>; 6]);
         }
         if self.options.spare.is_some() {
             kinds.extend([Self::spare_fails as Fault<'a>; 40]);
@@ -106,7 +109,11 @@ impl<'a> Faults<'a> {
         if self.main.len() < PLACES && self.rng.bool() {
             let all = self.options.blocks * self.options.block / 512;
             let part = if self.rng.bool() { all.min(256) } else { all };
-            let sectors = self.some(0..part);
+            let mut sectors = self.some(0..part);
+            if self.options.dust.is_some() {
+                // A command for each.
+                sectors.end = sectors.end.min(sectors.start + 2);
+            }
             let blocks = blocks_of(self.options, sectors.clone());
             self.shared.history().bad(&blocks);
             self.set_main(&sectors, true)?;

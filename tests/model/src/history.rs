@@ -34,6 +34,8 @@ struct Block {
     writes: Vec<Write>,
     /// Until when it may have lost its data: reads may fail until it is written after that.
     bad_until: Moment,
+    /// It may lose them at any time.
+    doomed: bool,
     /// When the last write that was acknowledged began.
     written: Moment,
 }
@@ -49,6 +51,7 @@ impl Block {
         Self {
             writes: vec![zeroes],
             bad_until: 0,
+            doomed: false,
             written: 1,
         }
     }
@@ -87,7 +90,7 @@ impl Block {
 
     /// Whether a read that began at `moment` may fail.
     fn may_fail(&self, moment: Moment) -> bool {
-        self.bad_until >= self.written.min(moment)
+        self.doomed || self.bad_until >= self.written.min(moment)
     }
 }
 
@@ -231,6 +234,13 @@ impl History {
         }
     }
 
+    /// These blocks may lose their data, whatever else is said of them.
+    pub fn doom(&mut self, blocks: &Range<u64>) {
+        for block in self.range(blocks) {
+            block.doomed = true;
+        }
+    }
+
     /// These blocks lose no more data.
     pub fn good(&mut self, blocks: &Range<u64>) {
         let now = self.tick();
@@ -338,6 +348,17 @@ mod tests {
         assert!(fails(&mut history, 1..2));
         write(&mut history, 1..2, 3, true);
         assert!(!fails(&mut history, 1..2));
+    }
+
+    #[test]
+    fn what_is_doomed_may_always_fail() {
+        let mut history = History::new(2);
+        history.doom(&(0..1));
+        history.bad(&(0..1));
+        history.good(&(0..1));
+        write(&mut history, 0..2, 1, true);
+        assert!(fails(&mut history, 0..1) && !fails(&mut history, 1..2));
+        assert!(read(&mut history, 0, 1) && !read(&mut history, 0, 0));
     }
 
     #[test]

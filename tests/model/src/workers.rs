@@ -49,10 +49,10 @@ impl Shared {
     pub fn new(options: &Options) -> Self {
         let mut history = History::new(options.blocks as usize);
         for &(first, count) in &options.sick {
-            history.bad(&blocks_of(options, first..first + count));
+            history.doom(&blocks_of(options, first..first + count));
         }
         if options.spare.is_some() || options.all_may_fail() {
-            history.bad(&(0..options.blocks));
+            history.doom(&(0..options.blocks));
         }
         Self {
             history: Mutex::new(history),
@@ -140,8 +140,9 @@ pub struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Works until all operations were done.
+    /// Works until all operations were done, behind the commands that cause faults.
     pub fn run(&mut self) -> Result<()> {
+        disk::give_way()?;
         let take = |left: u64| left.checked_sub(1);
         while self
             .shared

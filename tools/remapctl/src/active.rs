@@ -21,7 +21,6 @@ use devicemapper::{
     DmUdevFlags,
     DM, //
 };
-use remap_core::breaker::Limit;
 use remap_core::metadata::survey::{
     identify,
     Refused, //
@@ -64,7 +63,7 @@ fn options() -> DmOptions {
 /// `remapctl create`
 pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
     let access = Access::unless(args.dry_run || args.readonly);
-    let (len, words) = table(&mut Disks::open(&args.devices, access)?, args.breaker)?;
+    let (len, words) = table(&mut Disks::open(&args.devices, access)?, args)?;
     let line = format!("0 {len} {TYPE} {words}");
     if !args.dry_run {
         activate(args, len, words)?;
@@ -77,7 +76,7 @@ pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
 }
 
 /// The length of the target and the words of its table line.
-fn table(disks: &mut Disks, breaker: Option<Limit>) -> Result<(u64, String)> {
+fn table(disks: &mut Disks, args: &cli::Create) -> Result<(u64, String)> {
     let regions = disks.regions();
     let (len, unit) = match identify(disks, &mut blank_block(), &regions) {
         Ok(identity) => {
@@ -94,7 +93,11 @@ fn table(disks: &mut Disks, breaker: Option<Limit>) -> Result<(u64, String)> {
         disks.main_start,
         area.start,
         area.len,
-        Features { unit, breaker }
+        Features {
+            unit,
+            breaker: args.breaker,
+            policy: args.policy,
+        }
     );
     Ok((len, words))
 }

@@ -9,6 +9,7 @@ use clap::{
     ValueEnum, //
 };
 use remap_core::breaker::Limit;
+use remap_core::table::Policy;
 use std::path::PathBuf;
 
 /// Formats, checks and repairs dm-remap arrays, and talks to active ones.
@@ -170,6 +171,10 @@ fn limit(text: &str) -> Result<Limit, String> {
     limit.ok_or_else(|| "want UNITS,SECONDS, like 32,10, or 0,0 for no limit".into())
 }
 
+fn policy(text: &str) -> Result<Policy, String> {
+    Policy::parse(text).map_err(|_| "want main or spare".into())
+}
+
 /// Arguments of `create`.
 #[derive(Args)]
 pub struct Create {
@@ -181,6 +186,10 @@ pub struct Create {
     /// own limit is 32,10.
     #[arg(long, value_name = "UNITS,SECONDS", value_parser = limit)]
     pub breaker: Option<Limit>,
+    /// What a write does to a unit that failed to be read: it is tried on main first, or moved to the spare at
+    /// once.
+    #[arg(long, value_name = "main|spare", value_parser = policy)]
+    pub policy: Option<Policy>,
     /// Only read.
     #[arg(long)]
     pub readonly: bool,
