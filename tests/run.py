@@ -4,8 +4,9 @@
 Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of
 their name. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
 may ask for `disks=`, `cpus=`, `memory=`, `nodes=` or `seconds=`, and with `leaks=1` for kmemleak.
-`cut=2..9` has the guest killed so many seconds after it printed `begin` and the test run again with the
-same disks; a test that exits with 194 runs again too. `BOOT` counts, and /run/said has what was printed before.
+`pull=N` has the host take disk N out when the test prints `pull`. `cut=2..9` has the guest killed so many
+seconds after it printed `begin` and the test run again with the same disks; a test that exits with 194 runs
+again too. `BOOT` counts, and /run/said has what was printed before.
 """
 
 import concurrent.futures
@@ -52,13 +53,14 @@ class Machine:
     def __init__(self, name, script, wishes=()):
         self.name, self.script = name, script
         known = {"disks": "", "cpus": 1, "memory": 1024, "nodes": 1, "seconds": SECONDS, "leaks": 0}
-        known["cut"] = ""
+        known["cut"] = known["pull"] = ""
         for wish in wishes:
             key, value = wish.split("=", 1)
             if key not in known:
                 sys.exit(f"{name}: unknown wish '{wish}'")
             known[key] = value
         self.seconds = int(known["seconds"])
+        self.pull = known["pull"]
         self.cut = [float(second) for second in known["cut"].split("..") if second]
         disks = [vm.Disk(text) for text in known["disks"].split(",") if text]
         sizes = (int(known[key]) for key in ("cpus", "memory", "nodes"))
@@ -89,9 +91,15 @@ class Machine:
         is_cut = self.cut and boot == 1
         seconds = random.uniform(*self.cut) if is_cut else self.seconds
         machine = vm.started(self.shape, payload, script, disks, self.saved)
+
+        def sink(data):
+            printed.append(data)
+            if self.pull and b"pull" in data:
+                machine.command("device_del", id=f"device{self.pull}")
+
         try:
             after = b"begin " if is_cut else b""
-            status = guests.stream(machine, printed.append, seconds=seconds, after=after)
+            status = guests.stream(machine, sink, seconds=seconds, after=after)
             machine.log_ended.wait(guests.END_OF_LOG_SECONDS)
             said = b"".join(printed)
             text = said.decode(errors="replace").replace("\r", "")

@@ -84,7 +84,7 @@ class Disk:
 
     def device(self, number):
         """QEMU's arguments for the device."""
-        drive = f"drive=disk{number},logical_block_size={self.block},physical_block_size={self.block}"
+        drive = f"id=device{number},drive=disk{number},logical_block_size={self.block},physical_block_size={self.block}"
         if self.kind == "nvme":
             return ["-device", f"nvme,serial=disk{number},{drive}"]
         if self.kind == "scsi":

@@ -7,6 +7,9 @@ TABLE="0 131072 remap /dev/disk0 0 /dev/disk1 0 32768 3 breaker 0 0"
 FIRST=936
 LAST=1063
 
+# Main on the device that logs. What cannot be written must not be in the log.
+LOGGED="0 8000 linear /dev/mapper/lw 0\n8000 512 error\n8512 122560 linear /dev/mapper/lw 8512"
+
 # move_units: moves two of the units that can be written to the spare, and one of them back, forever.
 move_units() {
 	local unit
@@ -36,9 +39,8 @@ test_every_point_of_a_log() {
 	load_module
 	null_disk disk 72 cache_size=8
 	null_disk journal $((WRITES / 2 + 64))
-	bad disk $((1000 * 8)) $((1064 * 8 - 1))
 	create lw "0 147456 log-writes /dev/disk /dev/journal"
-	create main "0 131072 linear /dev/mapper/lw 0"
+	create main "$LOGGED"
 	create spare "0 16384 linear /dev/mapper/lw 131072"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/mapper/spare 0 16384 3 breaker 0 0"
 	move_units &
@@ -47,7 +49,7 @@ test_every_point_of_a_log() {
 	kill $mover
 	wait $mover || true
 	for name in r main spare lw; do dmsetup remove "$name"; done
-	replay /dev/journal 131072 16384 >said || fail "replay: $(cat said)"
+	replay /dev/journal 131072 16384 >said 2>&1 || fail "replay: $(cat said)"
 	cat said
 	[ "$(cut -d' ' -f1 said)" -ge "$WRITES" ] || fail "too few points"
 }
@@ -55,16 +57,22 @@ test_every_point_of_a_log() {
 # The spare takes so long to write that a mark is in the log before a commit that nobody waited for.
 test_acknowledged_after_its_commit() {
 	load_module
-	null_disk disk 72
+	null_disk disk 72 cache_size=8
 	null_disk journal 64
-	bad disk 8000 8511
 	create lw "0 147456 log-writes /dev/disk /dev/journal"
-	create main "0 131072 linear /dev/mapper/lw 0"
+	create main "$LOGGED"
 	create spare "0 16384 delay /dev/mapper/lw 131072 0 /dev/mapper/lw 131072 400 /dev/mapper/lw 131072 0"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/mapper/spare 0 16384"
+	# The power may go at each of these writes to main.
+	units write "$DEV" 2000 2010 100000 lw &
+	local others=$! name
 	units write "$DEV" 1000 1063 3 lw
+	kill $others
+	wait $others || true
 	for name in r main spare lw; do dmsetup remove "$name"; done
-	replay /dev/journal 131072 16384 || fail "replay"
+	replay /dev/journal 131072 16384 >said 2>&1 || fail "replay: $(cat said)"
+	cat said
+	[ "$(cut -d' ' -f1 said)" -ge 3 ] || fail "too few points"
 }
 
 #@ disks=scsi:64M:write@8000+512,scsi:16M cut=1..6

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+# File systems on a disk on which more and more places cannot be written while they run. What can be read is
+# all there: no file system may notice, and what was acknowledged is found.
+
+# disk_of LINEAR|FAILING MEGABYTES: the table of the disk `main`, of which eight of each 2048 sectors cannot
+# be written, or all can.
+disk_of() {
+	local start end=$(($2 * 2048))
+	[ "$1" = failing ] || {
+		echo "0 $end linear /dev/disk 0"
+		return
+	}
+	for ((start = 0; start < end; start += 2048)); do
+		echo "$start 2040 linear /dev/disk $start"
+		echo "$((start + 2040)) 8 flakey /dev/disk $((start + 2040)) 0 1 1 error_writes"
+	done
+}
+
+# goes_bad MEGABYTES: from now on places of the disk cannot be written.
+goes_bad() {
+	disk_of failing "$1" | dmsetup load main
+	dmsetup suspend main
+	dmsetup resume main
+}
+
+# on_a_disk MEGABYTES: r on a disk that is well.
+on_a_disk() {
+	load_module
+	null_disk disk "$1"
+	null_disk spare 8
+	disk_of linear "$1" | dmsetup create main
+	create r "0 $(($1 * 2048)) remap /dev/mapper/main 0 /dev/spare 0 16384 3 breaker 0 0"
+}
+
+# write_files FIRST LAST: files of 1 to 512 KiB, of which each is durable before the next is begun.
+write_files() {
+	local number
+	for ((number = $1; number <= $2; number++)); do
+		dd if=/run/random of="/mnt/$number" bs=1k skip=$((number * 37)) count=$((number * 61 % 512 + 1)) \
+			conv=fsync status=none
+	done
+}
+
+# files_are_there FIRST LAST
+files_are_there() {
+	local number
+	for ((number = $1; number <= $2; number++)); do
+		cmp -i 0:$((number * 37 * 1024)) -n $(((number * 61 % 512 + 1) * 1024)) "/mnt/$number" /run/random ||
+			fail "file $number"
+	done
+}
+
+# file_system MEGABYTES MKFS-COMMAND -- FSCK-COMMAND
+file_system() {
+	local make=() check size=$1
+	shift
+	while [ "$1" != -- ]; do
+		make+=("$1")
+		shift
+	done
+	shift
+	check=("$@")
+	on_a_disk "$size"
+	"${make[@]}" "$DEV" >/tmp/made 2>&1 || fail "$(cat /tmp/made)"
+	mount "$DEV" /mnt
+	write_files 1 12
+	goes_bad "$size"
+	write_files 13 40
+	umount /mnt
+	"${check[@]}" "$DEV" >/tmp/checked 2>&1 || fail "$(cat /tmp/checked)"
+	mount "$DEV" /mnt
+	files_are_there 1 40
+	umount /mnt
+	[ "$(stat_of relocated)" -gt 0 ] || fail "nothing was relocated"
+	same 0 "$(stat_of lost_blocks)" "blocks lost"
+	if dmesg | grep -iE '(ext4|xfs|btrfs).*(error|corrupt)'; then fail "the file system noticed"; fi
+}
+
+test_ext4() { file_system 128 mkfs.ext4 -q -- e2fsck -fn; }
+test_xfs() { file_system 320 mkfs.xfs -q -- xfs_repair -n; }
+test_btrfs() { file_system 256 mkfs.btrfs -q -- btrfs check; }
+
+# A mirror of which one leg is r.
+test_raid1() {
+	on_a_disk 128
+	null_disk other 128
+	mdadm --create /dev/md0 --run --level=1 --raid-devices=2 --assume-clean "$DEV" /dev/other >/tmp/made 2>&1 ||
+		fail "$(cat /tmp/made)"
+	mkfs.ext4 -q /dev/md0
+	mount /dev/md0 /mnt
+	write_files 1 8
+	goes_bad 128
+	write_files 9 36
+	umount /mnt
+	e2fsck -fn /dev/md0 >/tmp/checked 2>&1 || fail "$(cat /tmp/checked)"
+	grep -q '\[UU\]' /proc/mdstat || fail "$(cat /proc/mdstat)"
+	mdadm --stop /dev/md0 2>/dev/null
+	[ "$(stat_of relocated)" -gt 0 ] || fail "nothing was relocated"
+	# The leg by itself has it all.
+	mdadm --assemble --run /dev/md0 "$DEV" >/tmp/made 2>&1 || fail "$(cat /tmp/made)"
+	mount -o ro /dev/md0 /mnt
+	files_are_there 1 36
+	umount /mnt
+	mdadm --stop /dev/md0 2>/dev/null
+}

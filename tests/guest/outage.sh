@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+# Disks that are gone, and not bad: no spare unit is used for them.
+
+# no_unit_used: whatever failed.
+no_unit_used() {
+	local words
+	words=$(field 2)
+	same 0 "${words%/*}" "units used"
+}
+
+#@ disks=scsi:64M,scsi:16M
+test_a_scsi_disk_is_offline() {
+	load_module
+	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768"
+	random one 1
+	put one
+	local disk
+	disk=$(readlink /dev/disk0)
+	echo offline >"/sys/block/$disk/device/state"
+	fails put one 2048
+	fails get 0 8
+	no_unit_used
+	echo running >"/sys/block/$disk/device/state"
+	message rearm
+	put one 2048
+	get 0 2048 | cmp - one || fail "what was written before"
+	same "0/3584 closed" "$(field 2) $(field 10)" "afterwards"
+}
+
+# The host takes the disk out when it reads the word.
+#@ disks=scsi:64M,scsi:16M pull=0
+test_main_is_pulled() {
+	load_module
+	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768"
+	message remap 800 80
+	random one 1
+	put one
+	local disk
+	disk=$(readlink /dev/disk0)
+	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randrw --bs=4k --size=32M --iodepth=8 \
+		--time_based --runtime=60 --minimal >fio.log 2>&1 &
+	echo pull
+	while [ -e "/sys/block/$disk" ]; do sleep 0.2; done
+	wait $! || true
+	fails put one 2048
+	same 10/3584 "$(field 2)" "units used"
+	# What is on the spare is there still.
+	get 800 80 | cmp - <(part one 800 80) || fail "units on the spare"
+	fails get 880 8
+}
+
+#@ disks=scsi:64M,scsi:16M pull=1
+test_the_spare_is_pulled() {
+	load_module
+	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768"
+	message remap 800 80
+	random one 1
+	put one
+	local disk
+	disk=$(readlink /dev/disk1)
+	echo pull
+	while [ -e "/sys/block/$disk" ]; do sleep 0.2; done
+	# What was moved cannot be had, and main's old copy is not shown for it.
+	fails get 800 8
+	fails dd if=one of="$DEV" bs=4k seek=100 count=1 oflag=direct conv=notrunc
+	# All else works.
+	get 0 800 | cmp - <(part one 0 800) || fail "units on main"
+	put one 2048
+	get 2048 2048 | cmp - one || fail "a write to main"
+}
