@@ -7,7 +7,8 @@
 #   make tools      builds remapctl, its man pages and completions
 #   make test       all tests; T=pattern for those whose name contains it
 #   make crash      guests killed 200 times, and a log of writes replayed at every point
-#   make torture    ten million operations against the model; OPS=count for each of its tests
+#   make torture    ten million operations against the model (OPS=count for each of its tests), and an hour of
+#                   swapping (SWAP=seconds)
 #   make mutants    bugs are planted, and must be seen
 #   make allocations             every allocation fails once
 #   make fuzz       more than a million runs of the fuzz targets
@@ -24,7 +25,7 @@
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
 #             DISKS="nvme:64M:write@8000+8:read@16000 scsi:1G:4k"
 
-export KERNEL SMP MEM NUMA DISKS T KSERIES ALL OPS SEED
+export KERNEL SMP MEM NUMA DISKS T KSERIES ALL OPS SEED SWAP
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
@@ -46,9 +47,10 @@ fuzz:
 crash:
 	@T=crash. TIMES=100 WRITES=1500 $(ENTER) python3 tests/run.py
 
-# Ten million operations on all kinds of disks.
+# Ten million operations on all kinds of disks, and an hour of swapping.
 torture:
 	@T=model. OPS=$(or $(OPS),1250000) $(ENTER) python3 tests/run.py
+	@T=swap. SWAP=$(or $(SWAP),3600) $(ENTER) python3 tests/run.py
 
 mutants:
 	@$(ENTER) python3 tests/mutants.py

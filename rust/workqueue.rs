@@ -7,10 +7,29 @@
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
+    container_of,
     error::code::ENOMEM,
     prelude::*,
-    workqueue::Queue, //
+    sync::Arc,
+    workqueue::{
+        HasDelayedWork,
+        Queue,
+        Work, //
+    }, //
 };
+
+/// Runs delayed work at once if it still waits for its time, and waits until it has run. Sleeps; must not
+/// be called by that work.
+pub fn hurry<T: HasDelayedWork<T, ID>, const ID: u64>(item: &Arc<T>) {
+    // SAFETY: An `Arc` points to a live value.
+    let work = unsafe { T::raw_get_work(Arc::as_ptr(item).cast_mut()) };
+    // SAFETY: The work is a field of that value.
+    let work = unsafe { Work::raw_get(work) };
+    // SAFETY: `HasDelayedWork` promises that it is the field of that name in a delayed work.
+    let delayed = unsafe { container_of!(work, kernel::bindings::delayed_work, work) };
+    // SAFETY: It was initialised with the value, and lives as long.
+    unsafe { kernel::bindings::flush_delayed_work(delayed) };
+}
 
 /// A work queue of its own with a rescuer (`WQ_MEM_RECLAIM`), as whatever serves I/O needs.
 ///

@@ -23,11 +23,29 @@ impl Repair {
     /// Trips the breaker if main, which does not take a write to `unit`, does not work elsewhere either.
     /// Nothing is to be done about the write while the breaker is open. May sleep.
     pub(crate) fn probe(&mut self, instance: &Instance, unit: Unit) -> Result<(), Status> {
-        if self.breaker.open().is_none() && !self.main_works(instance, unit) {
+        if self.breaker.open().is_some() {
+            return Err(Status::IOERR);
+        }
+        if !self.main_works(instance, unit) {
             self.breaker.trip(Trip::Dead);
             self.tripped(instance, "nothing on main can be read");
+        } else if !self.main_takes_writes(instance) {
+            self.breaker.trip(Trip::Dead);
+            self.tripped(instance, "nothing on main can be written");
         }
         self.closed()
+    }
+
+    /// Whether a commit can be written to main, where main has metadata; else nothing is known.
+    fn main_takes_writes(&mut self, instance: &Instance) -> bool {
+        if !self.metadata.has_good_on_main() {
+            return true;
+        }
+        self.settle(instance);
+        let written = self
+            .make_room(instance)
+            .and_then(|()| self.commit(instance, &[], false));
+        written.is_err() || self.metadata.has_good_on_main()
     }
 
     /// Counts one more unit that cannot be written; trips the breaker if that is one too many.

@@ -195,9 +195,11 @@ impl Instance {
         self.made.elapsed().as_millis().unsigned_abs()
     }
 
-    /// From now on I/O on our own account is refused, and long work ends early.
+    /// From now on I/O on our own account is refused, long work ends early, and nothing waits for a spare
+    /// unit. Sleeps.
     pub(crate) fn stop(&self) {
         self.suspended.store(true, Release);
+        self.repair.lock().requeue_parked();
     }
 
     /// Waits until what was begun before [`Self::stop`] is done. Sleeps.
@@ -219,6 +221,7 @@ impl Instance {
         let mut repair = self.repair.lock();
         repair.breaker.set_limit(limit);
         repair.policy = settings.policy();
+        repair.parked.start(settings.patience());
         drop(repair);
         self.read_only.store(read_only, Release);
         self.suspended.store(false, Release);

@@ -238,7 +238,7 @@ impl Repair {
         let wire = &mut metadata.wire;
         let mut store = Store { instance, wire };
         let each = |record: Record| {
-            nodes.ready().map_err(|_| NotReady::NoMemory)?;
+            nodes.fill().map_err(|_| NotReady::NoMemory)?;
             apply(geometry, nodes, &mut map, spares, record).map_err(NotReady::Conflict)
         };
         let standing = load(&mut store, &mut metadata.block, choice, each)?;
@@ -248,7 +248,7 @@ impl Repair {
 
     /// Makes what was read the state of the instance.
     fn show_loaded(&mut self, instance: &Instance, standing: &Standing) -> Result<(), NotReady> {
-        self.nodes.ready().map_err(|_| NotReady::NoMemory)?;
+        self.nodes.fill().map_err(|_| NotReady::NoMemory)?;
         let map = self.map.clone();
         self.lost_blocks = 0;
         for (unit, entry) in map.iter_from(Unit(0)) {

@@ -198,6 +198,7 @@ fn debug(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let repair = instance.repair.lock();
     writeln!(out, "map_entries {}", repair.map.iter_from(Unit(0)).count())?;
     writeln!(out, "map_nodes_put_aside {}", repair.nodes.put_aside())?;
+    writeln!(out, "writes_parked {}", repair.parked.count())?;
     writeln!(out, "suspended {}", u8::from(instance.is_suspended()))?;
     writeln!(out, "read_only {}", u8::from(instance.is_read_only()))
 }
@@ -311,6 +312,7 @@ fn unremap(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), R
     may_move(instance)?;
     repair.unrelocate(instance, unit)?;
     settled(instance, &mut repair)?;
+    repair.serve_parked(instance);
     instance.counters.add(Count::Unremapped, 1);
     writeln!(out, "unremapped 1 unit").map_err(|_| Refusal::NoMemory)
 }

@@ -99,6 +99,11 @@ impl Metadata {
         journal.map_or((0, 0), |journal| (journal.good(), journal.total()))
     }
 
+    /// Whether a copy on main has all commits.
+    pub(crate) fn has_good_on_main(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::has_good_on_main)
+    }
+
     /// Lets `write` use the journal, unless there is none or it is frozen.
     fn write<R>(
         &mut self,

@@ -2,9 +2,13 @@
 
 //! Memory for the map.
 
+use crate::retry::pause;
 use core::mem::MaybeUninit;
 use kernel::{
-    alloc::AllocError,
+    alloc::{
+        flags::__GFP_NOWARN,
+        AllocError, //
+    },
     prelude::*,
     sync::{
         Arc,
@@ -29,6 +33,10 @@ const UPDATES: usize = 3;
 /// How many maps can be published before the reserve must be filled again, so that one is left for the
 /// commit after what used the reserve.
 const BLANKS: usize = 4;
+/// How many times the reserve has that, at most, so that units can be moved while there is no memory.
+const TIMES: usize = 8;
+/// How long to wait for memory, in milliseconds, before another try.
+const WAIT: i64 = 20;
 
 /// Nodes for the map, put aside so that an update on the I/O path does not fail for want of memory.
 pub(crate) struct Nodes {
@@ -41,28 +49,34 @@ impl Nodes {
     pub(crate) fn new() -> Result<Self, AllocError> {
         let mut this = Self {
             spare: KVec::with_capacity(UPDATES * NODES_PER_UPDATE, GFP_KERNEL)?,
-            blanks: KVec::with_capacity(BLANKS, GFP_KERNEL)?,
+            blanks: KVec::with_capacity(TIMES * BLANKS, GFP_KERNEL)?,
         };
         this.fill()?;
         Ok(this)
     }
 
-    fn fill(&mut self) -> Result<(), AllocError> {
+    /// Fills the reserve again. May sleep.
+    pub(crate) fn fill(&mut self) -> Result<(), AllocError> {
         while self.spare.len() < UPDATES * NODES_PER_UPDATE {
-            self.spare
-                .push(UniqueArc::new_uninit(GFP_KERNEL)?, GFP_KERNEL)?;
+            let node = UniqueArc::new_uninit(GFP_KERNEL | __GFP_NOWARN)?;
+            self.spare.push(node, GFP_KERNEL)?;
         }
-        while self.blanks.len() < BLANKS {
-            self.blanks.push(Blank::new(GFP_KERNEL)?, GFP_KERNEL)?;
+        while self.blanks.len() < TIMES * BLANKS {
+            let blank = Blank::new(GFP_KERNEL | __GFP_NOWARN)?;
+            self.blanks.push(blank, GFP_KERNEL)?;
         }
         Ok(())
     }
 
-    /// Fills the reserve again; whether there is enough for [`UPDATES`] updates. May sleep.
+    /// Makes sure that there is enough for [`UPDATES`] updates of `map`, and waits for memory if not. Sleeps.
     ///
-    /// The I/O path calls this within [`kernel_ext::noio::NoIo`].
-    pub(crate) fn ready(&mut self) -> Result<(), OutOfMemory> {
-        self.fill().map_err(|_| OutOfMemory)
+    /// The I/O path calls this within [`kernel_ext::noio::NoIo`]. What it then does gives memory back, if
+    /// anything does: so the reserve is used up before anybody waits.
+    pub(crate) fn ready(&mut self, map: &Map) {
+        let enough = UPDATES * map.nodes_per_update();
+        while self.fill().is_err() && (self.spare.len() < enough || self.blanks.len() < BLANKS) {
+            pause(WAIT);
+        }
     }
 
     /// Memory to publish a map with.

@@ -106,7 +106,7 @@ impl Repair {
         mut overlay: Option<Overlay<'_>>,
     ) -> Result<u32, Stay> {
         self.make_room(instance).map_err(|_| Stay::Frozen)?;
-        self.nodes.ready().map_err(|_| Stay::NoMemory)?;
+        self.nodes.ready(&self.map);
         let spare = self.next_spare(instance)?;
         let state = self.state(unit);
         if let Err(stay) = self.freeze(instance, unit, state) {
@@ -168,6 +168,7 @@ impl Repair {
         let found = self.spares.allocate();
         if found.is_none() {
             instance.counters.add(Count::NoSpare, 1);
+            self.no_spare = true;
         }
         let now = self.spares.level();
         if now > before {
@@ -347,7 +348,7 @@ impl Repair {
             return Err(Refusal::Lost(at));
         }
         self.make_room(instance).map_err(|_| Refusal::Frozen)?;
-        self.nodes.ready().map_err(|_| Refusal::NoMemory)?;
+        self.nodes.ready(&self.map);
         self.freeze(instance, unit, self.state(unit))
             .map_err(|_| Refusal::NoMemory)?;
         if let Err(refusal) = self.copy_back(instance, unit, spare) {

@@ -21,6 +21,7 @@ mod load;
 mod messages;
 mod metadata;
 mod nodes;
+mod parked;
 mod refusal;
 mod registry;
 mod relocate;

@@ -19,6 +19,7 @@ use crate::{
         Map,
         Nodes, //
     },
+    parked::Parked,
     target::RemapTarget, //
 };
 use core::ops::Range;
@@ -88,6 +89,10 @@ pub(crate) struct Repair {
     pub(crate) policy: Policy,
     /// What keeps a dying disk from using up the spare.
     pub(crate) breaker: Breaker,
+    /// Writes that wait for a spare unit.
+    pub(crate) parked: Parked,
+    /// No spare unit was left for what was served last.
+    pub(crate) no_spare: bool,
     /// Something happened that an administrator must know.
     changed: bool,
 }
@@ -134,6 +139,8 @@ impl Repair {
             lost_blocks: 0,
             moves: 0,
             reset_at: [0; Count::ALL.len()],
+            parked: Parked::default(),
+            no_spare: false,
             changed: false,
             policy: Policy::default(),
             breaker: Breaker::new(Limit::DEFAULT),
@@ -182,7 +189,7 @@ impl Repair {
         unit: Unit,
         entry: Option<Entry>,
     ) -> Result<(), OutOfMemory> {
-        self.nodes.ready()?;
+        self.nodes.ready(&self.map);
         self.set(instance, unit, entry)?;
         self.fallback = self.fallback.set(&mut self.nodes, unit, entry)?;
         self.show(instance, unit, entry)
@@ -237,6 +244,7 @@ impl Repair {
         }
         let failed = bio.per_bio().failed;
         let moves = self.moves;
+        self.no_spare = false;
         match self.run(instance, &mut bio) {
             Ok(()) => {
                 if failed && moves == self.moves {
@@ -244,7 +252,7 @@ impl Repair {
                 }
                 self.acknowledge(instance, bio);
             }
-            Err(status) => bio.complete(status),
+            Err(status) => self.fail(instance, bio, status),
         }
     }
 
@@ -445,7 +453,7 @@ impl Repair {
         let now = valid.union(geometry.blocks_at(unit, &overlay.sectors));
         if now != valid {
             self.make_room(instance).map_err(|_| Status::IOERR)?;
-            self.nodes.ready().map_err(|_| Status::IOERR)?;
+            self.nodes.ready(&self.map);
         }
         let at = geometry.on_spare(spare, overlay.sectors.start);
         let through = Transfer::WriteThrough;

@@ -20,6 +20,7 @@ use remap_core::{
 pub(crate) struct Settings {
     unit: Option<u64>,
     policy: Option<Policy>,
+    patience: Option<u64>,
     #[pin]
     breaker: Mutex<Option<Limit>>,
 }
@@ -29,6 +30,7 @@ impl Settings {
         pin_init!(Self {
             unit: features.unit,
             policy: features.policy,
+            patience: features.patience,
             breaker <- new_mutex!(features.breaker, "dm_remap::settings"),
         })
     }
@@ -39,11 +41,17 @@ impl Settings {
             unit: self.unit,
             breaker: *self.breaker.lock(),
             policy: self.policy,
+            patience: self.patience,
         }
     }
 
     pub(crate) fn policy(&self) -> Policy {
         self.policy.unwrap_or_default()
+    }
+
+    /// For how many seconds a write waits for a spare unit, if it does.
+    pub(crate) fn patience(&self) -> Option<u64> {
+        self.patience
     }
 
     /// The breaker's limit. Sleeps.

@@ -10,6 +10,7 @@
 use crate::{
     counters::Count,
     instance::Instance,
+    parked::Deadline,
     retry::{
         pause,
         retry,
@@ -60,6 +61,7 @@ struct Lane {
     waiting: BioQueue<RemapTarget>,
     /// How many wait or are being served, roughly.
     length: Atomic<usize>,
+    deadline: Arc<Deadline>,
     #[pin]
     work: Work<Lane>,
 }
@@ -71,27 +73,43 @@ impl_has_work! {
 /// The lanes of one table.
 pub(crate) struct Workers {
     lanes: KVec<Arc<Lane>>,
+    deadline: Arc<Deadline>,
     queue: ReclaimQueue,
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        // What is left to be done holds the instance, which must go before the module.
+        self.flush();
+        self.deadline.hurry();
+    }
 }
 
 impl Workers {
     /// Makes a lane for each CPU there may be. May sleep.
     pub(crate) fn new(instance: &Arc<Instance>) -> Result<Self> {
         let queue = ReclaimQueue::new(c"dm_remap")?;
+        let deadline = Deadline::new(instance)?;
         let mut lanes = KVec::new();
         for _ in 0..nr_cpu_ids() {
+            let its_deadline = deadline.clone();
             let lane = Arc::pin_init(
                 pin_init!(Lane {
                     instance: instance.clone(),
                     waiting: BioQueue::new(),
                     length: Atomic::new(0),
+                    deadline: its_deadline,
                     work <- new_work!("dm_remap::lane"),
                 }),
                 GFP_KERNEL,
             )?;
             lanes.push(lane, GFP_KERNEL)?;
         }
-        Ok(Self { lanes, queue })
+        Ok(Self {
+            lanes,
+            deadline,
+            queue,
+        })
     }
 
     /// This CPU's lane, or the shortest if that is long.
@@ -179,6 +197,9 @@ impl Lane {
                 repair.serve(&self.instance, bio);
             }
             repair.settle(&self.instance);
+            if repair.parked.count() > 0 {
+                self.deadline.arm(repair.parked.patience.unwrap_or(0));
+            }
         }
     }
 

@@ -193,6 +193,17 @@ impl<H: Heap> Index<H> {
         })
     }
 
+    /// The most nodes that the next updates take each, as long as there are few of them.
+    pub fn nodes_per_update(&self) -> usize {
+        let mut levels = 2;
+        let mut node = self.root.as_ref();
+        while let Some(Kind::Inner(children)) = node.map(|node| &node.0) {
+            levels += 1;
+            node = children.get(0).map(|child| &child.node);
+        }
+        NODES_PER_UPDATE.min(2 * levels)
+    }
+
     /// This map with `entry` for `unit`, or with none.
     pub fn set(&self, heap: &mut H, unit: Unit, entry: Option<Entry>) -> Result<Self, OutOfMemory> {
         match entry {

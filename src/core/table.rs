@@ -36,7 +36,12 @@ pub struct Features {
     pub breaker: Option<Limit>,
     /// What a write to a suspect does, where the line says so.
     pub policy: Option<Policy>,
+    /// For how many seconds writes wait for a spare unit when none is left, where the line says that they do.
+    pub patience: Option<u64>,
 }
+
+/// The most seconds that a write may wait for a spare unit: a day.
+const MOST_PATIENCE: u64 = 86_400;
 
 /// What a write does to a unit that failed to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +77,8 @@ impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = self.unit.map_or(0, |_| 2)
             + self.breaker.map_or(0, |_| 3)
-            + self.policy.map_or(0, |_| 2);
+            + self.policy.map_or(0, |_| 2)
+            + self.patience.map_or(0, |_| 2);
         if words > 0 {
             write!(f, " {words}")?;
         }
@@ -84,6 +90,9 @@ impl fmt::Display for Features {
         }
         if let Some(policy) = self.policy {
             write!(f, " policy {}", policy.name())?;
+        }
+        if let Some(seconds) = self.patience {
+            write!(f, " queue_if_no_spare {seconds}")?;
         }
         Ok(())
     }
@@ -104,6 +113,7 @@ pub enum TableError {
     Unit,
     Breaker,
     Policy,
+    Patience,
     Repeated,
 }
 
@@ -124,6 +134,7 @@ impl TableError {
             Self::Unit => c"unit is not a number of bytes",
             Self::Breaker => c"breaker is not a number of units and one of seconds",
             Self::Policy => c"policy is neither main nor spare",
+            Self::Patience => c"queue_if_no_spare is not a number of seconds from 1 to 86400",
             Self::Repeated => c"feature given twice",
         }
     }
@@ -175,6 +186,8 @@ impl Features {
                 "breaker" => this.breaker = Some(limit(next()?, next()?)?),
                 "policy" if this.policy.is_some() => return Err(TableError::Repeated),
                 "policy" => this.policy = Some(Policy::parse(next()?)?),
+                "queue_if_no_spare" if this.patience.is_some() => return Err(TableError::Repeated),
+                "queue_if_no_spare" => this.patience = Some(patience(next()?)?),
                 _ => return Err(TableError::UnknownFeature),
             }
         }
@@ -183,6 +196,14 @@ impl Features {
             Some(_) => Err(TableError::TooMany),
         }
     }
+}
+
+fn patience(seconds: &str) -> Result<u64, TableError> {
+    let seconds = number::parse(seconds).map_err(|_| TableError::Patience)?;
+    if seconds == 0 || seconds > MOST_PATIENCE {
+        return Err(TableError::Patience);
+    }
+    Ok(seconds)
 }
 
 fn limit(units: &str, seconds: &str) -> Result<Limit, TableError> {
@@ -226,7 +247,7 @@ mod tests {
                 with(Features {
                     unit,
                     breaker,
-                    policy: None
+                    ..Features::default()
                 })
             );
         }
@@ -260,6 +281,9 @@ mod tests {
             ("a 0 b 0 8 3 breaker 0 1", TableError::Breaker),
             ("a 0 b 0 8 3 breaker 1 x", TableError::Breaker),
             ("a 0 b 0 8 2 breaker 1", TableError::MissingFeature),
+            ("a 0 b 0 8 2 queue_if_no_spare 0", TableError::Patience),
+            ("a 0 b 0 8 2 queue_if_no_spare 86401", TableError::Patience),
+            ("a 0 b 0 8 1 queue_if_no_spare", TableError::MissingFeature),
             ("a 0 b 0 8 1 policy", TableError::MissingFeature),
             ("a 0 b 0 8 2 policy both", TableError::Policy),
             ("a 0 b 0 8 4 policy main policy spare", TableError::Repeated),
@@ -274,9 +298,10 @@ mod tests {
             unit in prop::option::of(any::<u64>()),
             breaker in prop::option::of((1u64..1 << 32, 1u64..86_400)),
             policy in prop::option::of(prop::sample::select(&Policy::ALL[..])),
+            patience in prop::option::of(1u64..86_400),
         ) {
             let breaker = breaker.and_then(|(units, seconds)| Limit::new(units, seconds));
-            let features = Features { unit, breaker, policy };
+            let features = Features { unit, breaker, policy, patience };
             let text = format!("a 0 b 0 8{features}");
             prop_assert_eq!(parse(&text).map(|line| line.features), Ok(features));
         }

@@ -38,6 +38,64 @@ test_the_spare_fills_up() {
 	same exhausted "$(field 1)" health
 }
 
+# on_one_unit FEATURES: a spare of one unit, which is in use, and main with two units that cannot be written.
+on_one_unit() {
+	two_disks
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 $((2 * REGION + 8)) $*"
+	bad main 8000 8015
+	message remap 16000 >/dev/null
+	same 1/1 "$(field 2)" "units used"
+	random one 1
+	truncate -s 4096 one
+}
+
+# parked COUNT: waits until so many writes wait for a spare unit.
+parked() {
+	until [ "$(message debug | sed -n 's/^writes_parked //p')" = "$1" ]; do sleep 0.1; done
+}
+
+test_a_write_waits_for_a_spare_unit() {
+	on_one_unit 2 queue_if_no_spare 600
+	put one 8000 &
+	parked 1
+	# All else goes on.
+	put one 24000
+	message unremap 16000
+	wait $! || fail "the write that waited"
+	get 8000 8 | cmp - one || fail "what it wrote"
+	same 1/1 "$(field 2)" "units used"
+}
+
+test_a_write_waits_in_vain() {
+	on_one_unit 2 queue_if_no_spare 2
+	put one 8000 &
+	local first=$!
+	parked 1
+	fails wait $first
+	dmesg | grep -q "no spare unit became free in 2 seconds, 1 writes fail" || fail "nothing in the kernel log"
+	# The next does not wait, until there was one.
+	fails put one 8008
+	message unremap 16000
+	put one 8008
+	same 1/1 "$(field 2)" "units used"
+}
+
+test_a_write_waits_across_a_suspend() {
+	on_one_unit 2 queue_if_no_spare 600
+	put one 8000 &
+	local first=$!
+	parked 1
+	dmsetup suspend --noflush r
+	same 0 "$(message debug | sed -n 's/^writes_parked //p')" "writes that wait while it is suspended"
+	dmsetup resume r
+	parked 1
+	# A flush ends the wait.
+	dmsetup suspend r
+	fails wait $first
+	dmsetup resume r
+	dmsetup remove r
+}
+
 test_failed_write_is_relocated() {
 	remap_on
 	random one 1

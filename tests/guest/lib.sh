@@ -146,6 +146,27 @@ fails() {
 	if "$@" >/dev/null 2>&1; then fail "should have failed: $*"; fi
 }
 
+# injectors [NAME=VALUE...]: how allocations of the slab and of pages are made to fail.
+injectors() {
+	local injector pair
+	for injector in failslab fail_page_alloc; do
+		for pair in verbose=0 ignore-gfp-wait=N "$@"; do
+			echo "${pair#*=}" >"/sys/kernel/debug/$injector/${pair%%=*}"
+		done
+	done
+	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+}
+
+# workers_fail PERCENT: so many of the allocations of the kernel's workers fail.
+workers_fail() {
+	local task name
+	injectors task-filter=Y times=1000000 "probability=$1"
+	for task in /proc/[0-9]*; do
+		read -r name <"$task/comm"
+		[[ $name != kworker/* ]] || echo 1 >"$task/make-it-fail"
+	done
+}
+
 # What is left of the disks goes with the machine, and the module if nothing holds it.
 take_down() {
 	cd /

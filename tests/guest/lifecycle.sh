@@ -208,17 +208,6 @@ test_main_under_a_stack_of_targets() {
 	dmsetup status low | grep -q " 1/1536 " || fail "units used below"
 }
 
-# injectors [NAME=VALUE...]: how allocations of the slab and of pages are made to fail.
-injectors() {
-	local injector pair
-	for injector in failslab fail_page_alloc; do
-		for pair in verbose=0 ignore-gfp-wait=N "$@"; do
-			echo "${pair#*=}" >"/sys/kernel/debug/$injector/${pair%%=*}"
-		done
-	done
-	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
-}
-
 # each_failing WHAT WORDS...: has the allocations of one thing fail, one after the other, each STEPth of
 # them; sets how many failed and how many times what was done failed with them.
 each_failing() {
@@ -255,21 +244,16 @@ test_failing_allocations() {
 # A third of what the kernel's workers allocate fails, in commits and elsewhere: each write works or fails, and
 # what was acknowledged is kept.
 test_failing_allocations_of_the_workers() {
-	local task name
 	two_disks
 	# The disks have their memory before anything fails.
 	dd if=/dev/zero of=/dev/main bs=1M seek=3 count=2 oflag=direct status=none
 	dd if=/dev/zero of=/dev/spare bs=1M count=8 oflag=direct status=none
 	create r "$TABLE 3 breaker 0 0"
 	bad main 8000 8511
-	injectors task-filter=Y times=100000 probability=33
-	for task in /proc/[0-9]*; do
-		read -r name <"$task/comm"
-		[[ $name != kworker/* ]] || echo 1 >"$task/make-it-fail"
-	done
+	workers_fail 33
 	units try "$DEV" 936 1063 200 >story
 	injectors probability=0
-	[ "$(cat /sys/kernel/debug/failslab/times)" -lt 99990 ] || fail "no allocation failed"
+	[ "$(cat /sys/kernel/debug/failslab/times)" -lt 999990 ] || fail "no allocation failed"
 	units check "$DEV" story
 	same "wrote 2 of 2 regions" "$(message checkpoint)" checkpoint
 	units write "$DEV" 936 1063 50 >>story

@@ -69,3 +69,33 @@ test_the_spare_is_pulled() {
 	put one 2048
 	get 2048 2048 | cmp - one || fail "a write to main"
 }
+
+# Reads go on, so only a write to the copies of the metadata on main tells.
+test_main_turns_read_only() {
+	load_module
+	null_disk disk 64
+	null_disk spare 8
+	create main "0 131072 linear /dev/disk 0"
+	remapctl format /dev/mapper/main /dev/spare --main-metadata
+	create r "0 126968 remap /dev/mapper/main 0 /dev/spare 0 16384"
+	same 4/4 "$(field 9)" regions
+	random one 1
+	put one
+	dmsetup load main --table "0 131072 flakey /dev/disk 0 0 1 1 error_writes"
+	dmsetup suspend main
+	dmsetup resume main
+	fails put one 2048
+	no_unit_used
+	same "tripped open 2/4" "$(field 1) $(field 10) $(field 9)" "while it cannot be written"
+	dmesg | grep -q "nothing on main can be written" || fail "nothing in the kernel log"
+	get 0 2048 | cmp - one || fail "what was written before"
+	dmsetup load main --table "0 131072 linear /dev/disk 0"
+	dmsetup suspend main
+	dmsetup resume main
+	message rearm
+	put one 2048
+	get 2048 2048 | cmp - one || fail "a write afterwards"
+	message checkpoint
+	same "4/4 closed" "$(field 9) $(field 10)" "afterwards"
+	no_unit_used
+}

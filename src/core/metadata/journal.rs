@@ -21,7 +21,8 @@ use super::record::{
 use super::regions::{
     Regions,
     Slot,
-    MAX_REGIONS, //
+    MAX_REGIONS,
+    SPARE_REGIONS, //
 };
 use super::standing::Standing;
 use super::storage::{
@@ -175,6 +176,14 @@ impl Journal {
     pub fn good(&self) -> usize {
         let good = |copy: &&Copy| matches!(copy, Copy::Good { .. });
         self.copies.iter().filter(good).count()
+    }
+
+    /// Whether a region on main has all commits.
+    pub fn has_good_on_main(&self) -> bool {
+        let on_main = self.copies.iter().skip(SPARE_REGIONS);
+        on_main
+            .into_iter()
+            .any(|copy| matches!(copy, Copy::Good { .. }))
     }
 
     /// Whether a checkpoint must be made before the next commit.

@@ -97,6 +97,7 @@ fn table(disks: &mut Disks, args: &cli::Create) -> Result<(u64, String)> {
             unit,
             breaker: args.breaker,
             policy: args.policy,
+            patience: args.queue_if_no_spare,
         }
     );
     Ok((len, words))

@@ -190,6 +190,9 @@ pub struct Create {
     /// once.
     #[arg(long, value_name = "main|spare", value_parser = policy)]
     pub policy: Option<Policy>,
+    /// Have writes wait for so many seconds when no spare unit is left, before they fail.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub queue_if_no_spare: Option<u64>,
     /// Only read.
     #[arg(long)]
     pub readonly: bool,
