@@ -8,7 +8,7 @@
 #   make test       all tests; T=pattern for those whose name contains it
 #   make crash      guests killed 200 times, and a log of writes replayed at every point
 #   make torture    ten million operations against the model (OPS=count for each of its tests), and an hour of
-#                   swapping (SWAP=seconds)
+#                   swapping (SWAP=seconds), and 300 cycles of what might leak (CYCLES=count)
 #   make mutants    bugs are planted, and must be seen
 #   make allocations             every allocation fails once
 #   make fuzz       more than a million runs of the fuzz targets
@@ -25,7 +25,7 @@
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
 #             DISKS="nvme:64M:write@8000+8:read@16000 scsi:1G:4k"
 
-export KERNEL SMP MEM NUMA DISKS T KSERIES ALL OPS SEED SWAP
+export KERNEL SMP MEM NUMA DISKS T KSERIES ALL OPS SEED SWAP CYCLES
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
@@ -51,6 +51,7 @@ crash:
 torture:
 	@T=model. OPS=$(or $(OPS),1250000) $(ENTER) python3 tests/run.py
 	@T=swap. SWAP=$(or $(SWAP),3600) $(ENTER) python3 tests/run.py
+	@T=leak CYCLES=$(or $(CYCLES),300) $(ENTER) python3 tests/run.py
 
 mutants:
 	@$(ENTER) python3 tests/mutants.py

@@ -250,8 +250,18 @@ fn remap(
     while units.peek().is_some() {
         let mut repair = instance.repair.lock();
         may_move(instance)?;
+        let mut batch = [Unit(0); UNITS_AT_ONCE];
+        let mut length = 0;
+        for (place, unit) in batch.iter_mut().zip(units.by_ref()) {
+            *place = unit;
+            length += 1;
+        }
+        let batch = batch.get(..length).unwrap_or_default();
+        repair
+            .freeze_all(instance, batch)
+            .map_err(|_| Refusal::NoMemory)?;
         let mut done = Ok(());
-        for unit in units.by_ref().take(UNITS_AT_ONCE) {
+        for &unit in batch {
             match remap_one(instance, &mut repair, unit) {
                 Ok(None) => already += 1,
                 Ok(Some(blocks)) => {
@@ -264,6 +274,7 @@ fn remap(
                 }
             }
         }
+        repair.thaw_all(instance, batch);
         settled(instance, &mut repair)?;
         done?;
     }

@@ -35,6 +35,7 @@ use remap_core::{
     index::{
         Entry,
         Gate,
+        OutOfMemory,
         State, //
     }, //
 };
@@ -147,11 +148,52 @@ impl Repair {
 
     /// Marks `unit` busy and waits until nobody has I/O to it in flight.
     fn freeze(&mut self, instance: &Instance, unit: Unit, state: State) -> Result<(), Stay> {
+        if self.is_frozen(unit) {
+            return Ok(());
+        }
         let gate = Gate::Busy;
         self.show(instance, unit, Some(Entry { gate, state }))
             .map_err(|_| Stay::NoMemory)?;
         instance.map.synchronize();
         Ok(())
+    }
+
+    /// Whether `unit` was marked busy, and waited for, since the lock was taken.
+    fn is_frozen(&self, unit: Unit) -> bool {
+        let shown = self.shown.get(unit);
+        shown.is_some_and(|entry| entry.gate == Gate::Busy)
+    }
+
+    /// Does with all of these units that are not on the spare what [`Self::freeze`] does with one, and
+    /// waits once.
+    pub(crate) fn freeze_all(
+        &mut self,
+        instance: &Instance,
+        units: &[Unit],
+    ) -> Result<(), OutOfMemory> {
+        let gate = Gate::Busy;
+        let mut shown = self.shown.clone();
+        for &unit in units {
+            let state = self.state(unit);
+            if !matches!(state, State::Relocated { .. }) {
+                self.nodes.ready(&shown);
+                shown = shown.set(&mut self.nodes, unit, Some(Entry { gate, state }))?;
+            }
+        }
+        self.shown = shown;
+        self.publish(instance)?;
+        instance.map.synchronize();
+        Ok(())
+    }
+
+    /// Lets others use those of these units that were frozen and not moved.
+    pub(crate) fn thaw_all(&mut self, instance: &Instance, units: &[Unit]) {
+        for &unit in units {
+            self.nodes.ready(&self.shown);
+            if self.is_frozen(unit) && self.thaw(instance, unit).is_err() {
+                pr_err!("{}: out of memory for the map\n", instance.name());
+            }
+        }
     }
 
     /// Lets others use `unit` again, unless a commit about it is pending.

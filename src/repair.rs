@@ -203,6 +203,11 @@ impl Repair {
         entry: Option<Entry>,
     ) -> Result<(), OutOfMemory> {
         self.shown = self.shown.set(&mut self.nodes, unit, entry)?;
+        self.publish(instance)
+    }
+
+    /// Publishes the map as it is to be shown.
+    pub(crate) fn publish(&mut self, instance: &Instance) -> Result<(), OutOfMemory> {
         let blank = self.nodes.blank()?;
         instance.map.replace(blank, self.shown.clone());
         Ok(())

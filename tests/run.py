@@ -45,8 +45,10 @@ STEP = os.environ.get("STEP") or "36"
 # What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
 OPS = os.environ.get("OPS") or "800"
 SEED = os.environ.get("SEED") or ""
+# How often what might leak is repeated: kmemleak finds little in few cycles.
+CYCLES = os.environ.get("CYCLES") or "8"
 # For how many seconds memory is swapped.
-SWAP = os.environ.get("SWAP") or "60"
+SWAP = os.environ.get("SWAP") or "10"
 
 
 class Machine:
@@ -124,7 +126,7 @@ class Test(Machine):
     """A guest test: a function of a file in tests/guest."""
 
     def __init__(self, path, function, wishes):
-        script = f"set -eu\nWRITES={WRITES} STEP={STEP} OPS={OPS} SEED={SEED} SWAP={SWAP}\n. /payload/tests/lib.sh\n"
+        script = f"set -eu\nWRITES={WRITES} STEP={STEP} OPS={OPS} SEED={SEED} SWAP={SWAP} CYCLES={CYCLES}\n. /payload/tests/lib.sh\n"
         script += f". /payload/tests/{path.name}\nrun_test {function}\n"
         super().__init__(f"{path.stem}.{function.removeprefix('test_')}", script, wishes)
 

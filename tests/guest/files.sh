@@ -64,13 +64,13 @@ file_system() {
 	on_a_disk "$size"
 	"${make[@]}" "$DEV" >/tmp/made 2>&1 || fail "$(cat /tmp/made)"
 	mount "$DEV" /mnt
-	write_files 1 12
+	write_files 1 8
 	goes_bad "$size"
-	write_files 13 40
+	write_files 9 30
 	umount /mnt
 	"${check[@]}" "$DEV" >/tmp/checked 2>&1 || fail "$(cat /tmp/checked)"
 	mount "$DEV" /mnt
-	files_are_there 1 40
+	files_are_there 1 30
 	umount /mnt
 	[ "$(stat_of relocated)" -gt 0 ] || fail "nothing was relocated"
 	same 0 "$(stat_of lost_blocks)" "blocks lost"

@@ -105,7 +105,7 @@ test_second_activation_is_refused() {
 test_noflush_suspend_under_load() {
 	remap_on
 	message remap 0 800
-	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=32M \
+	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=8M \
 		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --time_based=0 --minimal >fio.log &
 	local i
 	for i in $(seq 15); do
@@ -118,7 +118,7 @@ test_noflush_suspend_under_load() {
 test_reload_under_load() {
 	remap_on
 	message remap 0 800
-	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=32M \
+	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=8M \
 		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --minimal >fio.log &
 	local i
 	for i in $(seq 10); do
@@ -170,8 +170,7 @@ test_moves_and_errors_do_not_leak() {
 	two_disks
 	bad main 8000 8001
 	bad main 16000 16000
-	local i
-	for i in $(seq 15); do
+	for _ in $(seq "$CYCLES"); do
 		create r "$TABLE"
 		message remap 0 80 >/dev/null
 		dd if=/dev/zero of="$DEV" bs=64k seek=62 count=2 oflag=direct status=none
@@ -186,8 +185,7 @@ test_moves_and_errors_do_not_leak() {
 test_refused_tables_do_not_leak() {
 	remap_on
 	null_disk other 8
-	local i
-	for i in $(seq 30); do
+	for _ in $(seq "$CYCLES"); do
 		fails dmsetup create s --table "0 131072 remap /dev/main 0 /dev/other 0 16384"
 		fails dmsetup create s --table "0 8 remap /dev/other 0 /dev/spare 0 4"
 	done

@@ -17,7 +17,7 @@ happened() {
 	for name; do [ "$(stat_of "$name")" -gt 0 ] || fail "$name: nothing"; done
 }
 
-#@ seconds=36000
+#@ seconds=36000 cpus=2
 test_main_fails() {
 	remap_on 64 8 "3 breaker 0 0"
 	check main="$NULLB/main/badblocks"

@@ -2,16 +2,16 @@
 # shellcheck shell=bash disable=SC2154
 # Memory is short, and what makes it less short is a write that has to be relocated, for which memory is needed.
 
-#@ seconds=5000 memory=512 disks=scsi:512M:write@4096+8:write@40960+24:write@204800+64:write@409600+64:write@614400+64,scsi:16M
+#@ seconds=5000 memory=384 disks=scsi:256M:write@4096+8:write@20480+24:write@40960+64:write@61440+64:write@81920+64,scsi:16M
 test_swap_under_pressure() {
 	load_module
-	create r "0 1048576 remap /dev/disk0 0 /dev/disk1 0 32768 3 breaker 0 0"
+	create r "0 524288 remap /dev/disk0 0 /dev/disk1 0 32768 3 breaker 0 0"
 	mkswap "$DEV" >/dev/null
 	swapon "$DEV"
 	workers_fail 5
-	hog 500 "$SWAP" || fail "hog"
+	hog 210 "$SWAP" || fail "hog"
 	injectors probability=0
-	free -m
+	cat /proc/swaps
 	[ "$(cat /sys/kernel/debug/failslab/times)" -lt 999990 ] || fail "no allocation failed"
 	[ "$(stat_of relocated)" -gt 3 ] || fail "nothing was relocated"
 	if dmesg | grep -iE 'write-error on swap|read-error on swap|out of memory'; then fail "swapping failed"; fi

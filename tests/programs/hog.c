@@ -7,61 +7,60 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
 
 #define PAGE 4096
-#define WORDS (PAGE / sizeof(uint64_t))
+#define WORDS (PAGE / sizeof(unsigned long))
 
 /* What a page has in each of its words after so many writes to it. */
-static uint64_t word(uint64_t page, uint64_t writes)
+static unsigned long word(unsigned long page, unsigned long writes)
 {
-	return (page << 32 | writes) * 0x9e3779b97f4a7c15ull;
+	return (page << 32 | writes) * 0x9e3779b97f4a7c15ul;
 }
 
-static void put(volatile uint64_t *at, uint64_t page, uint64_t writes)
+static void put(unsigned long *at, unsigned long page, unsigned long writes)
 {
 	for (size_t i = 0; i < WORDS; i++)
 		at[i] = word(page, writes) + i;
 }
 
-static void check(volatile uint64_t *at, uint64_t page, uint64_t writes)
+static void check(unsigned long *at, unsigned long page, unsigned long writes)
 {
 	for (size_t i = 0; i < WORDS; i++)
 		if (at[i] != word(page, writes) + i)
-			errx(1, "page %llu is wrong", (unsigned long long)page);
+			errx(1, "page %lu is wrong", page);
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t pages, done = 0, *memory;
-	uint32_t *writes;
+	unsigned long pages, done = 0, *memory;
+	unsigned int *writes;
 	time_t end;
 
 	if (argc != 3)
 		errx(2, "usage: hog MEGABYTES SECONDS");
-	pages = strtoull(argv[1], NULL, 10) * 256;
+	pages = strtoul(argv[1], NULL, 10) * 256;
 	end = time(NULL) + atoi(argv[2]);
 	memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	writes = calloc(pages, sizeof(*writes));
 	if (memory == MAP_FAILED || !writes)
 		err(1, "no memory");
-	for (uint64_t page = 0; page < pages; page++)
+	for (unsigned long page = 0; page < pages; page++)
 		put(memory + page * WORDS, page, 0);
 	while (time(NULL) < end) {
-		uint64_t page = ((uint64_t)random() << 20 ^ random()) % pages;
+		unsigned long page = ((unsigned long)random() << 20 ^ random()) % pages;
 
 		check(memory + page * WORDS, page, writes[page]);
 		put(memory + page * WORDS, page, ++writes[page]);
 		done++;
 	}
-	for (uint64_t page = 0; page < pages; page++)
+	for (unsigned long page = 0; page < pages; page++)
 		check(memory + page * WORDS, page, writes[page]);
-	printf("%llu pages, %llu written again\n", (unsigned long long)pages,
-	       (unsigned long long)done);
+	printf("%lu pages, %lu written again\n", pages,
+	       done);
 	return 0;
 }
