@@ -12,7 +12,14 @@ use kernel::{
     impl_has_delayed_work,
     new_delayed_work,
     prelude::*,
-    sync::Arc,
+    sync::{
+        atomic::{
+            Acquire,
+            AtomicFlag,
+            Release, //
+        },
+        Arc, //
+    },
     time::msecs_to_jiffies,
     workqueue::{
         self,
@@ -35,8 +42,10 @@ use kernel_ext::{
 pub(crate) struct Parked {
     bios: BioQueue<RemapTarget>,
     count: u64,
+    /// When the first of them came, in milliseconds of the instance.
+    since: u64,
     /// For how many seconds, if at all.
-    pub(crate) patience: Option<u64>,
+    patience: Option<u64>,
     /// They waited for so long in vain, and no spare unit was free since.
     in_vain: bool,
 }
@@ -45,6 +54,12 @@ impl Parked {
     /// How many wait.
     pub(crate) fn count(&self) -> u64 {
         self.count
+    }
+
+    /// For how many milliseconds more those that wait may, if any do.
+    pub(crate) fn left(&self, now: u64) -> Option<u64> {
+        let patience = self.patience.unwrap_or(0).saturating_mul(1000);
+        (self.count > 0).then(|| patience.saturating_sub(now.saturating_sub(self.since)))
     }
 
     /// Starts anew with this patience.
@@ -62,9 +77,25 @@ impl Repair {
         } else if instance.is_suspended() {
             bio.complete(Status::DM_REQUEUE);
         } else {
+            if self.parked.count == 0 {
+                self.parked.since = instance.milliseconds();
+            }
             self.parked.count += 1;
             self.parked.bios.push(bio);
         }
+    }
+
+    /// Ends all writes that wait, since they did for too long.
+    fn give_up(&mut self, instance: &Instance) {
+        pr_err!(
+            "{}: no spare unit became free in {} seconds, {} writes fail\n",
+            instance.name(),
+            self.parked.patience.unwrap_or(0),
+            self.parked.count
+        );
+        self.parked.in_vain = true;
+        self.note_change();
+        self.end_parked(Status::IOERR);
     }
 
     /// Ends all writes that wait.
@@ -95,6 +126,8 @@ impl Repair {
 #[pin_data]
 pub(crate) struct Deadline {
     instance: Arc<Instance>,
+    /// The table is going; others may wait on behalf of the next one.
+    closed: AtomicFlag,
     #[pin]
     work: DelayedWork<Deadline>,
 }
@@ -110,20 +143,22 @@ impl Deadline {
         Arc::pin_init(
             pin_init!(Self {
                 instance,
+                closed: AtomicFlag::new(false),
                 work <- new_delayed_work!("dm_remap::deadline"),
             }),
             GFP_KERNEL,
         )
     }
 
-    /// Ends the wait in so many seconds, if it is not to be ended before that.
-    pub(crate) fn arm(self: &Arc<Self>, seconds: u64) {
-        let milliseconds = u32::try_from(seconds.saturating_mul(1000)).unwrap_or(u32::MAX);
+    /// Looks in so many milliseconds whether the wait is over, if not before that.
+    pub(crate) fn arm(self: &Arc<Self>, milliseconds: u64) {
+        let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX);
         let _ = workqueue::system().enqueue_delayed(self.clone(), msecs_to_jiffies(milliseconds));
     }
 
-    /// Ends the wait now if it is to be ended at all. Sleeps.
-    pub(crate) fn hurry(self: &Arc<Self>) {
+    /// Looks now, if it was to look at all, and not again. Sleeps.
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.closed.store(true, Release);
         hurry(self);
     }
 }
@@ -132,20 +167,14 @@ impl WorkItem for Deadline {
     type Pointer = Arc<Deadline>;
 
     fn run(this: Arc<Deadline>) {
-        NoIo::run(|| {
-            let mut repair = this.instance.repair.lock();
-            if repair.parked.count > 0 {
-                pr_err!(
-                    "{}: no spare unit became free in {} seconds, {} writes fail\n",
-                    this.instance.name(),
-                    repair.parked.patience.unwrap_or(0),
-                    repair.parked.count
-                );
-                repair.parked.in_vain = true;
-                repair.note_change();
-            }
-            repair.end_parked(Status::IOERR);
-        });
+        let mut repair = this.instance.repair.lock();
+        match repair.parked.left(this.instance.milliseconds()) {
+            None => {}
+            Some(0) => NoIo::run(|| repair.give_up(&this.instance)),
+            Some(more) if !this.closed.load(Acquire) => this.arm(more),
+            Some(_) => {}
+        }
+        drop(repair);
         this.instance.tell_changes();
     }
 }

@@ -81,7 +81,7 @@ impl Drop for Workers {
     fn drop(&mut self) {
         // What is left to be done holds the instance, which must go before the module.
         self.flush();
-        self.deadline.hurry();
+        self.deadline.close();
     }
 }
 
@@ -197,8 +197,8 @@ impl Lane {
                 repair.serve(&self.instance, bio);
             }
             repair.settle(&self.instance);
-            if repair.parked.count() > 0 {
-                self.deadline.arm(repair.parked.patience.unwrap_or(0));
+            if let Some(left) = repair.parked.left(self.instance.milliseconds()) {
+                self.deadline.arm(left);
             }
         }
     }

@@ -41,9 +41,9 @@ ENOUGH = 4
 # part of the allocations is made to fail.
 TIMES = int(os.environ.get("TIMES") or 1)
 WRITES = os.environ.get("WRITES") or "24"
-STEP = os.environ.get("STEP") or "36"
+STEP = os.environ.get("STEP") or "48"
 # What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
-OPS = os.environ.get("OPS") or "800"
+OPS = os.environ.get("OPS") or "500"
 SEED = os.environ.get("SEED") or ""
 # How often what might leak is repeated: kmemleak finds little in few cycles.
 CYCLES = os.environ.get("CYCLES") or "8"

@@ -7,13 +7,13 @@ import sys
 from cache import CACHE, CARGO, TOP, digest, locked, run, say
 
 
-def build(folder, programs):
+def build(folder, programs, profile):
     """Builds the programs and copies them to a folder."""
-    command = ["cargo", "build", "--quiet", "--locked", "--release", "--workspace", "--bins"]
+    command = ["cargo", "build", "--quiet", "--locked", "--profile", profile, "--workspace", "--bins"]
     with locked(CARGO.name):
         run([*command, "--target-dir", CARGO], cwd=TOP)
         for program in programs:
-            shutil.copy(CARGO / "release" / program, folder)
+            shutil.copy(CARGO / ("debug" if profile == "dev" else profile) / program, folder)
 
 
 def build_c(folder):
@@ -26,7 +26,7 @@ def build_c(folder):
 def main(folder):
     """Copies the tools and what is generated of them to a folder."""
     (folder / "man").mkdir(parents=True, exist_ok=True)
-    build(folder, ["remapctl"])
+    build(folder, ["remapctl"], "release")
     run([folder / "remapctl", "generate", folder / "man"])
     say(f"remapctl, its man pages and completions are in {folder}")
 

@@ -360,7 +360,7 @@ def payload_image(path, module, flavour):
         for one in modules:
             shutil.copy(one, tree / "modules")
         (tree / "bin").mkdir()
-        tools.build(tree / "bin", ["model", "remapctl", "replay", "tamper", "units"])
+        tools.build(tree / "bin", ["model", "remapctl", "replay", "tamper", "units"], "dev")
         tools.build_c(tree / "bin")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
         shutil.copytree(TOP / "tests/guest", tree / "tests")

@@ -3,17 +3,19 @@
 # File systems on a disk on which more and more places cannot be written while they run. What can be read is
 # all there: no file system may notice, and what was acknowledged is found.
 
-# disk_of LINEAR|FAILING MEGABYTES: the table of the disk `main`, of which eight of each 2048 sectors cannot
-# be written, or all can.
+# Of so many sectors eight can go bad.
+EVERY=2048
+
+# disk_of linear|failing MEGABYTES: the table of the disk `main`, which can be written everywhere, or not.
 disk_of() {
 	local start end=$(($2 * 2048))
 	[ "$1" = failing ] || {
 		echo "0 $end linear /dev/disk 0"
 		return
 	}
-	for ((start = 0; start < end; start += 2048)); do
-		echo "$start 2040 linear /dev/disk $start"
-		echo "$((start + 2040)) 8 flakey /dev/disk $((start + 2040)) 0 1 1 error_writes"
+	for ((start = 0; start < end; start += EVERY)); do
+		echo "$start $((EVERY - 8)) linear /dev/disk $start"
+		echo "$((start + EVERY - 8)) 8 flakey /dev/disk $((start + EVERY - 8)) 0 1 1 error_writes"
 	done
 }
 
@@ -83,6 +85,7 @@ test_btrfs() { file_system 256 mkfs.btrfs -q -- btrfs check; }
 
 # A mirror of which one leg is r.
 test_raid1() {
+	EVERY=512
 	on_a_disk 128
 	null_disk other 128
 	mdadm --create /dev/md0 --run --level=1 --raid-devices=2 --assume-clean "$DEV" /dev/other >/tmp/made 2>&1 ||

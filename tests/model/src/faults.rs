@@ -68,7 +68,7 @@ impl<'a> Faults<'a> {
             kinds.extend([Self::main_fails as Fault<'a>; 40]);
         }
         if self.options.dust.is_some() {
-            kinds.extend([Self::main_fails as Fault<'a>; 6]);
+            kinds.extend([Self::main_fails as Fault<'a>; 3]);
         }
         if self.options.spare.is_some() {
             kinds.extend([Self::spare_fails as Fault<'a>; 40]);
