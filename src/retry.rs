@@ -11,12 +11,9 @@ use crate::{
     target::RemapTarget, //
 };
 use core::ops::Range;
-use kernel::{
-    prelude::*,
-    time::{
-        delay::fsleep,
-        Delta, //
-    }, //
+use kernel::time::{
+    delay::fsleep,
+    Delta, //
 };
 use kernel_ext::{
     bio::{
@@ -68,34 +65,55 @@ pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Ret
         };
         let part = start..end.min(piece_end);
         match piece(instance, bio, access, transfer, part.clone()) {
-            Ok(()) => start = part.end,
-            Err(status) if bad_sector(status) => {
-                bio.per_bio().failing = Some(start);
+            Done::Well => start = part.end,
+            Done::Failed { status, on_main } if bad_sector(status) => {
+                bio.per_bio().failing = on_main.then_some(start);
                 return Retried::Failed;
             }
-            Err(status) => return Retried::Ended(status),
+            Done::Failed { status, .. } => return Retried::Ended(status),
+            Done::Held => {
+                bio.per_bio().failing = None;
+                return Retried::Failed;
+            }
         }
     }
     Retried::Ended(Status::OK)
 }
 
-/// Does a piece of a bio, which lies in one unit, where the map says. What the map does not let through fails.
+/// What came of a piece.
+enum Done {
+    Well,
+    Failed {
+        status: Status,
+        on_main: bool,
+    },
+    /// The map does not let it through.
+    Held,
+}
+
+/// Does a piece of a bio, which lies in one unit, where the map says.
 fn piece(
     instance: &Instance,
     bio: &mut OwnedBio<RemapTarget>,
     access: Access,
     transfer: Transfer,
     sectors: Range<u64>,
-) -> Result<(), Status> {
+) -> Done {
     let geometry = instance.geometry();
     // Kept until the I/O has ended: whoever moves the unit waits for it.
     let map = instance.map.read();
     let step = plan(geometry, &map, access, &sectors);
-    let (device, at) = match step.place {
-        _ if step.sectors < sectors.end - sectors.start => return Err(Status::IOERR),
-        Place::Main => (instance.main(), geometry.on_main(sectors.start)),
-        Place::Spare(unit) => (instance.spare(), geometry.on_spare(unit, sectors.start)),
-        Place::Busy | Place::Repair | Place::Lost | Place::Refused => return Err(Status::IOERR),
+    let (device, at, on_main) = match step.place {
+        _ if step.sectors < sectors.end - sectors.start => return Done::Held,
+        Place::Main => (instance.main(), geometry.on_main(sectors.start), true),
+        Place::Spare(unit) => {
+            let at = geometry.on_spare(unit, sectors.start);
+            (instance.spare(), at, false)
+        }
+        Place::Busy | Place::Repair | Place::Lost | Place::Refused => return Done::Held,
     };
-    bio.transfer_part(&instance.bios, transfer, device, at, sectors)
+    match bio.transfer_part(&instance.bios, transfer, device, at, sectors) {
+        Ok(()) => Done::Well,
+        Err(status) => Done::Failed { status, on_main },
+    }
 }

@@ -85,7 +85,7 @@ pub(crate) struct PerBio {
     held: Option<Held>,
     /// A device failed it.
     pub(crate) failed: bool,
-    /// Where it failed when it was tried the last time.
+    /// Where main failed it when it was tried the last time.
     pub(crate) failing: Option<u64>,
 }
 

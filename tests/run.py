@@ -4,9 +4,10 @@
 Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of
 their name. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
 may ask for `disks=`, `cpus=`, `memory=`, `nodes=` or `seconds=`, and with `leaks=1` for kmemleak.
-`pull=N` has the host take disk N out when the test prints `pull`. `cut=2..9` has the guest killed so many
-seconds after it printed `begin` and the test run again with the same disks; a test that exits with 194 runs
-again too. `BOOT` counts, and /run/said has what was printed before.
+`idle=1` is for a test that mostly waits, which runs beside the others. `pull=N` has the host take disk N
+out when the test prints `pull`. `cut=2..9` has the guest killed so many seconds after it printed `begin` and
+the test run again with the same disks; a test that exits with 194 runs again too. `BOOT` counts, and /run/said
+has what was printed before.
 """
 
 import concurrent.futures
@@ -56,7 +57,7 @@ class Machine:
 
     def __init__(self, name, script, wishes=()):
         self.name, self.script = name, script
-        known = {"disks": "", "cpus": 1, "memory": 1024, "nodes": 1, "seconds": SECONDS, "leaks": 0}
+        known = {"disks": "", "cpus": 1, "memory": 1024, "nodes": 1, "seconds": SECONDS, "leaks": 0, "idle": 0}
         known["cut"] = known["pull"] = ""
         for wish in wishes:
             key, value = wish.split("=", 1)
@@ -64,7 +65,7 @@ class Machine:
                 sys.exit(f"{name}: unknown wish '{wish}'")
             known[key] = value
         self.seconds = int(known["seconds"])
-        self.pull = known["pull"]
+        self.pull, self.idle = known["pull"], bool(int(known["idle"]))
         self.cut = [float(second) for second in known["cut"].split("..") if second]
         disks = [vm.Disk(text) for text in known["disks"].split(",") if text]
         sizes = (int(known[key]) for key in ("cpus", "memory", "nodes"))
@@ -148,7 +149,7 @@ def harness_tests():
         Failing("exit_status_is_passed_on", "exit 7\n", lambda s, a: s == 7 and not a),
         Failing("panic_is_seen", "echo c >/proc/sysrq-trigger\nsleep 60\n", lambda s, a: a and s is None),
         Failing("report_is_seen", "echo 'BUG: KASAN: planted' >/dev/kmsg\n", lambda s, a: s == 0 and a),
-        Failing("time_out_is_seen", "sleep 100\n", lambda s, a: s is None, ["seconds=6"]),
+        Failing("time_out_is_seen", "sleep 100\n", lambda s, a: s is None, ["seconds=6", "idle=1"]),
     ]
 
 
@@ -266,9 +267,8 @@ def save_loaded(tests, payload, folder):
         (shape, [test for test in tests if test.shape.key() == key])
         for key, shape in {test.shape.key(): test.shape for test in tests if not test.shape.disks}.items()
     ]
-    for number, (shape, users) in enumerate(shared):
-        if len(users) < ENOUGH:
-            continue
+
+    def save_one(number, shape, users):
         saved = folder / f"loaded{number}"
         guest = vm.started(shape, payload, b". /payload/tests/lib.sh; load_module")
         try:
@@ -279,6 +279,14 @@ def save_loaded(tests, payload, folder):
             guest.end()
         for test in users:
             test.saved = saved
+
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        for one in [
+            pool.submit(save_one, number, shape, users)
+            for number, (shape, users) in enumerate(shared)
+            if len(users) >= ENOUGH
+        ]:
+            one.result()
 
 
 def fuzz_tests():
@@ -322,10 +330,12 @@ def main():
     for name, check in trees:
         complaints = check()
         report.add(name, not complaints, "\n".join(complaints), 0)
-    for name, run in fuzzed:
+
+    def fuzz_one(name, run):
         start = time.monotonic()
         passed, text = run()
         report.add(name, passed, text, time.monotonic() - start)
+
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         payload = pathlib.Path(folder) / "payload.img"
         if tests:
@@ -340,8 +350,15 @@ def main():
                 passed, text = False, f"the test could not be run: {error!r}"
             report.add(test.name, passed, text, time.monotonic() - start)
 
-        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(run_one, sorted(tests, key=lambda test: -test.seconds)))
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as busy:
+            with concurrent.futures.ThreadPoolExecutor(1) as idle:
+                begun_tests = [idle.submit(fuzz_one, *one) for one in fuzzed]
+                begun_tests += [
+                    (idle if test.idle else busy).submit(run_one, test)
+                    for test in sorted(tests, key=lambda test: -test.seconds)
+                ]
+                for one in begun_tests:
+                    one.result()
     say(f"tests took {time.monotonic() - begun:.0f} s")
     print(f"{report.passed} passed, {report.failed} failed", flush=True)
     sys.exit(1 if report.failed else 0)

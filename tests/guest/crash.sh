@@ -55,6 +55,7 @@ test_every_point_of_a_log() {
 }
 
 # The spare takes so long to write that a mark is in the log before a commit that nobody waited for.
+#@ idle=1
 test_acknowledged_after_its_commit() {
 	load_module
 	null_disk disk 72 cache_size=8

@@ -66,6 +66,7 @@ test_a_write_waits_for_a_spare_unit() {
 	same 1/1 "$(field 2)" "units used"
 }
 
+#@ idle=1
 test_a_write_waits_in_vain() {
 	on_one_unit 2 queue_if_no_spare 2
 	put one 8000 &

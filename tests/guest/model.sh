@@ -59,7 +59,8 @@ test_main_reallocates() {
 	create dust "0 131072 dust /dev/disk 0 512"
 	dmsetup message dust 0 enable
 	create r "0 131072 remap /dev/mapper/dust 0 /dev/spare 0 16384 3 breaker 0 0"
-	check dust=dust
+	# A command for each fault.
+	check dust=dust ops=$((OPS / 2))
 	happened read_errors
 	same 0 "$(stat_of relocated)" "units relocated for a disk that reallocates"
 }

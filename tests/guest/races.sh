@@ -32,6 +32,7 @@ begin_a_move() {
 	until [ "$(dmsetup status main | cut -d' ' -f4)" = 1 ]; do sleep 0.1; done
 }
 
+#@ idle=1
 test_write_waits_for_the_move_of_its_unit() {
 	begin_a_move
 	random new 1
@@ -45,6 +46,7 @@ test_write_waits_for_the_move_of_its_unit() {
 	cmp -n 512 -i $((801 * 512)):0 /dev/disk <(part old 801 1) || fail "it went to main"
 }
 
+#@ idle=1
 test_nowait_does_not_wait_for_a_move() {
 	load_module
 	# A target under remap would have to honour REQ_NOWAIT too, so the disk itself is slow.
@@ -78,6 +80,7 @@ write_in_flight_during() {
 	wait $writer
 }
 
+#@ idle=1
 test_write_in_flight_is_not_lost_by_a_move() {
 	write_in_flight_during message remap 800
 	get 800 8 | cmp - one || fail "a write in flight was lost"
@@ -86,17 +89,20 @@ test_write_in_flight_is_not_lost_by_a_move() {
 	cmp -n 4096 -i 0:$((REGION * 512)) one /dev/spare || fail "the copy is not the write"
 }
 
+#@ idle=1
 test_write_in_flight_elsewhere_is_whole() {
 	write_in_flight_during message remap 1600
 	get 800 8 | cmp - one || fail "a write in flight was lost"
 }
 
+#@ idle=1
 test_suspend_waits_for_a_write_in_flight() {
 	write_in_flight_during dmsetup suspend --noflush r
 	dmsetup resume r
 	get 800 8 | cmp - one || fail "a write in flight was lost"
 }
 
+#@ idle=1
 test_a_write_that_fails_while_a_suspend_waits_for_it() {
 	BAD=1 write_in_flight_during dmsetup suspend r
 	dmsetup resume r
