@@ -107,8 +107,7 @@ test_noflush_suspend_under_load() {
 	message remap 0 800
 	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=8M \
 		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --time_based=0 --minimal >fio.log &
-	local i
-	for i in $(seq 15); do
+	for _ in $(seq 15); do
 		dmsetup suspend --noflush r
 		dmsetup resume r
 	done
@@ -120,8 +119,7 @@ test_reload_under_load() {
 	message remap 0 800
 	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=8M \
 		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --minimal >fio.log &
-	local i
-	for i in $(seq 10); do
+	for _ in $(seq 10); do
 		dmsetup load r --table "$TABLE"
 		dmsetup suspend r
 		dmsetup resume r
