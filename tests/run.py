@@ -44,10 +44,10 @@ TIMES = int(os.environ.get("TIMES") or 1)
 WRITES = os.environ.get("WRITES") or "24"
 STEP = os.environ.get("STEP") or "48"
 # What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
-OPS = os.environ.get("OPS") or "500"
+OPS = os.environ.get("OPS") or "400"
 SEED = os.environ.get("SEED") or ""
 # How often what might leak is repeated: kmemleak finds little in few cycles.
-CYCLES = os.environ.get("CYCLES") or "8"
+CYCLES = os.environ.get("CYCLES") or "6"
 # For how many seconds memory is swapped.
 SWAP = os.environ.get("SWAP") or "10"
 
@@ -70,7 +70,7 @@ class Machine:
         disks = [vm.Disk(text) for text in known["disks"].split(",") if text]
         sizes = (int(known[key]) for key in ("cpus", "memory", "nodes"))
         self.shape = vm.Shape("debug", *sizes, disks, leaks=bool(int(known["leaks"])))
-        # The state of a guest that has the module, once there is one for tests of this shape.
+        # The state of a guest that has the module and two disks, once there is one for tests of this shape.
         self.saved = None
 
     def passed(self, status, alarms):
@@ -127,7 +127,10 @@ class Test(Machine):
     """A guest test: a function of a file in tests/guest."""
 
     def __init__(self, path, function, wishes):
-        script = f"set -eu\nWRITES={WRITES} STEP={STEP} OPS={OPS} SEED={SEED} SWAP={SWAP} CYCLES={CYCLES}\n. /payload/tests/lib.sh\n"
+        # Restored guests are alike, so chance comes from here.
+        seed = SEED or random.randrange(1 << 48)
+        script = f"set -eu\nRANDOM={random.randrange(1 << 15)} SEED={seed}\n"
+        script += f"WRITES={WRITES} STEP={STEP} OPS={OPS} SWAP={SWAP} CYCLES={CYCLES}\n. /payload/tests/lib.sh\n"
         script += f". /payload/tests/{path.name}\nrun_test {function}\n"
         super().__init__(f"{path.stem}.{function.removeprefix('test_')}", script, wishes)
 
@@ -262,7 +265,7 @@ def tree_tests():
 
 
 def save_loaded(tests, payload, folder):
-    """Saves a guest with the module for each shape that many of the tests use."""
+    """Saves a guest with the module and the disks of most tests for each shape that many of them use."""
     shared = [
         (shape, [test for test in tests if test.shape.key() == key])
         for key, shape in {test.shape.key(): test.shape for test in tests if not test.shape.disks}.items()
@@ -270,7 +273,7 @@ def save_loaded(tests, payload, folder):
 
     def save_one(number, shape, users):
         saved = folder / f"loaded{number}"
-        guest = vm.started(shape, payload, b". /payload/tests/lib.sh; load_module")
+        guest = vm.started(shape, payload, b". /payload/tests/lib.sh; two_disks")
         try:
             if guests.stream(guest, lambda data: None, seconds=SECONDS):
                 sys.exit("dm-remap: the module cannot be loaded")

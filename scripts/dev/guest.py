@@ -81,8 +81,8 @@ def verdict(guest, status):
 
 
 def preface(boot, said=b""):
-    """What is put in front of a script: the time, which boot it is, and what it printed before."""
-    lines = [f"date -s @{time.time():.0f} >/dev/null", f"export BOOT={boot}"]
+    """What is put in front of a script: which boot it is, and what it printed before."""
+    lines = [f"export BOOT={boot}"]
     lines += [f"printf %b '{vm.escaped(said)}' >/run/said", ""]
     return "\n".join(lines).encode()
 
@@ -112,7 +112,8 @@ def run_script(script, interactive=False):
         payload = pathlib.Path(folder) / "payload.img"
         vm.payload_image(payload, built / "dm_remap.ko", shape.flavour)
         for boot in itertools.count(1):
-            guest = vm.started(shape, payload, preface(boot) + script, pathlib.Path(folder))
+            clock = f"date -s @{time.time():.0f} >/dev/null\n".encode()
+            guest = vm.started(shape, payload, clock + preface(boot) + script, pathlib.Path(folder))
             try:
                 status = attend(guest, interactive)
             finally:

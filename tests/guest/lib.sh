@@ -44,10 +44,15 @@ load_module() {
 	[ -d /sys/module/dm_remap ] || insmod "$MODULES/dm_remap.ko"
 }
 
-# null_disk NAME MEGABYTES [ATTRIBUTE=VALUE...]: /dev/NAME, in memory, with settable bad sectors.
+# null_disk NAME MEGABYTES [ATTRIBUTE=VALUE...]: /dev/NAME, in memory, with settable bad sectors. The machine
+# may have been saved with it.
 null_disk() {
 	local name=$1 size=$2 pair
 	shift 2
+	if [ -d "$NULLB/$name" ]; then
+		if [ $# = 0 ] && [ "$(<"$NULLB/$name/size")" = "$size" ]; then return; fi
+		rmdir "$NULLB/$name"
+	fi
 	mkdir "$NULLB/$name"
 	echo 1 >"$NULLB/$name/memory_backed"
 	echo "$size" >"$NULLB/$name/size"

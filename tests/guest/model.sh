@@ -5,7 +5,7 @@
 
 # check NAME=VALUE...
 check() {
-	model "$DEV" name=r seed="${SEED:-${EPOCHREALTIME/./}}" ops="$OPS" "$@" >said ||
+	model "$DEV" name=r seed="$SEED" ops="$OPS" "$@" >said ||
 		fail "$(cat said)"
 	cat said
 	message stats
