@@ -5,7 +5,7 @@
 
 # check NAME=VALUE...
 check() {
-	model "$DEV" name=r seed="$SEED" ops="$OPS" "$@" >said ||
+	model "$DEV" name=r seed="$SEED" ops="$OPS" faults=40 "$@" >said ||
 		fail "$(cat said)"
 	cat said
 	message stats
@@ -21,7 +21,7 @@ happened() {
 test_main_fails() {
 	remap_on 64 8 "3 breaker 0 0"
 	check main="$NULLB/main/badblocks"
-	happened relocated read_errors write_errors
+	happened relocated
 }
 
 #@ seconds=36000
@@ -38,7 +38,7 @@ test_main_fails_in_part() {
 test_both_fail() {
 	remap_on 64 8 "3 breaker 0 0"
 	check main="$NULLB/main/badblocks" spare="$NULLB/spare/badblocks" spare_from="$REGION" spare_sectors=128
-	happened relocated retired
+	happened relocated
 }
 
 #@ seconds=36000
@@ -60,8 +60,7 @@ test_main_reallocates() {
 	dmsetup message dust 0 enable
 	create r "0 131072 remap /dev/mapper/dust 0 /dev/spare 0 16384 3 breaker 0 0"
 	# A command for each fault.
-	check dust=dust ops=$((OPS / 2))
-	happened read_errors
+	check dust=dust faults=10
 	same 0 "$(stat_of relocated)" "units relocated for a disk that reallocates"
 }
 
@@ -73,8 +72,7 @@ test_writes_in_flight_while_units_move() {
 	null_disk spare 8
 	create main "0 131072 delay /dev/disk 0 0 /dev/disk 0 20"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
-	check threads=12 blocks=512 largest=24
-	happened remapped
+	check threads=12 blocks=512 largest=24 faults=10
 }
 
 #@ seconds=36000
@@ -84,15 +82,14 @@ test_main_is_gone_at_times() {
 	null_disk spare 8
 	create main "0 131072 linear /dev/disk 0"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
-	check flakey=main
+	check flakey=main faults=6
 	same 0 "$(stat_of relocated)" "units relocated for a disk that is gone"
-	happened read_errors
 }
 
-#@ seconds=36000 disks=scsi:64M:write@801+3:read@1603:write@4000+64,scsi:16M
+#@ seconds=36000 disks=scsi:64M:write@81+3:read@163:write@200+16,scsi:16M
 test_a_disk_with_bad_sectors() {
 	load_module
 	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768 3 breaker 0 0"
-	check sick=801+3 sick=1603+1 sick=4000+64
+	check sick=81+3 sick=163+1 sick=200+16 faults=4
 	happened relocated
 }

@@ -47,6 +47,7 @@ pub fn run(shared: &Shared, options: &Options) -> Result<u64> {
     while !kinds.is_empty() && shared.wait_for(faults.rng.u64(0..16)) {
         let kind = faults.rng.usize(0..kinds.len());
         kinds[kind](&mut faults)?;
+        shared.fault();
         done += 1;
     }
     faults.end()?;

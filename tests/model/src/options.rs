@@ -17,6 +17,8 @@ pub struct Options {
     pub seed: u64,
     /// `ops`: how many operations, of all threads together.
     pub ops: u64,
+    /// `faults`: how many faults there must be before the run ends.
+    pub faults: u64,
     /// `threads`: how many operations at a time.
     pub threads: u64,
     /// `blocks`: how much of the device is used.
@@ -57,6 +59,7 @@ impl Options {
             device,
             seed: fastrand::u64(..),
             ops: 1000,
+            faults: 0,
             threads: 4,
             blocks: 8192,
             block: 512,
@@ -82,6 +85,7 @@ impl Options {
         match name {
             "seed" => self.seed = value.parse()?,
             "ops" => self.ops = value.parse()?,
+            "faults" => self.faults = value.parse()?,
             "threads" => self.threads = value.parse()?,
             "blocks" => self.blocks = value.parse()?,
             "block" => self.block = value.parse()?,

@@ -37,6 +37,8 @@ pub struct Shared {
     history: Mutex<History>,
     /// Operations that are still to be begun.
     left: AtomicU64,
+    /// Faults that there still must be.
+    faults_left: AtomicU64,
     values: AtomicU64,
     done: AtomicBool,
     reads: AtomicU64,
@@ -57,6 +59,7 @@ impl Shared {
         Self {
             history: Mutex::new(history),
             left: AtomicU64::new(options.ops),
+            faults_left: AtomicU64::new(options.faults),
             values: AtomicU64::new(1),
             done: AtomicBool::new(false),
             reads: AtomicU64::new(0),
@@ -78,10 +81,23 @@ impl Shared {
     /// Waits until so many operations more were begun; whether the workers are at work still.
     pub fn wait_for(&self, operations: u64) -> bool {
         let until = self.left.load(Relaxed).saturating_sub(operations);
-        while self.left.load(Relaxed) > until && !self.is_done() {
+        while self.left.load(Relaxed) > until {
             std::thread::sleep(Duration::from_millis(1));
         }
         !self.is_done()
+    }
+
+    /// Takes note of a fault.
+    pub fn fault(&self) {
+        let take = |left: u64| Some(left.saturating_sub(1));
+        let _ = self.faults_left.fetch_update(Relaxed, Relaxed, take);
+    }
+
+    /// Begins an operation, if there is another to be done.
+    fn begin(&self) -> bool {
+        let take = |left: u64| left.checked_sub(1);
+        let counted = self.left.fetch_update(Relaxed, Relaxed, take).is_ok();
+        counted || self.faults_left.load(Relaxed) > 0
     }
 
     pub fn all_done(&self) {
@@ -143,13 +159,7 @@ impl Worker<'_> {
     /// Works until all operations were done, behind the commands that cause faults.
     pub fn run(&mut self) -> Result<()> {
         disk::give_way()?;
-        let take = |left: u64| left.checked_sub(1);
-        while self
-            .shared
-            .left
-            .fetch_update(Relaxed, Relaxed, take)
-            .is_ok()
-        {
+        while self.shared.begin() {
             let blocks = self.choose();
             match self.rng.u32(0..200) {
                 0..90 => self.read(blocks)?,
