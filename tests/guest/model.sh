@@ -5,7 +5,7 @@
 
 # check NAME=VALUE...
 check() {
-	model "$DEV" name=r seed="$SEED" ops="$OPS" faults=40 "$@" >said ||
+	model "$DEV" name=r seed="$SEED" ops="$OPS" faults=60 "$@" >said ||
 		fail "$(cat said)"
 	cat said
 	message stats
@@ -37,7 +37,7 @@ test_main_fails_in_part() {
 #@ seconds=36000
 test_both_fail() {
 	remap_on 64 8 "3 breaker 0 0"
-	check main="$NULLB/main/badblocks" spare="$NULLB/spare/badblocks" spare_from="$REGION" spare_sectors=128
+	check main="$NULLB/main/badblocks" spare="$NULLB/spare/badblocks" spare_from="$REGION" spare_sectors=128 faults=120
 	happened relocated
 }
 
