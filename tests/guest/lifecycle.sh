@@ -11,8 +11,7 @@ test_suspend_keeps_the_map() {
 	message remap 800 80
 	random one 4
 	put one
-	local i
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		dmsetup suspend r
 		dmsetup resume r
 	done
@@ -70,8 +69,7 @@ test_load_and_clear_changes_nothing() {
 	message remap 800
 	random one 1
 	put one
-	local i
-	for i in $(seq 5); do
+	for _ in $(seq 5); do
 		dmsetup load r --table "$TABLE"
 		dmsetup clear r
 	done
