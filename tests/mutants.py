@@ -48,8 +48,8 @@ BUGS = [
     (
         "writes_in_flight_are_not_waited_for",
         "src/relocate.rs",
-        "        instance.map.synchronize();\n",
-        "",
+        "        self.publish(instance)?;\n        instance.map.synchronize();\n",
+        "        self.publish(instance)?;\n",
         "model.writes_in_flight",
     ),
     (
