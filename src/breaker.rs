@@ -23,15 +23,11 @@ impl Repair {
     /// Trips the breaker if main, which does not take a write to `unit`, does not work elsewhere either.
     /// Nothing is to be done about the write while the breaker is open. May sleep.
     pub(crate) fn probe(&mut self, instance: &Instance, unit: Unit) -> Result<(), Status> {
-        if self.breaker.open().is_some() {
-            return Err(Status::IOERR);
-        }
+        self.closed()?;
         if !self.main_works(instance, unit) {
-            self.breaker.trip(Trip::Dead);
-            self.tripped(instance, "nothing on main can be read");
+            self.trip(instance, Trip::Unreadable);
         } else if !self.main_takes_writes(instance) {
-            self.breaker.trip(Trip::Dead);
-            self.tripped(instance, "nothing on main can be written");
+            self.trip(instance, Trip::Unwritable);
         }
         self.closed()
     }
@@ -50,8 +46,9 @@ impl Repair {
 
     /// Counts one more unit that cannot be written; trips the breaker if that is one too many.
     pub(crate) fn admit(&mut self, instance: &Instance) -> Result<(), Status> {
-        if self.breaker.open().is_none() && !self.breaker.admit(instance.milliseconds()) {
-            self.tripped(instance, "too many units fail at a time");
+        self.closed()?;
+        if !self.breaker.admit(instance.milliseconds()) {
+            self.trip(instance, Trip::TooMany);
         }
         self.closed()
     }
@@ -63,13 +60,14 @@ impl Repair {
         }
     }
 
-    fn tripped(&mut self, instance: &Instance, why: &str) {
+    fn trip(&mut self, instance: &Instance, why: Trip) {
+        self.breaker.trip(why);
         instance.set_tripped(true);
         self.note_change();
         pr_err!(
             "{}: {}, nothing is relocated any more until 'rearm'\n",
             instance.name(),
-            why
+            why.reason()
         );
     }
 

@@ -250,18 +250,12 @@ fn remap(
     while units.peek().is_some() {
         let mut repair = instance.repair.lock();
         may_move(instance)?;
-        let mut batch = [Unit(0); UNITS_AT_ONCE];
-        let mut length = 0;
-        for (place, unit) in batch.iter_mut().zip(units.by_ref()) {
-            *place = unit;
-            length += 1;
-        }
-        let batch = batch.get(..length).unwrap_or_default();
+        let batch = units.clone().take(UNITS_AT_ONCE);
         repair
-            .freeze_all(instance, batch)
+            .freeze_all(instance, batch.clone())
             .map_err(|_| Refusal::NoMemory)?;
         let mut done = Ok(());
-        for &unit in batch {
+        for unit in units.by_ref().take(UNITS_AT_ONCE) {
             match remap_one(instance, &mut repair, unit) {
                 Ok(None) => already += 1,
                 Ok(Some(blocks)) => {

@@ -18,7 +18,10 @@ use crate::{
         Overlay,
         Repair, //
     },
-    retry::pause, //
+    retry::{
+        confirmed,
+        pause, //
+    }, //
 };
 use kernel::prelude::*;
 use kernel_ext::bio::{
@@ -169,11 +172,11 @@ impl Repair {
     pub(crate) fn freeze_all(
         &mut self,
         instance: &Instance,
-        units: &[Unit],
+        units: impl Iterator<Item = Unit>,
     ) -> Result<(), OutOfMemory> {
         let gate = Gate::Busy;
         let mut shown = self.shown.clone();
-        for &unit in units {
+        for unit in units {
             let state = self.state(unit);
             if !matches!(state, State::Relocated { .. }) {
                 self.nodes.ready(&shown);
@@ -187,8 +190,8 @@ impl Repair {
     }
 
     /// Lets others use those of these units that were frozen and not moved.
-    pub(crate) fn thaw_all(&mut self, instance: &Instance, units: &[Unit]) {
-        for &unit in units {
+    pub(crate) fn thaw_all(&mut self, instance: &Instance, units: impl Iterator<Item = Unit>) {
+        for unit in units {
             self.nodes.ready(&self.shown);
             if self.is_frozen(unit) && self.thaw(instance, unit).is_err() {
                 pr_err!("{}: out of memory for the map\n", instance.name());
@@ -313,7 +316,7 @@ impl Repair {
         overlay: &mut Option<Overlay<'_>>,
     ) -> Result<SpareUnit, Stay> {
         for _ in 0..TRIES {
-            match self.write_confirmed(instance, unit, spare, kept, overlay) {
+            match confirmed(|| self.write_unit(instance, unit, spare, kept, overlay)) {
                 Ok(()) => return Ok(spare),
                 Err(status) if bad_sector(status) && self.spare_works(instance) => {
                     self.retire(instance, spare);
@@ -327,26 +330,6 @@ impl Repair {
         }
         self.spares.release(spare);
         Err(Stay::Io(Status::IOERR))
-    }
-
-    /// Writes to a spare unit until it works or is confirmed not to.
-    fn write_confirmed(
-        &mut self,
-        instance: &Instance,
-        unit: Unit,
-        spare: SpareUnit,
-        kept: Blocks,
-        overlay: &mut Option<Overlay<'_>>,
-    ) -> Result<(), Status> {
-        let mut written = Err(Status::IOERR);
-        for wait in WAITS {
-            pause(wait);
-            written = self.write_unit(instance, unit, spare, kept, overlay);
-            if !matches!(written, Err(status) if bad_sector(status)) {
-                break;
-            }
-        }
-        written
     }
 
     fn write_unit(

@@ -23,10 +23,13 @@ use kernel_ext::{
     },
     device_mapper::OwnedBio, //
 };
-use remap_core::plan::{
-    plan,
-    Access,
-    Place, //
+use remap_core::{
+    confirm::WAITS,
+    plan::{
+        plan,
+        Access,
+        Place, //
+    }, //
 };
 
 /// What came of it.
@@ -78,6 +81,19 @@ pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Ret
         }
     }
     Retried::Ended(Status::OK)
+}
+
+/// Does `attempt` until it works, or until what it meets is confirmed to be a bad sector. Sleeps.
+pub(crate) fn confirmed(mut attempt: impl FnMut() -> Result<(), Status>) -> Result<(), Status> {
+    let mut done = Err(Status::IOERR);
+    for wait in WAITS {
+        pause(wait);
+        done = attempt();
+        if !matches!(done, Err(status) if bad_sector(status)) {
+            break;
+        }
+    }
+    done
 }
 
 /// What came of a piece.

@@ -93,6 +93,9 @@ class Disk:
         return ["-device", f"virtio-blk-pci,serial=disk{number},{drive}"]
 
 
+# What emulation makes slow and no test needs is left out: string instructions go byte by byte, and
+# protection keys and the like end blocks of translated code.
+CPU = "max,-la57,-erms,-fsrm,-fsrs,-fzrm,-smap,-smep,-umip,-pku"
 # How a state is written to a file.
 MAPPED = [{"capability": "mapped-ram", "state": True}]
 
@@ -119,7 +122,7 @@ class Shape:
         line += "sysctl.kernel.hung_task_timeout_secs=60"
         # It costs as much as all other checkers together, and says nothing before it is asked.
         line += "" if self.leaks else " kmemleak=off"
-        words = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,-la57,-erms,-fsrm,-fsrs,-fzrm,-smap,-smep,-umip,-pku"]
+        words = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", CPU]
         # A node is a socket: the kernel wonders at one that shares a cache with another.
         sockets = f",sockets={self.nodes}" if self.nodes > 1 else ""
         words += ["-smp", f"{self.cpus}{sockets}", "-m", str(self.memory)]

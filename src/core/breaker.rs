@@ -40,7 +40,20 @@ pub enum Trip {
     /// More units failed than the limit allows.
     TooMany,
     /// Nothing on the device could be read.
-    Dead,
+    Unreadable,
+    /// Nothing on the device could be written.
+    Unwritable,
+}
+
+impl Trip {
+    /// The same in words.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::TooMany => "too many units fail at a time",
+            Self::Unreadable => "nothing on main can be read",
+            Self::Unwritable => "nothing on main can be written",
+        }
+    }
 }
 
 /// Counts the units that fail.
@@ -155,10 +168,10 @@ mod tests {
         assert!(!breaker.admit(1_000_000));
         assert!(breaker.rearm() && !breaker.rearm());
         assert!(breaker.admit(1_000_000));
-        breaker.trip(Trip::Dead);
+        breaker.trip(Trip::Unreadable);
         breaker.set_limit(NO_LIMIT);
         assert!(!breaker.admit(2_000_000));
-        assert_eq!(breaker.open(), Some(Trip::Dead));
+        assert_eq!(breaker.open(), Some(Trip::Unreadable));
     }
 
     #[test]

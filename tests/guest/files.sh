@@ -21,9 +21,8 @@ disk_of() {
 
 # goes_bad MEGABYTES: from now on places of the disk cannot be written.
 goes_bad() {
-	disk_of failing "$1" | dmsetup load main
-	dmsetup suspend main
-	dmsetup resume main
+	disk_of failing "$1" >/tmp/failing
+	replace main /tmp/failing
 }
 
 # on_a_disk MEGABYTES: r on a disk that is well.

@@ -92,6 +92,13 @@ create() {
 	[ -b "/dev/mapper/$1" ] || fail "no /dev/mapper/$1"
 }
 
+# replace NAME [WORD...]: gives a device the table that `dmsetup load` gets.
+replace() {
+	dmsetup load "$@"
+	dmsetup suspend "$1"
+	dmsetup resume "$1"
+}
+
 # wipe DISK: zeroes, so that a spare of at most 8 MiB is formatted anew.
 wipe() { dd if=/dev/zero of="/dev/$1" bs=8M count=1 oflag=direct status=none; }
 

@@ -34,9 +34,7 @@ test_reload_hands_the_map_over() {
 	message remap 800 80
 	random one 4
 	put one
-	dmsetup load r --table "$TABLE"
-	dmsetup suspend r
-	dmsetup resume r
+	replace r --table "$TABLE"
 	holds one
 	same 10/1536 "$(field 2)" "units used"
 	message unremap 800
@@ -49,14 +47,10 @@ test_reload_read_only_and_back() {
 	random one 1
 	put one
 	message remap 800
-	dmsetup load --readonly r --table "$TABLE"
-	dmsetup suspend r
-	dmsetup resume r
+	replace r --readonly --table "$TABLE"
 	holds one
 	same ro "$(field 8)" mode
-	dmsetup load r --table "$TABLE"
-	dmsetup suspend r
-	dmsetup resume r
+	replace r --table "$TABLE"
 	same rw "$(field 8)" mode
 	put one
 	holds one
@@ -118,9 +112,7 @@ test_reload_under_load() {
 	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=8M \
 		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --minimal >fio.log &
 	for _ in $(seq 10); do
-		dmsetup load r --table "$TABLE"
-		dmsetup suspend r
-		dmsetup resume r
+		replace r --table "$TABLE"
 	done
 	wait $! || fail "$(cat fio.log)"
 	same 100/1536 "$(field 2)" "units used"

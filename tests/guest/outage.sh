@@ -28,20 +28,29 @@ test_a_scsi_disk_is_offline() {
 	same "0/3584 closed" "$(field 2) $(field 10)" "afterwards"
 }
 
-# The host takes the disk out when it reads the word.
-#@ disks=scsi:64M,scsi:16M pull=0
-test_main_is_pulled() {
+# ten_units_moved: r over two disks, ten units of which are on the spare, and the file `one` on it.
+ten_units_moved() {
 	load_module
 	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768"
 	message remap 800 80
 	random one 1
 	put one
+}
+
+# pulled DISK: has the host take the disk out, which it does when it reads the word.
+pulled() {
 	local disk
-	disk=$(readlink /dev/disk0)
-	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randrw --bs=4k --size=32M --iodepth=8 \
-		--time_based --runtime=60 --minimal >fio.log 2>&1 &
+	disk=$(readlink "$1")
 	echo pull
 	while [ -e "/sys/block/$disk" ]; do sleep 0.2; done
+}
+
+#@ disks=scsi:64M,scsi:16M pull=0
+test_main_is_pulled() {
+	ten_units_moved
+	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randrw --bs=4k --size=32M --iodepth=8 \
+		--time_based --runtime=60 --minimal >fio.log 2>&1 &
+	pulled /dev/disk0
 	wait $! || true
 	fails put one 2048
 	same 10/3584 "$(field 2)" "units used"
@@ -52,15 +61,8 @@ test_main_is_pulled() {
 
 #@ disks=scsi:64M,scsi:16M pull=1
 test_the_spare_is_pulled() {
-	load_module
-	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768"
-	message remap 800 80
-	random one 1
-	put one
-	local disk
-	disk=$(readlink /dev/disk1)
-	echo pull
-	while [ -e "/sys/block/$disk" ]; do sleep 0.2; done
+	ten_units_moved
+	pulled /dev/disk1
 	# What was moved cannot be had, and main's old copy is not shown for it.
 	fails get 800 8
 	fails dd if=one of="$DEV" bs=4k seek=100 count=1 oflag=direct conv=notrunc
@@ -81,17 +83,13 @@ test_main_turns_read_only() {
 	same 4/4 "$(field 9)" regions
 	random one 1
 	put one
-	dmsetup load main --table "0 131072 flakey /dev/disk 0 0 1 1 error_writes"
-	dmsetup suspend main
-	dmsetup resume main
+	replace main --table "0 131072 flakey /dev/disk 0 0 1 1 error_writes"
 	fails put one 2048
 	no_unit_used
 	same "tripped open 2/4" "$(field 1) $(field 10) $(field 9)" "while it cannot be written"
 	dmesg | grep -q "nothing on main can be written" || fail "nothing in the kernel log"
 	get 0 2048 | cmp - one || fail "what was written before"
-	dmsetup load main --table "0 131072 linear /dev/disk 0"
-	dmsetup suspend main
-	dmsetup resume main
+	replace main --table "0 131072 linear /dev/disk 0"
 	message rearm
 	put one 2048
 	get 2048 2048 | cmp - one || fail "a write afterwards"

@@ -174,22 +174,17 @@ impl Journal {
 
     /// How many of them have all commits.
     pub fn good(&self) -> usize {
-        let good = |copy: &&Copy| matches!(copy, Copy::Good { .. });
-        self.copies.iter().filter(good).count()
+        self.copies.iter().filter(|copy| copy.is_good()).count()
     }
 
     /// Whether a region on main has all commits.
     pub fn has_good_on_main(&self) -> bool {
-        let on_main = self.copies.iter().skip(SPARE_REGIONS);
-        on_main
-            .into_iter()
-            .any(|copy| matches!(copy, Copy::Good { .. }))
+        self.copies.iter().skip(SPARE_REGIONS).any(Copy::is_good)
     }
 
     /// Whether a checkpoint must be made before the next commit.
     pub fn is_due(&self) -> bool {
-        let good = |copy: &&Copy| matches!(copy, Copy::Good { .. });
-        let mut copies = self.copies.iter().filter(good);
+        let mut copies = self.copies.iter().filter(|copy| copy.is_good());
         copies.any(|&copy| !self.can_do_without(copy))
     }
 
@@ -259,13 +254,15 @@ impl Journal {
             record::write(block, In::Log, at, record);
         }
         let count = records.len() as u32;
-        let good = |copy: Copy| matches!(copy, Copy::Good { .. });
-        self.each(good, |this, region, copy| {
-            let header = this.header(Kind::Log, region, number, generation, count);
-            header.seal(block, S::CRC32C);
-            storage.write_through(region, number, block)?;
-            Ok(copy)
-        });
+        self.each(
+            |copy| copy.is_good(),
+            |this, region, copy| {
+                let header = this.header(Kind::Log, region, number, generation, count);
+                header.seal(block, S::CRC32C);
+                storage.write_through(region, number, block)?;
+                Ok(copy)
+            },
+        );
         if self.good() == 0 {
             return Err(Dead);
         }
@@ -377,6 +374,10 @@ impl Journal {
 }
 
 impl Copy {
+    fn is_good(&self) -> bool {
+        matches!(self, Self::Good { .. })
+    }
+
     fn slot(self) -> Option<Slot> {
         match self {
             Self::Absent => None,

@@ -47,6 +47,16 @@ pub fn give_way() -> Result<()> {
     Ok(())
 }
 
+/// Runs a `dmsetup` that must succeed; what it printed.
+pub fn must(words: &[&str]) -> Result<String> {
+    dmsetup(words)?.with_context(|| format!("dmsetup {words:?}"))
+}
+
+/// The table of a device, in one line.
+pub fn table(name: &str) -> Result<String> {
+    Ok(must(&["table", name])?.trim().to_owned())
+}
+
 /// Memory that begins where direct I/O wants it to.
 pub struct Buffer {
     bytes: Vec<u8>,

@@ -2,14 +2,17 @@
 
 //! What goes wrong meanwhile, and what an administrator does.
 
-use crate::disk::dmsetup;
+use crate::disk::{
+    dmsetup,
+    must,
+    table, //
+};
 use crate::options::Options;
 use crate::workers::{
     blocks_of,
     Shared, //
 };
 use anyhow::{
-    ensure,
     Context,
     Result, //
 };
@@ -185,35 +188,27 @@ impl<'a> Faults<'a> {
         } else {
             &["suspend", name]
         };
-        ensure!(dmsetup(words)?.is_some(), "suspend");
-        ensure!(dmsetup(&["resume", name])?.is_some(), "resume");
+        must(words)?;
+        must(&["resume", name])?;
         Ok(())
     }
 
     fn reload(&mut self) -> Result<()> {
         let name = self.name()?;
-        let table = dmsetup(&["table", name])?.context("no table")?;
-        let loaded = dmsetup(&["load", name, "--table", table.trim()])?;
-        ensure!(loaded.is_some(), "load");
+        must(&["load", name, "--table", &table(name)?])?;
         self.suspend()
     }
 
     /// Main is gone for a while.
     fn outage(&mut self) -> Result<()> {
         let name = self.options.flakey.as_deref().context("no name")?;
-        let table = dmsetup(&["table", name])?.context("no table")?;
-        let words: Vec<_> = table.split_whitespace().take(2).collect();
+        let here = table(name)?;
+        let words: Vec<_> = here.split_whitespace().take(2).collect();
         let gone = format!("{} error", words.join(" "));
-        for table in [gone.as_str(), table.trim()] {
-            ensure!(
-                dmsetup(&["load", name, "--table", table])?.is_some(),
-                "load"
-            );
-            ensure!(
-                dmsetup(&["suspend", "--noflush", name])?.is_some(),
-                "suspend"
-            );
-            ensure!(dmsetup(&["resume", name])?.is_some(), "resume");
+        for table in [gone, here] {
+            must(&["load", name, "--table", &table])?;
+            must(&["suspend", "--noflush", name])?;
+            must(&["resume", name])?;
             std::thread::sleep(Duration::from_millis(self.rng.u64(0..300)));
         }
         Ok(())

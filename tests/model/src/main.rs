@@ -11,11 +11,7 @@ mod faults;
 mod options;
 mod workers;
 
-use anyhow::{
-    ensure,
-    Context,
-    Result, //
-};
+use anyhow::Result;
 use options::Options;
 use workers::Shared;
 
@@ -30,12 +26,9 @@ fn verify(shared: &Shared, options: &Options) -> Result<()> {
 
 /// Takes the device away and brings it back.
 fn again(name: &str) -> Result<()> {
-    let table = disk::dmsetup(&["table", name])?.context("no table")?;
-    ensure!(disk::dmsetup(&["remove", name])?.is_some(), "remove");
-    ensure!(
-        disk::dmsetup(&["create", name, "--table", table.trim()])?.is_some(),
-        "create"
-    );
+    let table = disk::table(name)?;
+    disk::must(&["remove", name])?;
+    disk::must(&["create", name, "--table", &table])?;
     Ok(())
 }
 
