@@ -13,6 +13,7 @@
 mod bindings;
 pub mod bio;
 pub mod block_device;
+pub mod chain;
 pub mod crc32c;
 pub mod device_mapper;
 pub mod noio;

@@ -41,7 +41,7 @@ ENOUGH = 4
 # How often a test that has its guest killed is run, how many writes are logged and replayed, and which
 # part of the allocations is made to fail.
 TIMES = int(os.environ.get("TIMES") or 1)
-WRITES = os.environ.get("WRITES") or "24"
+WRITES = os.environ.get("WRITES") or "12"
 STEP = os.environ.get("STEP") or "48"
 # What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
 OPS = os.environ.get("OPS") or "400"
@@ -144,6 +144,31 @@ class Failing(Machine):
 
     def passed(self, status, alarms):
         return bool(self.wanted(status, alarms))
+
+
+def planted_tests():
+    """Each checker that the tests rely on must complain of a bug of tests/planted."""
+
+    def planted(name, bug, wanted, then="wait $!", wishes=()):
+        script = f". /payload/tests/lib.sh\ninsmod $MODULES/planted_bugs.ko bug={bug} &\n{then}\n"
+        return Failing(f"sees_{name}", script, wanted, wishes)
+
+    def alarm(words):
+        return lambda _, alarms: any(words in alarm for alarm in alarms)
+
+    sleeps = "sleeping function called from invalid context"
+    hang = "echo 1 >/proc/sys/kernel/hung_task_timeout_secs; sleep 6"
+    # Only what is some seconds old counts as leaked.
+    leak = "wait $!; sleep 6; no_leak"
+    return [
+        planted("read_of_freed_memory", 1, alarm("KASAN: slab-use-after-free")),
+        planted("overflow", 2, alarm("kernel BUG at")),
+        planted("locks_in_two_orders", 3, alarm("possible circular locking")),
+        planted("allocation_that_sleeps_with_a_spinlock", 4, alarm(sleeps)),
+        planted("shift_too_far", 5, alarm("UBSAN: shift-out-of-bounds")),
+        planted("leak", 6, lambda status, _: status == 1, leak, ["leaks=1", "idle=1"]),
+        planted("hang", 7, alarm("INFO: task"), hang, ["idle=1"]),
+    ]
 
 
 def harness_tests():
@@ -299,10 +324,10 @@ def fuzz_tests():
 
 
 def set_up(tests):
-    """Builds the module and saves the guests that the tests begin in; returns the module."""
+    """Builds the module and saves the guests that the tests begin in; returns the folder with the module."""
     if not tests:
         return None
-    built = module.build("debug") / "dm_remap.ko"
+    built = module.build("debug", "PLANTED=m")
     shapes = {test.shape.key(): test.shape for test in tests if test.shape.can_be_saved()}
     say(f"guests of {len(shapes)} kinds, booted and saved where they are not yet ...")
     for shape in shapes.values():
@@ -314,7 +339,7 @@ def main():
     """Runs what was asked for."""
     begun = time.monotonic()
     wanted = os.environ.get("T") or ""
-    tests = [test for test in guest_tests() + harness_tests() if wanted in test.name]
+    tests = [test for test in guest_tests() + harness_tests() + planted_tests() if wanted in test.name]
     trees = [test for test in tree_tests() if wanted in test[0]]
     fuzzed = [test for test in fuzz_tests() if wanted in test[0]]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -342,7 +367,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         payload = pathlib.Path(folder) / "payload.img"
         if tests:
-            vm.payload_image(payload, built, "debug")
+            vm.payload_image(payload, built.glob("**/*.ko"), "debug")
             save_loaded(tests, payload, pathlib.Path(folder))
 
         def run_one(test):

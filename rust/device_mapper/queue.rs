@@ -6,28 +6,30 @@ use super::{
     OwnedBio,
     Target, //
 };
+use crate::chain::{
+    Chain,
+    Linked,
+    Links, //
+};
 use core::marker::PhantomData;
-use core::ptr::{
-    null_mut,
-    NonNull, //
-};
-use kernel::{
-    bindings::bio,
-    sync::atomic::{
-        Acquire,
-        Atomic,
-        Relaxed,
-        Release, //
-    }, //
-};
+use core::ptr::NonNull;
+use kernel::bindings::bio;
+
+// SAFETY: `bi_next` belongs to whoever owns the bio.
+unsafe impl Linked for bio {
+    unsafe fn replace_next(object: NonNull<Self>, next: *mut Self) -> *mut Self {
+        // SAFETY: The caller says that the bio is valid and its link not in use.
+        unsafe { core::mem::replace(&mut (*object.as_ptr()).bi_next, next) }
+    }
+}
 
 /// A queue that any context fills without a lock, and a worker empties as a whole.
 ///
 /// # Invariants
 ///
-/// `newest` is null or the head of a list, linked by `bi_next`, of bios that the queue owns.
+/// The queue owns the bios in the chain, each of which was an [`OwnedBio`].
 pub struct BioQueue<T: Target> {
-    newest: Atomic<*mut bio>,
+    bios: Chain<bio>,
     _target: PhantomData<OwnedBio<T>>,
 }
 
@@ -41,44 +43,28 @@ impl<T: Target> BioQueue<T> {
     pub fn new() -> Self {
         // INVARIANT: No bios.
         Self {
-            newest: Atomic::new(null_mut()),
+            bios: Chain::new(),
             _target: PhantomData,
         }
     }
 
     /// Adds a bio. Any context.
     pub fn push(&self, owned: OwnedBio<T>) {
-        let raw = owned.into_raw().as_ptr();
-        let mut head = self.newest.load(Relaxed);
-        loop {
-            // SAFETY: The bio was owned and is not yet in the list: nobody else uses its link.
-            unsafe { (*raw).bi_next = head };
-            // INVARIANT: The new head is owned by the queue and links to the rest.
-            match self.newest.cmpxchg(head, raw, Release) {
-                Ok(_) => return,
-                Err(now) => head = now,
-            }
-        }
+        // SAFETY: The queue owns the bio until it is taken out.
+        // INVARIANT: It was an `OwnedBio`.
+        unsafe { self.bios.push(owned.into_raw()) };
     }
 
     /// Whether it holds nothing at the moment. Any context.
     pub fn is_empty(&self) -> bool {
-        self.newest.load(Relaxed).is_null()
+        self.bios.is_empty()
     }
 
     /// Takes all bios, to be had in the order in which they were added. Any context.
     pub fn take_all(&self) -> Taken<T> {
-        // INVARIANT: The queue is left empty, and the list belongs to `Taken`.
-        let mut newest = self.newest.xchg(null_mut(), Acquire);
-        let mut oldest = null_mut();
-        while !newest.is_null() {
-            // SAFETY: The list was just taken and is ours alone.
-            let next = unsafe { core::mem::replace(&mut (*newest).bi_next, oldest) };
-            oldest = newest;
-            newest = next;
-        }
+        // INVARIANT: What the queue owned belongs to `Taken`.
         Taken {
-            oldest,
+            bios: self.bios.take_all(),
             _target: PhantomData,
         }
     }
@@ -100,9 +86,9 @@ impl<T: Target> Drop for BioQueue<T> {
 ///
 /// # Invariants
 ///
-/// `oldest` is null or the head of a list, linked by `bi_next`, of bios owned by this value.
+/// This owns the bios in the list, each of which was an [`OwnedBio`].
 pub struct Taken<T: Target> {
-    oldest: *mut bio,
+    bios: Links<bio>,
     _target: PhantomData<OwnedBio<T>>,
 }
 
@@ -110,11 +96,8 @@ impl<T: Target> Iterator for Taken<T> {
     type Item = OwnedBio<T>;
 
     fn next(&mut self) -> Option<OwnedBio<T>> {
-        let raw = NonNull::new(self.oldest)?;
-        // INVARIANT: The head leaves the list.
-        // SAFETY: The list is ours by the type invariant.
-        self.oldest = unsafe { core::mem::replace(&mut (*raw.as_ptr()).bi_next, null_mut()) };
-        // SAFETY: The bio comes from `into_raw` in `push`, and left the list.
+        let raw = self.bios.next()?;
+        // SAFETY: By the type invariant it comes from `into_raw`, and it left the list.
         Some(unsafe { OwnedBio::from_raw(raw) })
     }
 }

@@ -110,7 +110,7 @@ def run_script(script, interactive=False):
     built = module.build(shape.flavour)
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         payload = pathlib.Path(folder) / "payload.img"
-        vm.payload_image(payload, built / "dm_remap.ko", shape.flavour)
+        vm.payload_image(payload, [built / "dm_remap.ko"], shape.flavour)
         for boot in itertools.count(1):
             clock = f"date -s @{time.time():.0f} >/dev/null\n".encode()
             guest = vm.started(shape, payload, clock + preface(boot) + script, pathlib.Path(folder))

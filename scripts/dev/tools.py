@@ -2,6 +2,7 @@
 """Builds the user's tools, with their man pages and completions."""
 
 import shutil
+import subprocess
 import sys
 
 from cache import CACHE, CARGO, TOP, digest, locked, run, say
@@ -17,10 +18,13 @@ def build(folder, programs, profile):
 
 
 def build_c(folder):
-    """Builds the tests' programs in C."""
+    """Builds the tests' programs in C, and what they add to bash."""
     flags = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
     for source in (TOP / "tests/programs").glob("*.c"):
         run(["gcc", *flags, "-o", folder / source.stem, source, "-ldevmapper"])
+    shell = subprocess.check_output(["pkg-config", "--cflags", "bash"], text=True)
+    flags += ["-shared", *shell.replace("-I", "-isystem").split()]
+    run(["gcc", *flags, "-o", folder / "builtins.so", *(TOP / "tests/builtins").glob("*.c")])
 
 
 def main(folder):

@@ -36,7 +36,8 @@ class Disk:
     """One more disk of a guest, as `DISKS=` describes it: `kind:size[:option...]`.
 
     Kinds are nvme, scsi and virtio. An option is `read@SECTOR`, `write@SECTOR`, either with
-    `+COUNT`, which makes QEMU's blkdebug driver fail those sectors, or `4k`, for 4096-byte blocks.
+    `+COUNT`, which makes QEMU's blkdebug driver fail those sectors, `turns`, alone, which has a write of
+    zeroes make the disk fail all writes, and the next one end that, or `4k`, for 4096-byte blocks.
     """
 
     def __init__(self, text):
@@ -49,15 +50,21 @@ class Disk:
             raise ValueError(f"disk '{text}': size '{words[1]}' is not like 64M or 1G")
         self.bytes = int(size[1]) << {"M": 20, "G": 30}[size[2]]
         self.block = 512
-        self.faults = []
+        self.faults, self.states = [], []
         for option in words[2:]:
-            fault = re.fullmatch(r"(read|write)@(\d+)(?:\+(\d+))?", option)
-            if fault:
-                first = int(fault[2])
+            place = re.fullmatch(r"(read|write)@(\d+)(?:\+(\d+))?", option)
+            if place:
+                first = int(place[2])
                 # To QEMU a write of zeroes is a kind of its own.
-                kinds = ["read"] if fault[1] == "read" else ["write", "write-zeroes"]
-                for sector in range(first, first + int(fault[3] or 1)):
-                    self.faults += [(kind, sector) for kind in kinds]
+                kinds = ["read"] if place[1] == "read" else ["write", "write-zeroes"]
+                fault = {"event": "none", "errno": 61}
+                for sector in range(first, first + int(place[3] or 1)):
+                    self.faults += [{**fault, "iotype": kind, "sector": sector} for kind in kinds]
+            elif option == "turns":
+                fault = {"event": "pwritev", "iotype": "write"}
+                # In state 1 an error of 0 takes the place of that of state 2.
+                self.faults = [{**fault, "state": 1, "errno": 0}, {**fault, "state": 2, "errno": 61}]
+                self.states = [{"state": old, "new_state": 3 - old} for old in (1, 2)]
             elif option == "4k":
                 self.block = 4096
             else:
@@ -74,11 +81,9 @@ class Disk:
             file.truncate(self.bytes)
         node = {"driver": "file", "filename": str(image), "node-name": f"file{number}"}
         if self.faults:
-            inject = [
-                {"event": "none", "iotype": kind, "errno": 61, "sector": sector, "once": False}
-                for kind, sector in self.faults
-            ]
+            inject = [{"once": False, **fault} for fault in self.faults]
             node = {"driver": "blkdebug", "image": node, "inject-error": inject}
+            node["set-state"] = [{"event": "pwritev_zero", **change} for change in self.states]
         node = {"driver": "raw", "node-name": f"disk{number}", "file": node}
         return ["-blockdev", json.dumps(node)]
 
@@ -353,12 +358,12 @@ def started(shape, payload, script, disks=None, saved=None):
     return guest
 
 
-def payload_image(path, module, flavour):
-    """Makes the disk with what is new since the guest was saved: the module and the tests."""
+def payload_image(path, ours, flavour):
+    """Makes the disk with what is new since the guest was saved: our modules and the tests."""
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         tree = pathlib.Path(folder)
         (tree / "modules").mkdir()
-        modules = [module, *kernel.build(flavour).glob("drivers/**/*.ko")]
+        modules = [*ours, *kernel.build(flavour).glob("drivers/**/*.ko")]
         modules += kernel.build(flavour).glob("lib/**/*.ko")
         for one in modules:
             shutil.copy(one, tree / "modules")

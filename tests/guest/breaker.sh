@@ -6,7 +6,7 @@ TABLE="0 131072 remap /dev/main 0 /dev/spare 0 16384"
 
 test_too_many_units_at_a_time() {
 	remap_on 64 8 "3 breaker 8 86400"
-	same 8 "$(dmsetup table r | cut -d' ' -f11)" "the limit in the table"
+	same 8 "$(dm table r | cut -d' ' -f11)" "the limit in the table"
 	random one 1
 	put one 7680
 	bad main 8000 8511
@@ -17,7 +17,7 @@ test_too_many_units_at_a_time() {
 	same "tripped 8/1536" "$(field 1) $(field 2)" "when too many failed"
 	same open "$(field 10)" breaker
 	[ "$(events)" -gt "$before" ] || fail "no event"
-	dmesg | grep -q "too many units fail at a time" || fail "nothing in the kernel log"
+	kmsg has "too many units fail at a time" || fail "nothing in the kernel log"
 	# What was relocated until then stays so, and main is used where it works.
 	get 8000 64 | cmp - <(part one 320 64) || fail "units that were relocated"
 	fails put one 8064
@@ -30,8 +30,8 @@ test_rearm() {
 	random one 1
 	fails put one 7680
 	same 8/1536 "$(field 2)" "units used"
-	dmsetup suspend r
-	dmsetup resume r
+	dm suspend r
+	dm resume r
 	same open "$(field 10)" "breaker after a suspend"
 	same "relocating again" "$(message rearm)" rearm
 	same closed "$(field 10)" breaker
@@ -47,9 +47,9 @@ test_a_limit_that_a_reload_lifts() {
 	random one 1
 	fails put one 7680
 	[ "$(field 10)" = open ] || fail "64 units at once are too many"
-	dmsetup suspend r
+	dm suspend r
 	dmsetup reload r --table "$TABLE 3 breaker 0 0"
-	dmsetup resume r
+	dm resume r
 	message rearm
 	put one 7680
 	same "64/1536 closed" "$(field 2) $(field 10)" "without a limit"
@@ -67,10 +67,10 @@ test_the_limit_by_message() {
 	put one 7680
 	same "64/1536 closed" "$(field 2) $(field 10)" "without a limit"
 	# It stays, and the table has it.
-	dmsetup suspend r
-	dmsetup resume r
+	dm suspend r
+	dm resume r
 	same "no limit" "$(message breaker)" "limit after a suspend"
-	same "3 breaker 0 0" "$(dmsetup table r | cut -d' ' -f9-)" "features"
+	same "3 breaker 0 0" "$(dm table r | cut -d' ' -f9-)" "features"
 }
 
 test_a_dead_disk_uses_no_spare() {
@@ -81,8 +81,8 @@ test_a_dead_disk_uses_no_spare() {
 	# A part of a unit: the rest of it could not be read, and would be lost.
 	fails dd if=/dev/zero of="$DEV" bs=512 count=1 seek=800 oflag=direct conv=notrunc status=none
 	fails put one 4096
-	same "tripped 0/1536 0 0 0" "$(dmsetup status r | cut -d' ' -f4-8)" status
-	dmesg | grep -q "nothing on main can be read" || fail "nothing in the kernel log"
+	same "tripped 0/1536 0 0 0" "$(dm status r | cut -d' ' -f4-8)" status
+	kmsg has "nothing on main can be read" || fail "nothing in the kernel log"
 	good main 0 131071
 	holds one
 	message rearm
@@ -123,7 +123,7 @@ test_a_dead_spare_is_not_given_up() {
 	same "0 0" "$(field 3) $(field 5)" "retired units and lost blocks"
 	put one 4096
 	good spare 0 16383
-	dmsetup remove r
+	dm remove r
 	create r "$TABLE"
 	put one
 	holds one

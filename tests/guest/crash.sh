@@ -48,7 +48,7 @@ test_every_point_of_a_log() {
 	units write "$DEV" "$FIRST" "$LAST" "$WRITES" lw
 	kill $mover
 	wait $mover || true
-	for name in r main spare lw; do dmsetup remove "$name"; done
+	for name in r main spare lw; do dm remove "$name"; done
 	replay /dev/journal 131072 16384 >said 2>&1 || fail "replay: $(cat said)"
 	cat said
 	[ "$(cut -d' ' -f1 said)" -ge "$WRITES" ] || fail "too few points"
@@ -70,7 +70,7 @@ test_acknowledged_after_its_commit() {
 	units write "$DEV" 1000 1063 3 lw
 	kill $others
 	wait $others || true
-	for name in r main spare lw; do dmsetup remove "$name"; done
+	for name in r main spare lw; do dm remove "$name"; done
 	replay /dev/journal 131072 16384 >said 2>&1 || fail "replay: $(cat said)"
 	cat said
 	[ "$(cut -d' ' -f1 said)" -ge 3 ] || fail "too few points"

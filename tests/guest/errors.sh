@@ -10,7 +10,7 @@ used() {
 
 test_policy_spare() {
 	remap_on 64 8 "2 policy spare"
-	same "2 policy spare" "$(dmsetup table r | cut -d' ' -f9-)" "features"
+	same "2 policy spare" "$(dm table r | cut -d' ' -f9-)" "features"
 	random one 1
 	truncate -s 4096 one
 	bad main 8003 8003
@@ -30,7 +30,7 @@ test_the_spare_fills_up() {
 	same 0/20 "$(field 2)" "units used"
 	local step used=0
 	for step in 15: 1:80 2: 1:95 1:100; do
-		dmesg --clear
+		kmsg clear
 		message remap $((used * 8)) $((${step%:*} * 8)) >/dev/null
 		used=$((used + ${step%:*}))
 		same "${step#*:}" "$(dmesg | sed -n 's/.* \([0-9]*\)% of the spare units are used up/\1/p')" "said at $used"
@@ -73,7 +73,7 @@ test_a_write_waits_in_vain() {
 	local first=$!
 	parked 1
 	fails wait $first
-	dmesg | grep -q "no spare unit became free in 2 seconds, 1 writes fail" || fail "nothing in the kernel log"
+	kmsg has "no spare unit became free in 2 seconds, 1 writes fail" || fail "nothing in the kernel log"
 	# The next does not wait, until there was one.
 	fails put one 8008
 	message unremap 16000
@@ -88,13 +88,13 @@ test_a_write_waits_across_a_suspend() {
 	parked 1
 	dmsetup suspend --noflush r
 	same 0 "$(message debug | sed -n 's/^writes_parked //p')" "writes that wait while it is suspended"
-	dmsetup resume r
+	dm resume r
 	parked 1
 	# A flush ends the wait.
-	dmsetup suspend r
+	dm suspend r
 	fails wait $first
-	dmsetup resume r
-	dmsetup remove r
+	dm resume r
+	dm remove r
 }
 
 test_failed_write_is_relocated() {
@@ -224,8 +224,8 @@ test_readable_again_suspect_is_healed_in_place() {
 	null_disk disk 64
 	local size=131072
 	create main "0 $size dust /dev/disk 0 512"
-	dmsetup message main 0 addbadblock 1003 >/dev/null
-	dmsetup message main 0 enable
+	dm message main 0 addbadblock 1003 >/dev/null
+	dm message main 0 enable
 	create r "0 $size remap /dev/mapper/main 0 /dev/spare 0 16384"
 	fails get 1000 8
 	same 1 "$(stat_of suspects)" suspects
@@ -393,7 +393,7 @@ test_counters_and_reset() {
 	same 1 "$(stat_of reads)" reads
 	same 1 "$(stat_of redirected)" redirected
 	same 1 "$(stat_of remapped)" remapped
-	same "relocated 1/1536 0 0 0 0 0 rw 2/2 closed" "$(dmsetup status r | cut -d' ' -f4-)" status
+	same "relocated 1/1536 0 0 0 0 0 rw 2/2 closed" "$(dm status r | cut -d' ' -f4-)" status
 }
 
 test_wait_returns_on_an_event() {

@@ -10,7 +10,7 @@ disks() {
 no_table() {
 	local reason=$1
 	shift
-	refused "$reason" dmsetup create r --table "0 131072 remap $*"
+	refused "$reason" dm create r "0 131072 remap $*"
 	dmsetup ls | grep -q '^No devices' || fail "a device was left"
 }
 
@@ -78,7 +78,7 @@ test_too_small() {
 
 test_zero_length_target() {
 	disks
-	fails dmsetup create r --table "0 0 remap /dev/main 0 /dev/spare 0 16384"
+	fails dm create r "0 0 remap /dev/main 0 /dev/spare 0 16384"
 }
 
 test_spare_on_main() {
@@ -107,7 +107,7 @@ test_partitions_of_one_disk() {
 	put one
 	holds one
 	cmp -n 40960 -i 0:$(((67584 + REGION) * 512)) one /dev/disk || fail "the spare is not on its partition"
-	dmsetup remove r
+	dm remove r
 	partx -d /dev/disk
 }
 
@@ -117,10 +117,10 @@ test_misaligned_for_the_block() {
 	null_disk spare 8
 	local main="main start or length is not a multiple of the block size"
 	local spare="spare start or length is not a multiple of the block size"
-	refused "$main" dmsetup create r --table "0 8000 remap /dev/main 1 /dev/spare 0 4800"
-	refused "$main" dmsetup create r --table "0 7999 remap /dev/main 0 /dev/spare 0 4800"
-	refused "$spare" dmsetup create r --table "0 8000 remap /dev/main 0 /dev/spare 1 4800"
-	refused "$spare" dmsetup create r --table "0 8000 remap /dev/main 0 /dev/spare 0 4801"
+	refused "$main" dm create r "0 8000 remap /dev/main 1 /dev/spare 0 4800"
+	refused "$main" dm create r "0 7999 remap /dev/main 0 /dev/spare 0 4800"
+	refused "$spare" dm create r "0 8000 remap /dev/main 0 /dev/spare 1 4800"
+	refused "$spare" dm create r "0 8000 remap /dev/main 0 /dev/spare 0 4801"
 }
 
 test_zoned_main() {
@@ -136,7 +136,7 @@ no_message() {
 	shift
 	refused "$reason" message "$@"
 	message reason | grep -qF -- "$reason" || fail "'reason' says: $(message reason)"
-	same "healthy 0/1536 0 0 0 0 0 rw 2/2 closed" "$(dmsetup status r | cut -d' ' -f4-)" "state after '$*'"
+	same "healthy 0/1536 0 0 0 0 0 rw 2/2 closed" "$(dm status r | cut -d' ' -f4-)" "state after '$*'"
 }
 
 test_unknown_messages() {

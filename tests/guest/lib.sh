@@ -32,9 +32,9 @@ same() {
 refused() {
 	local pattern=$1
 	shift
-	dmesg --clear
+	kmsg clear
 	if "$@" >/tmp/refused 2>&1; then fail "not refused: $*"; fi
-	dmesg | grep -qF -- "$pattern" || {
+	kmsg has "$pattern" || {
 		dmesg | tail -5
 		fail "no reason '$pattern' for: $*"
 	}
@@ -88,15 +88,18 @@ remap_on() {
 
 # create NAME TABLE: a table may have several lines.
 create() {
-	printf '%b\n' "$2" | dmsetup create "$1"
+	local table lines
+	printf -v table %b "$2"
+	mapfile -t lines <<<"$table"
+	dm create "$1" "${lines[@]}"
 	[ -b "/dev/mapper/$1" ] || fail "no /dev/mapper/$1"
 }
 
 # replace NAME [WORD...]: gives a device the table that `dmsetup load` gets.
 replace() {
 	dmsetup load "$@"
-	dmsetup suspend "$1"
-	dmsetup resume "$1"
+	dm suspend "$1"
+	dm resume "$1"
 }
 
 # wipe DISK: zeroes, so that a spare of at most 8 MiB is formatted anew.
@@ -106,7 +109,7 @@ wipe() { dd if=/dev/zero of="/dev/$1" bs=8M count=1 oflag=direct status=none; }
 power_cut() {
 	local disk
 	for disk; do echo 0 >"$NULLB/$disk/power"; done
-	dmsetup remove r
+	dm remove r
 	for disk; do echo 1 >"$NULLB/$disk/power"; done
 }
 
@@ -114,21 +117,22 @@ power_cut() {
 sysfs() { echo "/sys/block/dm-$(dmsetup info -c --noheadings -o minor "$1")"; }
 # commits: the number of the last commit. events: how many there were.
 commits() { message info | sed -n 's/^metadata: .* commit //p'; }
-events() { dmsetup info -c --noheadings -o events r; }
+events() { dm events r; }
 sectors() { blockdev --getsz "$1"; }
-message() { dmsetup message r 0 "$@"; }
-# A process costs an emulated machine more than what it is for: what the shell can do, it does.
+message() { dm message r 0 "$@"; }
 # stat_of NAME: one of the counters.
 stat_of() {
 	local name value
+	message stats >/tmp/stats
 	while read -r name value; do
 		[ "$name" != "$1" ] || echo "$value"
-	done <<<"$(message stats)"
+	done </tmp/stats
 }
 # field N: the Nth field of the status behind the target's name.
 field() {
 	local words
-	read -ra words <<<"$(dmsetup status r)"
+	dm status r >/tmp/status
+	read -ra words </tmp/status
 	echo "${words[$1 + 2]}"
 }
 
@@ -139,7 +143,7 @@ random() {
 # put FILE [SECTOR [BYTES]]: writes a file to r, in bios of 1 MiB or BYTES where that is possible.
 put() {
 	local size
-	size=$(stat -c %s "$1")
+	size size "$1"
 	dd if="$1" of="$DEV" bs="${3:-$((size < 1048576 ? size : 1048576))}" seek="$((${2:-0} * 512))" oflag=direct,seek_bytes conv=notrunc status=none
 }
 # get SECTOR SECTORS: reads from r without the page cache.
@@ -150,8 +154,10 @@ get() {
 part() { dd if="$1" bs=512 skip="$2" count="$3" status=none; }
 # holds FILE: r begins with what the file has.
 holds() {
+	local size
+	size size "$1"
 	blockdev --flushbufs "$DEV"
-	cmp -n "$(stat -c %s "$1")" "$1" "$DEV" || fail "r does not hold $1"
+	cmp -n "$size" "$1" "$DEV" || fail "r does not hold $1"
 }
 # fails COMMAND...
 fails() {
@@ -182,7 +188,7 @@ workers_fail() {
 # What is left of the disks goes with the machine, and the module if nothing holds it.
 take_down() {
 	cd /
-	dmsetup remove_all
+	dm remove_all
 	if [ -d /sys/module/dm_remap ]; then
 		same 0 "$(</sys/module/dm_remap/refcnt)" "users of the module"
 	fi

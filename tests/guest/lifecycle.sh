@@ -12,8 +12,8 @@ test_suspend_keeps_the_map() {
 	random one 4
 	put one
 	for _ in 1 2 3; do
-		dmsetup suspend r
-		dmsetup resume r
+		dm suspend r
+		dm resume r
 	done
 	holds one
 	same 10/1536 "$(field 2)" "units used"
@@ -21,9 +21,9 @@ test_suspend_keeps_the_map() {
 
 test_no_moves_while_suspended() {
 	remap_on
-	dmsetup suspend r
+	dm suspend r
 	refused "the device is suspended" message remap 8
-	dmsetup resume r
+	dm resume r
 	message remap 8
 }
 
@@ -39,7 +39,7 @@ test_reload_hands_the_map_over() {
 	same 10/1536 "$(field 2)" "units used"
 	message unremap 800
 	holds one
-	refused "in use by another remap device" dmsetup create s --table "$TABLE"
+	refused "in use by another remap device" dm create s "$TABLE"
 }
 
 test_reload_read_only_and_back() {
@@ -69,14 +69,14 @@ test_load_and_clear_changes_nothing() {
 	done
 	holds one
 	same 1/1536 "$(field 2)" "units used"
-	refused "in use by another remap device" dmsetup create s --table "$TABLE"
+	refused "in use by another remap device" dm create s "$TABLE"
 }
 
 test_reload_with_another_layout_is_refused() {
 	remap_on
 	refused "live table of this device lays out the same sectors differently" \
 		dmsetup load r --table "0 131072 remap /dev/main 0 /dev/spare 8 8192"
-	dmsetup remove r
+	dm remove r
 	wipe spare
 	create r "0 131072 remap /dev/main 0 /dev/spare 8 8192"
 }
@@ -84,14 +84,14 @@ test_reload_with_another_layout_is_refused() {
 test_second_activation_is_refused() {
 	remap_on
 	null_disk other 8
-	refused "in use by another remap device" dmsetup create s --table "$TABLE"
+	refused "in use by another remap device" dm create s "$TABLE"
 	refused "in use by another remap device" \
-		dmsetup create s --table "0 8192 remap /dev/other 0 /dev/spare 8192 8192"
+		dm create s "0 8192 remap /dev/other 0 /dev/spare 8192 8192"
 	refused "in use by another remap device" \
-		dmsetup create s --table "0 64 remap /dev/main 131008 /dev/other 0 8192"
-	dmsetup remove r
+		dm create s "0 64 remap /dev/main 131008 /dev/other 0 8192"
+	dm remove r
 	create s "$TABLE"
-	dmsetup remove s
+	dm remove s
 }
 
 test_noflush_suspend_under_load() {
@@ -101,7 +101,7 @@ test_noflush_suspend_under_load() {
 		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --time_based=0 --minimal >fio.log &
 	for _ in $(seq 15); do
 		dmsetup suspend --noflush r
-		dmsetup resume r
+		dm resume r
 	done
 	wait $! || fail "$(cat fio.log)"
 }
@@ -121,17 +121,17 @@ test_reload_under_load() {
 test_table_recreates_the_device() {
 	remap_on
 	local table
-	table=$(dmsetup table r)
-	dmsetup remove r
+	table=$(dm table r)
+	dm remove r
 	create r "$table"
-	same "$table" "$(dmsetup table r)" table
+	same "$table" "$(dm table r)" table
 }
 
 test_unload_with_a_device_open_is_refused() {
 	remap_on
 	fails rmmod dm_remap
 	[ -d /sys/module/dm_remap ] || fail "the module is gone"
-	dmsetup remove r
+	dm remove r
 	rmmod dm_remap
 }
 
@@ -146,7 +146,7 @@ test_load_and_unload_100_times() {
 		insmod "$MODULES/dm_remap.ko"
 		create r "$TABLE"
 		message remap 0 64 >/dev/null
-		dmsetup remove r
+		dm remove r
 		rmmod dm_remap
 	done
 	no_leak
@@ -162,7 +162,7 @@ test_moves_and_errors_do_not_leak() {
 		message remap 0 80 >/dev/null
 		dd if=/dev/zero of="$DEV" bs=64k seek=62 count=2 oflag=direct status=none
 		fails get 16000 8
-		dmsetup remove r
+		dm remove r
 		wipe spare
 	done
 	no_leak
@@ -173,10 +173,10 @@ test_refused_tables_do_not_leak() {
 	remap_on
 	null_disk other 8
 	for _ in $(seq "$CYCLES"); do
-		fails dmsetup create s --table "0 131072 remap /dev/main 0 /dev/other 0 16384"
-		fails dmsetup create s --table "0 8 remap /dev/other 0 /dev/spare 0 4"
+		fails dm create s "0 131072 remap /dev/main 0 /dev/other 0 16384"
+		fails dm create s "0 8 remap /dev/other 0 /dev/spare 0 4"
 	done
-	dmsetup remove r
+	dm remove r
 	no_leak
 }
 
@@ -190,7 +190,7 @@ test_main_under_a_stack_of_targets() {
 	put one
 	holds one
 	same 0/1536 "$(field 2)" "units used above"
-	dmsetup status low | grep -q " 1/1536 " || fail "units used below"
+	dm status low | grep -q " 1/1536 " || fail "units used below"
 }
 
 # each_failing WHAT WORDS...: has the allocations of one thing fail, one after the other, each STEPth of
@@ -222,7 +222,7 @@ test_failing_allocations() {
 	same 2/2 "$(field 9)" regions
 	message remap 0 8000 >/dev/null
 	each_failing message r "unremap %"
-	dmsetup remove r
+	dm remove r
 	no_leak
 }
 
@@ -242,7 +242,7 @@ test_failing_allocations_of_the_workers() {
 	units check "$DEV" story
 	same "wrote 2 of 2 regions" "$(message checkpoint)" checkpoint
 	units write "$DEV" 936 1063 50 >>story
-	dmsetup remove r
+	dm remove r
 	create r "$TABLE"
 	units check "$DEV" story
 }

@@ -156,14 +156,14 @@ test_several_targets_in_a_table() {
 	put one
 	cmp one /dev/main -n 10485760 || fail "the targets are not side by side"
 	message remap 100
-	dmsetup message r 12288 remap 12300
+	dm message r 12288 remap 12300
 	fails message remap 12300
 	holds one
 	random one 10
 	put one
 	holds one
-	same "96 2048 8/8" "$(dmsetup message r 0 list)" "list of the first"
-	same "12296 10240 8/8" "$(dmsetup message r 12288 list)" "list of the second"
+	same "96 2048 8/8" "$(dm message r 0 list)" "list of the first"
+	same "12296 10240 8/8" "$(dm message r 12288 list)" "list of the second"
 }
 
 test_short_last_unit() {

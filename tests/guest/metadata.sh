@@ -8,14 +8,14 @@ LAST=$((16384 - REGION))
 
 # again [TABLE]: the device is removed and made anew, from what is on the disks.
 again() {
-	dmsetup remove r
+	dm remove r
 	create r "${1:-$TABLE}"
 }
 
 # not_again REASON [TABLE]: once removed, it is not made again.
 not_again() {
-	dmsetup remove r
-	refused "$1" dmsetup create r --table "${2:-$TABLE}"
+	dm remove r
+	refused "$1" dm create r "${2:-$TABLE}"
 	dmsetup ls | grep -q '^No devices' || fail "a device was left"
 }
 
@@ -37,13 +37,13 @@ test_survives_removal_and_unload() {
 	ten_units
 	local list
 	list=$(message list)
-	dmsetup remove r
+	dm remove r
 	rmmod dm_remap
 	load_module
 	create r "$TABLE"
 	holds one
 	same "$list" "$(message list)" list
-	same "relocated 10/1536 0 0 0 0 0 rw 2/2 closed" "$(dmsetup status r | cut -d' ' -f4-)" status
+	same "relocated 10/1536 0 0 0 0 0 rw 2/2 closed" "$(dm status r | cut -d' ' -f4-)" status
 	message unremap 800
 	again
 	holds one
@@ -115,7 +115,7 @@ test_only_a_blank_spare_is_formatted() {
 	local sector
 	for sector in 0 1000 $((REGION - 1)) "$LAST" 16383; do
 		garble "$sector" 1
-		refused "the spare holds something that is not ours" dmsetup create r --table "$TABLE"
+		refused "the spare holds something that is not ours" dm create r "$TABLE"
 		zero "$sector" 1
 	done
 	# What lies in the units does not matter.
@@ -128,12 +128,12 @@ test_each_region_stands_for_all() {
 	ten_units
 	local first
 	for first in 0 "$LAST" 0; do
-		dmsetup remove r
+		dm remove r
 		zero "$first" "$REGION"
 		create r "$TABLE"
 		same 2/2 "$(field 9)" "regions after the one at $first was zeroed"
 		holds one
-		dmsetup remove r
+		dm remove r
 		garble "$first" "$REGION"
 		create r "$TABLE"
 		holds one
@@ -144,38 +144,38 @@ test_each_region_stands_for_all() {
 test_all_regions_destroyed() {
 	remap_on
 	ten_units
-	dmsetup remove r
+	dm remove r
 	dd if=/dev/main of=before bs=1M count=2 status=none
 	garble 1 2
 	garble $((LAST + 1)) 2
-	refused "all copies of the metadata are damaged" dmsetup create r --table "$TABLE"
+	refused "all copies of the metadata are damaged" dm create r "$TABLE"
 	garble 0 "$REGION"
 	garble "$LAST" "$REGION"
-	refused "the spare holds something that is not ours" dmsetup create r --table "$TABLE"
+	refused "the spare holds something that is not ours" dm create r "$TABLE"
 	cmp -n 2097152 before /dev/main || fail "main was touched"
 }
 
 test_regions_of_two_arrays() {
 	remap_on
 	ten_units
-	dmsetup remove r
+	dm remove r
 	dd if=/dev/spare of=first bs=512 count="$REGION" status=none
 	wipe spare
 	create r "$TABLE"
-	dmsetup remove r
+	dm remove r
 	dd if=first of=/dev/spare conv=notrunc,fsync status=none
-	refused "the regions belong to different arrays" dmsetup create r --table "$TABLE"
+	refused "the regions belong to different arrays" dm create r "$TABLE"
 }
 
 test_swapped_regions() {
 	remap_on
 	ten_units
-	dmsetup remove r
+	dm remove r
 	dd if=/dev/spare of=first bs=512 count="$REGION" status=none
 	dd if=/dev/spare of=last bs=512 skip=$LAST status=none
 	dd if=last of=/dev/spare conv=notrunc,fsync status=none
 	dd if=first of=/dev/spare bs=512 seek=$LAST conv=notrunc,fsync status=none
-	refused "devices or regions of the array were swapped" dmsetup create r --table "$TABLE"
+	refused "devices or regions of the array were swapped" dm create r "$TABLE"
 }
 
 test_a_gap_in_the_only_copy() {
@@ -183,11 +183,11 @@ test_a_gap_in_the_only_copy() {
 	ten_units
 	message remap 8
 	message remap 16
-	dmsetup remove r
+	dm remove r
 	garble "$LAST" "$REGION"
 	# Behind two slots of 14 blocks lies the log; its second block is the second commit.
 	zero $(((28 + 2) * 8)) 8
-	refused "the metadata are damaged" dmsetup create r --table "$TABLE"
+	refused "the metadata are damaged" dm create r "$TABLE"
 }
 
 test_a_copy_of_an_active_array() {
@@ -195,14 +195,14 @@ test_a_copy_of_an_active_array() {
 	null_disk main2 64
 	null_disk spare2 8
 	ten_units
-	dmsetup suspend r
+	dm suspend r
 	dd if=/dev/spare of=/dev/spare2 bs=1M status=none conv=fsync
-	dmsetup resume r
+	dm resume r
 	refused "is active already" \
-		dmsetup create s --table "0 131072 remap /dev/main2 0 /dev/spare2 0 16384"
-	dmsetup remove r
+		dm create s "0 131072 remap /dev/main2 0 /dev/spare2 0 16384"
+	dm remove r
 	create s "0 131072 remap /dev/main2 0 /dev/spare2 0 16384"
-	dmsetup remove s
+	dm remove s
 }
 
 test_another_layout_of_the_same_array() {
@@ -211,9 +211,9 @@ test_another_layout_of_the_same_array() {
 	not_again "the metadata are for a target of 131072 sectors" \
 		"0 131064 remap /dev/main 0 /dev/spare 0 16384"
 	refused "the metadata are for another unit: add '2 unit 4096'" \
-		dmsetup create r --table "$TABLE 2 unit 8192"
+		dm create r "$TABLE 2 unit 8192"
 	# A shorter area does not find the last region, and trusts the first no more.
-	refused "refused" dmsetup create r --table "0 131072 remap /dev/main 0 /dev/spare 0 8192"
+	refused "refused" dm create r "0 131072 remap /dev/main 0 /dev/spare 0 8192"
 	create r "$TABLE 2 unit 4096"
 	holds one
 }
@@ -221,7 +221,7 @@ test_another_layout_of_the_same_array() {
 test_larger_units() {
 	two_disks
 	create r "$TABLE 2 unit 32768"
-	same "$TABLE 2 unit 32768" "$(dmsetup table r | sed 's/[0-9]*:[0-9]* 0 [0-9]*:[0-9]*/\/dev\/main 0 \/dev\/spare/')" table
+	same "$TABLE 2 unit 32768" "$(dm table r | sed 's/[0-9]*:[0-9]* 0 [0-9]*:[0-9]*/\/dev\/main 0 \/dev\/spare/')" table
 	same 0/192 "$(field 2)" "units used"
 	same 32768 "$(blockdev --getpbsz "$DEV")" "physical block"
 	random one 1
@@ -242,18 +242,18 @@ test_read_only_tables_write_nothing() {
 	two_disks
 	dmsetup create r --readonly --table "$TABLE"
 	get 0 8 >/dev/null
-	dmsetup remove r
+	dm remove r
 	cmp -n 8388608 /dev/zero /dev/spare || fail "a read-only table formatted the spare"
 	create r "$TABLE"
 	ten_units
-	dmsetup remove r
+	dm remove r
 	zero 0 "$REGION"
 	local before
 	before=$(sha256sum </dev/spare)
 	dmsetup create r --readonly --table "$TABLE"
 	holds one
 	same 1/2 "$(field 9)" regions
-	dmsetup remove r
+	dm remove r
 	blockdev --flushbufs /dev/spare
 	same "$before" "$(sha256sum </dev/spare)" "spare after a read-only table"
 }
@@ -266,8 +266,8 @@ test_a_failing_region_is_dropped_and_comes_back() {
 	before=$(events)
 	timeout 60 dmsetup wait r "$before" >/dev/null &
 	# A suspend moves nothing, but makes a commit.
-	dmsetup suspend r
-	dmsetup resume r
+	dm suspend r
+	dm resume r
 	wait $! || fail "no event"
 	message remap 8
 	same 1/2 "$(field 9)" "regions while one fails"
@@ -275,7 +275,7 @@ test_a_failing_region_is_dropped_and_comes_back() {
 	good spare "$LAST" 16383
 	same "wrote 2 of 2 regions" "$(message checkpoint)" checkpoint
 	same 2/2 "$(field 9)" "regions when it works again"
-	dmsetup remove r
+	dm remove r
 	zero 0 "$REGION"
 	create r "$TABLE"
 	holds one
@@ -329,12 +329,12 @@ test_a_device_in_use_resumes_without_its_metadata() {
 	ten_units
 	bad spare 0 $((REGION - 1))
 	bad spare "$LAST" 16383
-	dmsetup suspend r
-	dmsetup resume r
+	dm suspend r
+	dm resume r
 	same frozen "$(field 1)" health
 	holds one
-	dmsetup remove r
-	refused "the metadata cannot be read" dmsetup create r --table "$TABLE"
+	dm remove r
+	refused "the metadata cannot be read" dm create r "$TABLE"
 	good spare 0 $((REGION - 1))
 	good spare "$LAST" 16383
 	create r "$TABLE"
@@ -344,12 +344,12 @@ test_a_device_in_use_resumes_without_its_metadata() {
 test_unreadable_metadata() {
 	remap_on
 	ten_units
-	dmsetup remove r
+	dm remove r
 	bad spare 0 0
 	bad spare 112 112
 	bad spare "$LAST" "$LAST"
 	bad spare $((LAST + 112)) $((LAST + 112))
-	refused "the metadata cannot be read" dmsetup create r --table "$TABLE"
+	refused "the metadata cannot be read" dm create r "$TABLE"
 	good spare "$LAST" "$LAST"
 	create r "$TABLE"
 	holds one
@@ -387,7 +387,7 @@ test_a_full_log_becomes_a_checkpoint() {
 	again
 	holds one
 	same 50/1536 "$(field 2)" "units used"
-	dmsetup remove r
+	dm remove r
 	# Either region by itself.
 	zero 0 "$REGION"
 	create r "$TABLE"
@@ -399,8 +399,8 @@ test_a_suspended_device_says_it_was_shut_down() {
 	remap_on
 	local before
 	before=$(commits)
-	dmsetup suspend r
-	dmsetup resume r
+	dm suspend r
+	dm resume r
 	same 2 $(($(commits) - before)) "commits for a suspend and a resume"
 }
 
@@ -415,23 +415,23 @@ test_a_newer_format() {
 	ten_units
 	message checkpoint >/dev/null
 	message checkpoint >/dev/null
-	dmsetup remove r
+	dm remove r
 	local newer="the metadata are of a newer format"
 	tamper /dev/spare 0 12 2
-	refused "$newer" dmsetup create r --table "$TABLE"
+	refused "$newer" dm create r "$TABLE"
 	tamper /dev/spare 0 12 1
 	in_heads 12 2
-	refused "$newer" dmsetup create r --table "$TABLE"
+	refused "$newer" dm create r "$TABLE"
 	in_heads 12 1
 	# A bit of incompat forbids reading, one of ro_compat writing, one of compat nothing.
 	in_heads 59 80
-	refused "$newer" dmsetup create r --table "$TABLE"
+	refused "$newer" dm create r "$TABLE"
 	in_heads 59 0
 	in_heads 52 1
-	refused "the metadata have features that allow reading only" dmsetup create r --table "$TABLE"
+	refused "the metadata have features that allow reading only" dm create r "$TABLE"
 	dmsetup create r --readonly --table "$TABLE"
 	holds one
-	dmsetup remove r
+	dm remove r
 	in_heads 52 0
 	in_heads 48 1
 	create r "$TABLE"
@@ -445,7 +445,7 @@ test_metadata_that_contradict_themselves() {
 	ten_units
 	message checkpoint >/dev/null
 	message checkpoint >/dev/null
-	dmsetup remove r
+	dm remove r
 	zero "$LAST" "$REGION"
 	local before change
 	before=$(sha256sum </dev/main)
@@ -453,7 +453,7 @@ test_metadata_that_contradict_themselves() {
 	for change in "96 ff ff ff ff" "103 0" "103 2" "103 9" "104 ff ff" "104 1" "112 0 1" "120 64" "120 63"; do
 		# shellcheck disable=SC2086
 		for block in 1 15; do tamper /dev/spare "$block" $change; done
-		refused "the metadata contradict themselves" dmsetup create r --table "$TABLE"
+		refused "the metadata contradict themselves" dm create r "$TABLE"
 		dd if=kept of=/dev/spare conv=notrunc,fsync bs=1M status=none
 	done
 	same "$before" "$(sha256sum </dev/main)" "main"
@@ -467,9 +467,9 @@ flaky() {
 		"$REGION $((LAST - REGION)) linear /dev/spare $REGION" \
 		"$LAST $REGION ${2/BELOW/\/dev\/spare $LAST}" >table
 	if dmsetup info low >/dev/null 2>&1; then
-		dmsetup suspend low
+		dm suspend low
 		dmsetup reload low table
-		dmsetup resume low
+		dm resume low
 	else
 		dmsetup create low table
 	fi
@@ -494,7 +494,7 @@ test_flakey_writes() {
 	flaky "flakey BELOW 0 600 1 drop_writes" "linear BELOW"
 	message checkpoint
 	message remap 16
-	dmsetup remove r
+	dm remove r
 	flaky "linear BELOW" "linear BELOW"
 	create r "$FLAKY_TABLE"
 	same "12/1536 2/2" "$(field 2) $(field 9)" "after lost writes"
@@ -511,13 +511,13 @@ test_flakey_writes() {
 
 test_flakey_reads() {
 	ten_units_on_low
-	dmsetup remove r
+	dm remove r
 	flaky "flakey BELOW 0 600 5 corrupt_bio_byte 100 r 85 0" "linear BELOW"
 	create r "$FLAKY_TABLE"
 	holds one
-	dmsetup remove r
+	dm remove r
 	flaky "flakey BELOW 0 600 5 corrupt_bio_byte 100 r 85 0" "flakey BELOW 0 600 1 error_reads"
-	refused "the metadata cannot be read" dmsetup create r --table "$FLAKY_TABLE"
+	refused "the metadata cannot be read" dm create r "$FLAKY_TABLE"
 	flaky "linear BELOW" "linear BELOW"
 	zero "$LAST" "$REGION"
 	create r "$FLAKY_TABLE"

@@ -57,7 +57,7 @@ test_main_reallocates() {
 	null_disk disk 64
 	null_disk spare 8
 	create dust "0 131072 dust /dev/disk 0 512"
-	dmsetup message dust 0 enable
+	dm message dust 0 enable
 	create r "0 131072 remap /dev/mapper/dust 0 /dev/spare 0 16384 3 breaker 0 0"
 	# A command for each fault.
 	check dust=dust faults=10

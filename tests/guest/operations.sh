@@ -69,8 +69,8 @@ test_fua_writes() {
 	random one 1
 	# The copy of the unit begins at another sector.
 	dd if=one of="$DEV" bs=4096 count=1 seek=$((803 * 512)) oflag=direct,dsync,seek_bytes conv=notrunc status=none
-	dmsetup remove r
-	dmsetup remove low
+	dm remove r
+	dm remove low
 	logged_fua /dev/journal $((REGION + 3)) || fail "a FUA write to a relocated unit was volatile"
 	fails logged_fua /dev/journal $((REGION + 2))
 }
@@ -137,11 +137,11 @@ test_read_only_table() {
 test_read_only_device() {
 	two_disks
 	create main_ro "0 131072 linear /dev/main 0"
-	dmsetup suspend main_ro
+	dm suspend main_ro
 	echo "0 131072 linear /dev/main 0" | dmsetup load --readonly main_ro
-	dmsetup resume main_ro
+	dm resume main_ro
 	refused "main device is read-only and the table is not" \
-		dmsetup create r --table "0 131072 remap /dev/mapper/main_ro 0 /dev/spare 0 16384"
+		dm create r "0 131072 remap /dev/mapper/main_ro 0 /dev/spare 0 16384"
 	dmsetup create r --readonly --table "0 131072 remap /dev/mapper/main_ro 0 /dev/spare 0 16384"
 	get 0 8 >/dev/null
 }

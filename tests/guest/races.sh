@@ -12,7 +12,7 @@ test_concurrent_messages() {
 			message remap $((n * 64)) 32 >/dev/null
 			message unremap $((n * 64)) >/dev/null 2>&1 || true
 			message list >/dev/null
-			dmsetup status r >/dev/null
+			dm status r >/dev/null
 		done) &
 	done
 	wait
@@ -29,7 +29,7 @@ begin_a_move() {
 	create main "0 131072 delay /dev/disk 0 3000 /dev/disk 0 0"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
 	message remap 800 >/dev/null &
-	until [ "$(dmsetup status main | cut -d' ' -f4)" = 1 ]; do sleep 0.1; done
+	until [ "$(dm status main | cut -d' ' -f4)" = 1 ]; do sleep 0.1; done
 }
 
 #@ idle=1
@@ -98,14 +98,14 @@ test_write_in_flight_elsewhere_is_whole() {
 #@ idle=1
 test_suspend_waits_for_a_write_in_flight() {
 	write_in_flight_during dmsetup suspend --noflush r
-	dmsetup resume r
+	dm resume r
 	get 800 8 | cmp - one || fail "a write in flight was lost"
 }
 
 #@ idle=1
 test_a_write_that_fails_while_a_suspend_waits_for_it() {
-	BAD=1 write_in_flight_during dmsetup suspend r
-	dmsetup resume r
+	BAD=1 write_in_flight_during dm suspend r
+	dm resume r
 	same 1 "$(stat_of relocated)" "units relocated"
 	get 800 8 | cmp - one || fail "a write that was relocated during a suspend was lost"
 }

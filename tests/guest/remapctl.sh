@@ -43,7 +43,7 @@ test_format_create_list_remove() {
 	grep -q ": whole, commit [0-9]*, 1 units relocated" said || fail "$(cat said)"
 	ctl create r /dev/main /dev/spare
 	holds one
-	dmsetup create other --table "0 8 error"
+	dm create other "0 8 error"
 	ctl_refuses "other has no remap target" remove other
 }
 
@@ -138,8 +138,8 @@ test_metadata_on_main_too() {
 	dmsetup remove --retry r
 	dd if=old of=/dev/spare bs=1M status=none conv=fsync
 	refused "the spare's metadata are older than main's" \
-		dmsetup create r --table "0 126968 remap /dev/main 0 /dev/spare 0 16384"
+		dm create r "0 126968 remap /dev/main 0 /dev/spare 0 16384"
 	wipe spare
 	refused "the spare's metadata are older than main's" \
-		dmsetup create r --table "0 126968 remap /dev/main 0 /dev/spare 0 16384"
+		dm create r "0 126968 remap /dev/main 0 /dev/spare 0 16384"
 }

@@ -4,39 +4,16 @@
 
 use anyhow::{
     bail,
-    Context,
     Result, //
+};
+use model::content::{
+    identify,
+    Content, //
 };
 use std::collections::BTreeMap;
 
 /// The bytes of a unit.
 pub const UNIT_BYTES: usize = 4096;
-
-/// Fills a unit with one of its versions: with the line `unit UNIT version VERSION`, again and again.
-pub fn fill(bytes: &mut [u8], unit: u64, version: u64) {
-    let line = format!("unit {unit} version {version}\n").into_bytes();
-    for (byte, with) in bytes.iter_mut().zip(line.iter().cycle()) {
-        *byte = *with;
-    }
-}
-
-/// The version that a unit holds; 0 if it was never written.
-pub fn version(unit: u64, bytes: &[u8]) -> Result<u64> {
-    if bytes.iter().all(|&byte| byte == 0) {
-        return Ok(0);
-    }
-    let line = bytes.split(|&byte| byte == b'\n').next();
-    let line = std::str::from_utf8(line.unwrap_or_default()).unwrap_or_default();
-    let start = format!("unit {unit} version ");
-    let version = line.strip_prefix(&start).and_then(|rest| rest.parse().ok());
-    let version = version.with_context(|| format!("unit {unit} holds '{line}'"))?;
-    let mut whole = vec![0; bytes.len()];
-    fill(&mut whole, unit, version);
-    if whole != bytes {
-        bail!("unit {unit} is torn");
-    }
-    Ok(version)
-}
 
 /// What is known of one unit.
 #[derive(Clone, Copy, Default)]
@@ -81,7 +58,9 @@ impl Known {
     /// Checks that a unit holds the last version that was acknowledged, or one that began later.
     pub fn check(&self, unit: u64, bytes: &[u8]) -> Result<()> {
         let Versions { acked, begun } = self.0.get(&unit).copied().unwrap_or_default();
-        let found = version(unit, bytes)?;
+        let Content::Whole(found) = identify(bytes, unit) else {
+            bail!("unit {unit} holds what was never written to it, or is torn");
+        };
         if found < acked || found > begun {
             bail!("unit {unit} holds version {found}, {acked} was acknowledged, {begun} begun");
         }
@@ -92,6 +71,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::content::fill;
 
     #[test]
     fn a_unit_may_hold_what_was_acknowledged_or_begun() {

@@ -17,10 +17,10 @@ use anyhow::{
     Result, //
 };
 use crash::versions::{
-    fill,
     Known,
     UNIT_BYTES, //
 };
+use model::content::fill;
 use std::fs::{
     File,
     OpenOptions, //

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! As `kernel::types`.
+
+use pinned_init::PinInit;
+use std::{
+    cell::UnsafeCell,
+    mem::MaybeUninit, //
+};
+
+/// A value that only C looks into.
+#[repr(transparent)]
+pub struct Opaque<T>(UnsafeCell<MaybeUninit<T>>);
+
+impl<T> Opaque<T> {
+    /// Memory for one.
+    pub const fn uninit() -> Self {
+        Self(UnsafeCell::new(MaybeUninit::uninit()))
+    }
+
+    /// Has a function initialise it where it stays.
+    pub fn try_ffi_init<E>(init: impl FnOnce(*mut T) -> Result<(), E>) -> impl PinInit<Self, E> {
+        // SAFETY: `init` initialises the memory, or fails; uninitialised memory is a valid value.
+        unsafe { pinned_init::pin_init_from_closure(|slot: *mut Self| init(slot.cast())) }
+    }
+
+    /// Where it is.
+    pub const fn get(&self) -> *mut T {
+        self.0.get().cast()
+    }
+
+    /// The same of a pointer.
+    pub const fn cast_into(this: *const Self) -> *mut T {
+        this.cast_mut().cast()
+    }
+}
