@@ -8,10 +8,7 @@ use crate::{
 };
 use kernel::prelude::*;
 use kernel_ext::{
-    bio::{
-        Status,
-        Transfer, //
-    },
+    bio::Transfer,
     block_device::BlockDevice, //
 };
 use remap_core::{
@@ -21,15 +18,17 @@ use remap_core::{
 
 impl Repair {
     /// Trips the breaker if main, which does not take a write to `unit`, does not work elsewhere either.
-    /// Nothing is to be done about the write while the breaker is open. May sleep.
-    pub(crate) fn probe(&mut self, instance: &Instance, unit: Unit) -> Result<(), Status> {
-        self.closed()?;
+    /// Whether it is closed: nothing is to be done about the write while it is open. May sleep.
+    pub(crate) fn probe(&mut self, instance: &Instance, unit: Unit) -> bool {
+        if !self.is_closed() {
+            return false;
+        }
         if !self.main_works(instance, unit) {
             self.trip(instance, Trip::Unreadable);
         } else if !self.main_takes_writes(instance) {
             self.trip(instance, Trip::Unwritable);
         }
-        self.closed()
+        self.is_closed()
     }
 
     /// Whether a commit can be written to main, where main has metadata; else nothing is known.
@@ -44,20 +43,17 @@ impl Repair {
         written.is_err() || self.metadata.has_good_on_main()
     }
 
-    /// Counts one more unit that cannot be written; trips the breaker if that is one too many.
-    pub(crate) fn admit(&mut self, instance: &Instance) -> Result<(), Status> {
-        self.closed()?;
-        if !self.breaker.admit(instance.milliseconds()) {
+    /// Counts one more unit that cannot be written; trips the breaker if that is one too many. Whether it is
+    /// closed.
+    pub(crate) fn admit(&mut self, instance: &Instance) -> bool {
+        if self.is_closed() && !self.breaker.admit(instance.milliseconds()) {
             self.trip(instance, Trip::TooMany);
         }
-        self.closed()
+        self.is_closed()
     }
 
-    fn closed(&self) -> Result<(), Status> {
-        match self.breaker.open() {
-            None => Ok(()),
-            Some(_) => Err(Status::IOERR),
-        }
+    pub(crate) fn is_closed(&self) -> bool {
+        self.breaker.open().is_none()
     }
 
     fn trip(&mut self, instance: &Instance, why: Trip) {

@@ -116,7 +116,8 @@ impl Repair {
         self.parked.in_vain = false;
         self.parked.count = 0;
         for bio in self.parked.bios.take_all() {
-            self.serve(instance, bio);
+            // Only reads come back.
+            drop(self.serve(instance, bio));
         }
         self.settle(instance);
     }

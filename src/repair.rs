@@ -20,7 +20,11 @@ use crate::{
         Nodes, //
     },
     parked::Parked,
-    target::RemapTarget, //
+    target::{
+        Failing,
+        PerBio,
+        RemapTarget, //
+    }, //
 };
 use core::ops::Range;
 use kernel::prelude::*;
@@ -238,16 +242,28 @@ impl Repair {
         }
     }
 
-    /// Does what `bio` asks for, and ends it, once it is durable what that needed.
-    pub(crate) fn serve(&mut self, instance: &Instance, mut bio: OwnedBio<RemapTarget>) {
-        if let (Op::Read, Some(sector)) = (bio.op(), bio.per_bio().failing) {
+    /// Does what `bio` asks for, and ends it, once it is durable what that needed. A read that main fails and
+    /// that was not tried again yet comes back.
+    pub(crate) fn serve(
+        &mut self,
+        instance: &Instance,
+        mut bio: OwnedBio<RemapTarget>,
+    ) -> Option<OwnedBio<RemapTarget>> {
+        let PerBio {
+            failed, failing, ..
+        } = *bio.per_bio();
+        if let (Op::Read, Some(Failing { sector, status })) = (bio.op(), failing) {
             let unit = instance.geometry().unit_of(sector);
             if matches!(self.state(unit), State::Main | State::Suspect) {
                 self.suspect(instance, unit, sector);
-                return bio.complete(Status::MEDIUM);
+                bio.complete(if self.is_closed() {
+                    Status::MEDIUM
+                } else {
+                    status
+                });
+                return None;
             }
         }
-        let failed = bio.per_bio().failed;
         let moves = self.moves;
         self.no_spare = false;
         match self.run(instance, &mut bio) {
@@ -257,8 +273,13 @@ impl Repair {
                 }
                 self.acknowledge(instance, bio);
             }
+            Err(status) if bio.op() == Op::Read && !failed && bad_sector(status) => {
+                bio.per_bio().failed = true;
+                return Some(bio);
+            }
             Err(status) => self.fail(instance, bio, status),
         }
+        None
     }
 
     fn run(&mut self, instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Result<(), Status> {
@@ -272,13 +293,14 @@ impl Repair {
                 Op::Read => self.read(instance, bio, unit, sectors)?,
                 Op::Write => {
                     let failing = bio.per_bio().failing;
-                    let confirmed = failing.is_some_and(|at| geometry.unit_of(at) == unit);
+                    let failing = failing.filter(|at| geometry.unit_of(at.sector) == unit);
+                    let confirmed = failing.map(|at| at.status);
                     let content = Content::Bio(&mut *bio);
                     self.write(instance, unit, Overlay { sectors, content }, confirmed)?;
                 }
                 Op::WriteZeroes => {
                     let content = Content::Zeroes;
-                    self.write(instance, unit, Overlay { sectors, content }, false)?;
+                    self.write(instance, unit, Overlay { sectors, content }, None)?;
                 }
                 Op::Discard => self.discard(instance, bio, unit, sectors)?,
                 Op::Flush | Op::Other => return Err(Status::IOERR),
@@ -295,55 +317,17 @@ impl Repair {
         unit: Unit,
         sectors: Range<u64>,
     ) -> Result<(), Status> {
-        match self.state(unit) {
+        let geometry = instance.geometry();
+        let (device, at) = match self.state(unit) {
             State::Relocated { spare, valid } => {
-                let geometry = instance.geometry();
                 if !valid.contains(geometry.blocks_at(unit, &sectors)) {
                     return Err(Status::MEDIUM);
                 }
-                let at = geometry.on_spare(spare, sectors.start);
-                bio.transfer_part(
-                    &instance.bios,
-                    Transfer::Read,
-                    instance.spare(),
-                    at,
-                    sectors,
-                )
+                (instance.spare(), geometry.on_spare(spare, sectors.start))
             }
-            State::Main | State::Suspect => self.read_main(instance, bio, unit, sectors),
-        }
-    }
-
-    /// Reads a part of a unit on main: as a whole and, where that fails, block by block.
-    fn read_main(
-        &mut self,
-        instance: &Instance,
-        bio: &mut OwnedBio<RemapTarget>,
-        unit: Unit,
-        sectors: Range<u64>,
-    ) -> Result<(), Status> {
-        let geometry = instance.geometry();
-        let mut read = |part: Range<u64>| {
-            let at = geometry.on_main(part.start);
-            bio.transfer_part(&instance.bios, Transfer::Read, instance.main(), at, part)
+            State::Main | State::Suspect => (instance.main(), geometry.on_main(sectors.start)),
         };
-        match read(sectors.clone()) {
-            Ok(()) => return Ok(()),
-            Err(status) if !bad_sector(status) => return Err(status),
-            Err(_) => {}
-        }
-        for start in sectors.clone().step_by(geometry.block_sectors() as usize) {
-            let end = (start + geometry.block_sectors()).min(sectors.end);
-            match read(start..end) {
-                Ok(()) => {}
-                Err(status) if bad_sector(status) => {
-                    self.suspect(instance, unit, start);
-                    return Err(Status::MEDIUM);
-                }
-                Err(status) => return Err(status),
-            }
-        }
-        Ok(())
+        bio.transfer_part(&instance.bios, Transfer::Read, device, at, sectors)
     }
 
     /// Remembers that `unit` failed to read at `sector`.
@@ -369,22 +353,27 @@ impl Repair {
         }
     }
 
-    /// Writes a part of one unit, and moves the unit if it cannot hold it, which may be `confirmed`.
+    /// Writes a part of one unit, and moves the unit if it cannot hold it, which may be `confirmed` by the status
+    /// of main.
     fn write(
         &mut self,
         instance: &Instance,
         unit: Unit,
         mut overlay: Overlay<'_>,
-        confirmed: bool,
+        confirmed: Option<Status>,
     ) -> Result<(), Status> {
         if self.is_stuck(unit) {
             return Err(Status::IOERR);
         }
         let state = self.state(unit);
         let written = match state {
-            State::Main if confirmed => Err(Status::IOERR),
-            State::Main => self.write_main(instance, &mut overlay),
-            State::Suspect if self.policy == Policy::Spare => Err(Status::IOERR),
+            State::Main => match confirmed {
+                Some(status) => Err(status),
+                None => self.write_main(instance, &mut overlay),
+            },
+            State::Suspect if self.policy == Policy::Spare && self.is_closed() => {
+                Err(Status::MEDIUM)
+            }
             State::Suspect => self.write_suspect(instance, unit, &mut overlay),
             State::Relocated { spare, valid } => {
                 self.write_spare(instance, unit, spare, valid, &mut overlay)
@@ -395,12 +384,16 @@ impl Repair {
             other => return other,
         }
         if !matches!(state, State::Relocated { .. }) {
-            self.probe(instance, unit)?;
+            if !self.probe(instance, unit) {
+                return written;
+            }
             // What failed before main was seen to work may work now.
             if state == State::Main && self.write_main(instance, &mut overlay).is_ok() {
                 return Ok(());
             }
-            self.admit(instance)?;
+            if !self.admit(instance) {
+                return written;
+            }
         }
         self.relocate_for(instance, unit, overlay)
     }

@@ -8,7 +8,10 @@
 use crate::{
     errors::bad_sector,
     instance::Instance,
-    target::RemapTarget, //
+    target::{
+        Failing,
+        RemapTarget, //
+    }, //
 };
 use core::ops::Range;
 use kernel::time::{
@@ -59,6 +62,7 @@ pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Ret
     };
     let geometry = instance.geometry();
     let failed = bio.per_bio().failing.filter(|_| access == Access::Read);
+    let failed = failed.map(|failing| failing.sector);
     let Range { mut start, end } = bio.sectors();
     while start < end {
         let unit = geometry.sectors_of(geometry.unit_of(start));
@@ -70,7 +74,10 @@ pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Ret
         match piece(instance, bio, access, transfer, part.clone()) {
             Done::Well => start = part.end,
             Done::Failed { status, on_main } if bad_sector(status) => {
-                bio.per_bio().failing = on_main.then_some(start);
+                bio.per_bio().failing = on_main.then_some(Failing {
+                    sector: start,
+                    status,
+                });
                 return Retried::Failed;
             }
             Done::Failed { status, .. } => return Retried::Ended(status),

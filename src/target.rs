@@ -86,7 +86,14 @@ pub(crate) struct PerBio {
     /// A device failed it.
     pub(crate) failed: bool,
     /// Where main failed it when it was tried the last time.
-    pub(crate) failing: Option<u64>,
+    pub(crate) failing: Option<Failing>,
+}
+
+/// A sector that main was confirmed not to read or write.
+#[derive(Clone, Copy)]
+pub(crate) struct Failing {
+    pub(crate) sector: u64,
+    pub(crate) status: Status,
 }
 
 /// What the core wants to know of a device.

@@ -152,9 +152,9 @@ impl Lane {
             };
             queue.push(bio);
         }
-        self.repair(others);
+        self.repair(others, &failed);
         let failed = self.confirm(failed);
-        self.repair(failed);
+        self.repair(failed, &BioQueue::new());
     }
 
     /// Tries again what failed; what fails for good.
@@ -187,14 +187,16 @@ impl Lane {
         again
     }
 
-    /// Does what takes the repair lock.
-    fn repair(&self, bios: BioQueue<RemapTarget>) {
+    /// Does what takes the repair lock. Reads that fail for the first time go to `failed`.
+    fn repair(&self, bios: BioQueue<RemapTarget>, failed: &BioQueue<RemapTarget>) {
         let mut bios = bios.take_all().peekable();
         while bios.peek().is_some() {
             let mut repair = self.instance.repair.lock();
             for bio in bios.by_ref().take(AT_ONCE) {
-                self.served();
-                repair.serve(&self.instance, bio);
+                match repair.serve(&self.instance, bio) {
+                    Some(bio) => failed.push(bio),
+                    None => self.served(),
+                }
             }
             repair.settle(&self.instance);
             if let Some(left) = repair.parked.left(self.instance.milliseconds()) {

@@ -24,6 +24,23 @@ test_too_many_units_at_a_time() {
 	put one 16384
 }
 
+test_an_open_breaker_passes_on_what_main_says() {
+	load_module
+	null_disk spare 8
+	local disk host
+	disk=$(scsi_disk)
+	create r "0 131072 remap /dev/$disk 0 /dev/spare 0 16384 3 breaker 1 86400"
+	host=$(basename /sys/class/scsi_device/*)
+	# Each write ends with a medium error, which the SCSI layer knows by sense key 3 and code 0x14.
+	echo "2 -100 0x2a 0 0 2 3 0x14 0" >"/sys/kernel/debug/scsi_debug/$host/error"
+	random one 1
+	truncate -s 4096 one
+	put one 8000
+	if put one 16000 2>said; then fail "two units at a time"; fi
+	grep -q "No data available" said || fail "$(cat said)"
+	same "open 1/1536" "$(field 10) $(field 2)" "breaker and units used"
+}
+
 test_rearm() {
 	remap_on 64 8 "3 breaker 8 86400"
 	bad main 8000 8127
