@@ -83,6 +83,7 @@ class Disk:
         if self.faults:
             inject = [{"once": False, **fault} for fault in self.faults]
             node = {"driver": "blkdebug", "image": node, "inject-error": inject}
+        if self.states:
             node["set-state"] = [{"event": "pwritev_zero", **change} for change in self.states]
         node = {"driver": "raw", "node-name": f"disk{number}", "file": node}
         return ["-blockdev", json.dumps(node)]
@@ -101,6 +102,10 @@ class Disk:
 # What emulation makes slow and no test needs is left out: string instructions go byte by byte, and
 # protection keys and the like end blocks of translated code.
 CPU = "max,-la57,-erms,-fsrm,-fsrs,-fzrm,-smap,-smep,-umip,-pku"
+# A guest whose clock counts its instructions, one for each nanosecond, and in which nothing is left to chance.
+COUNTED = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
+COUNTED_CPU = ",-rdrand,-rdseed"
+COUNTED_LINE = " norandmaps randomize_kstack_offset=off"
 # How a state is written to a file.
 MAPPED = [{"capability": "mapped-ram", "state": True}]
 
@@ -114,10 +119,12 @@ def qemu_version():
 class Shape:
     """What a guest's state depends on: everything but the contents of its disks."""
 
-    def __init__(self, flavour="debug", cpus=2, memory=1024, nodes=1, disks=(), leaks=True):
+    # pylint: disable-next=too-many-arguments
+    def __init__(self, flavour="debug", cpus=2, memory=1024, nodes=1, disks=(), leaks=True, counted=False):
         self.flavour, self.cpus, self.memory, self.nodes = flavour, cpus, memory, nodes
         self.disks = list(disks)
         self.leaks = leaks
+        self.counted = counted
 
     def arguments(self):
         """QEMU's arguments that must be the same when a saved state is restored."""
@@ -127,7 +134,10 @@ class Shape:
         line += "sysctl.kernel.hung_task_timeout_secs=60"
         # It costs as much as all other checkers together, and says nothing before it is asked.
         line += "" if self.leaks else " kmemleak=off"
-        words = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", CPU]
+        line += COUNTED_LINE if self.counted else ""
+        threads = "single" if self.counted else "multi"
+        words = ["-machine", "q35", "-accel", f"tcg,thread={threads}"]
+        words += ["-cpu", CPU + COUNTED_CPU, *COUNTED] if self.counted else ["-cpu", CPU]
         # A node is a socket: the kernel wonders at one that shares a cache with another.
         sockets = f",sockets={self.nodes}" if self.nodes > 1 else ""
         words += ["-smp", f"{self.cpus}{sockets}", "-m", str(self.memory)]
@@ -155,8 +165,8 @@ class Shape:
         return words
 
     def can_be_saved(self):
-        """QEMU cannot save the state of its NVMe device."""
-        return all(disk.kind != "nvme" for disk in self.disks)
+        """QEMU cannot save the state of its NVMe device; what is counted begins with the boot."""
+        return not self.counted and all(disk.kind != "nvme" for disk in self.disks)
 
     def key(self):
         """Names the state."""
@@ -268,8 +278,12 @@ class Guest:
 
     def command(self, name, **arguments):
         """Runs a QMP command and returns its answer."""
-        self.monitor.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-        self.monitor.flush()
+        try:
+            self.monitor.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+            self.monitor.flush()
+        except OSError:
+            said = (self.folder / "qemu.log").read_text(encoding="utf-8")
+            raise RuntimeError(f"{name}: QEMU is gone: {said}") from None
         while True:
             answer = json.loads(self.monitor.readline() or '{"error": "QEMU is gone"}')
             if "error" in answer:

@@ -3,23 +3,29 @@
  * What one I/O costs, in ticks of the time-stamp counter: where QEMU counts
  * instructions (-icount shift=0), these are instructions.
  *
- *   cost DEVICE read|write BYTES FIRST STRIDE COUNT seq|random DEPTH
+ *   cost DEVICE read|write BYTES FIRST STRIDE COUNT seq|random DEPTH CPUS
  *
  * I/O of BYTES, which bypasses the page cache, at FIRST + n * STRIDE for n below
- * COUNT: in sequence, or n at random; DEPTH at a time. Prints the least and the
- * median cost of one I/O over batches of them.
+ * COUNT: in sequence, or n at random; DEPTH at a time, from each of so many CPUs.
+ * Prints the least and the median cost of one I/O over batches of them; from
+ * several CPUs, all time over all I/O, twice.
  */
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <x86intrin.h>
+
+typedef unsigned long long u64;
 
 #define BATCHES 11
 #define MOST 32
@@ -28,18 +34,18 @@ static struct {
 	int file;
 	int is_write;
 	size_t bytes;
-	uint64_t first, stride, count;
+	u64 first, stride, count;
 	int is_random;
-	unsigned int depth;
+	unsigned int depth, cpus;
 } wanted;
 
-static uint64_t place, seed = 88172645463325252ULL;
+static u64 place, seed = 88172645463325252ULL;
 static char *memory;
 static aio_context_t context;
 
-static uint64_t next_offset(void)
+static u64 next_offset(void)
 {
-	uint64_t n = place++ % wanted.count;
+	u64 n = place++ % wanted.count;
 
 	if (wanted.is_random) {
 		seed ^= seed << 13;
@@ -52,7 +58,7 @@ static uint64_t next_offset(void)
 
 static void one(void)
 {
-	uint64_t at = next_offset();
+	u64 at = next_offset();
 	ssize_t done;
 
 	if (wanted.is_write)
@@ -60,7 +66,7 @@ static void one(void)
 	else
 		done = pread(wanted.file, memory, wanted.bytes, at);
 	if (done != (ssize_t)wanted.bytes)
-		err(1, "I/O at %llu", (unsigned long long)at);
+		err(1, "I/O at %llu", at);
 }
 
 static void many(void)
@@ -78,19 +84,19 @@ static void many(void)
 		requests[at].aio_nbytes = wanted.bytes;
 		requests[at].aio_offset = next_offset();
 	}
-	if (syscall(SYS_io_submit, context, wanted.depth, list) != wanted.depth)
+	if (syscall(SYS_io_submit, context, at, list) != at)
 		err(1, "io_submit");
-	if (syscall(SYS_io_getevents, context, wanted.depth, wanted.depth, events, NULL) != wanted.depth)
+	if (syscall(SYS_io_getevents, context, at, at, events, NULL) != at)
 		err(1, "io_getevents");
 	for (at = 0; at < wanted.depth; at++)
-		if (events[at].res != (int64_t)wanted.bytes)
+		if (events[at].res != (long long)wanted.bytes)
 			errx(1, "I/O failed: %lld", (long long)events[at].res);
 }
 
 /* The cost of one I/O, times 10. */
-static uint64_t batch(unsigned int ios)
+static u64 batch(unsigned int ios)
 {
-	uint64_t begun = __rdtsc();
+	u64 begun = __rdtsc();
 	unsigned int done;
 
 	for (done = 0; done < ios; done += wanted.depth) {
@@ -104,43 +110,118 @@ static uint64_t batch(unsigned int ios)
 
 static int ascending(const void *a, const void *b)
 {
-	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+	u64 left = *(const u64 *)a, right = *(const u64 *)b;
 
 	return (left > right) - (left < right);
 }
 
-int main(int argc, char **argv)
+static void parse(char **words)
 {
-	uint64_t costs[BATCHES], least, median;
-	unsigned int at, ios;
-
-	if (argc != 9)
-		errx(2, "usage: cost DEVICE read|write BYTES FIRST STRIDE COUNT seq|random DEPTH");
-	wanted.is_write = !strcmp(argv[2], "write");
-	wanted.file = open(argv[1], (wanted.is_write ? O_WRONLY : O_RDONLY) | O_DIRECT);
-	if (wanted.file < 0)
-		err(1, "%s", argv[1]);
-	wanted.bytes = strtoull(argv[3], NULL, 0);
-	wanted.first = strtoull(argv[4], NULL, 0);
-	wanted.stride = strtoull(argv[5], NULL, 0);
-	wanted.count = strtoull(argv[6], NULL, 0);
-	wanted.is_random = !strcmp(argv[7], "random");
-	wanted.depth = strtoul(argv[8], NULL, 0);
-	if (!wanted.bytes || !wanted.count || !wanted.depth || wanted.depth > MOST)
+	wanted.is_write = !strcmp(words[1], "write");
+	wanted.bytes = strtoull(words[2], NULL, 0);
+	wanted.first = strtoull(words[3], NULL, 0);
+	wanted.stride = strtoull(words[4], NULL, 0);
+	wanted.count = strtoull(words[5], NULL, 0);
+	wanted.is_random = !strcmp(words[6], "random");
+	wanted.depth = strtoul(words[7], NULL, 0);
+	wanted.cpus = strtoul(words[8], NULL, 0);
+	if (!wanted.bytes || !wanted.count || !wanted.depth || wanted.depth > MOST || !wanted.cpus)
 		errx(2, "a number makes no sense");
+}
+
+static void prepare(const char *device)
+{
+	wanted.file = open(device, (wanted.is_write ? O_WRONLY : O_RDONLY) | O_DIRECT);
+	if (wanted.file < 0)
+		err(1, "%s", device);
 	if (posix_memalign((void **)&memory, 1 << 21, wanted.bytes))
 		errx(1, "no memory");
 	memset(memory, 1, wanted.bytes);
 	if (syscall(SYS_io_setup, MOST, &context))
 		err(1, "io_setup");
-	ios = wanted.bytes > 65536 ? 128 : 2048;
+}
+
+static void print(u64 least, u64 median)
+{
+	printf("%.1f %.1f\n", least / 10.0, median / 10.0);
+}
+
+static void alone(const char *device, unsigned int ios)
+{
+	u64 costs[BATCHES];
+	unsigned int at;
+
+	prepare(device);
 	batch(ios);
 	for (at = 0; at < BATCHES; at++)
 		costs[at] = batch(ios);
 	qsort(costs, BATCHES, sizeof(costs[0]), ascending);
-	least = costs[0];
-	median = costs[BATCHES / 2];
-	printf("%llu.%llu %llu.%llu\n", (unsigned long long)least / 10, (unsigned long long)least % 10,
-	       (unsigned long long)median / 10, (unsigned long long)median % 10);
+	print(costs[0], costs[BATCHES / 2]);
+}
+
+/* What the processes share: how many are ready, and when each began and ended. */
+struct shared {
+	unsigned int ready;
+	u64 begun[16], ended[16];
+};
+
+static void job(const char *device, unsigned int ios, unsigned int cpu, struct shared *shared)
+{
+	cpu_set_t only;
+	unsigned int at;
+
+	CPU_ZERO(&only);
+	CPU_SET(cpu, &only);
+	if (sched_setaffinity(0, sizeof(only), &only))
+		err(1, "CPU %u", cpu);
+	prepare(device);
+	seed += cpu;
+	batch(ios);
+	__atomic_add_fetch(&shared->ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&shared->ready, __ATOMIC_SEQ_CST) < wanted.cpus)
+		sched_yield();
+	shared->begun[cpu] = __rdtsc();
+	for (at = 0; at < BATCHES; at++)
+		batch(ios);
+	shared->ended[cpu] = __rdtsc();
+	exit(0);
+}
+
+static void together(const char *device, unsigned int ios)
+{
+	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	u64 begun = ~0ULL, ended = 0, cost;
+	unsigned int cpu;
+	int status;
+
+	if (shared == MAP_FAILED || wanted.cpus > 16)
+		errx(1, "too many CPUs");
+	for (cpu = 0; cpu < wanted.cpus; cpu++)
+		if (!fork())
+			job(device, ios, cpu, shared);
+	for (cpu = 0; cpu < wanted.cpus; cpu++)
+		if (wait(&status) < 0 || status)
+			errx(1, "a job failed");
+	for (cpu = 0; cpu < wanted.cpus; cpu++) {
+		begun = shared->begun[cpu] < begun ? shared->begun[cpu] : begun;
+		ended = shared->ended[cpu] > ended ? shared->ended[cpu] : ended;
+	}
+	cost = (ended - begun) * 10 / ((u64)ios * BATCHES * wanted.cpus);
+	print(cost, cost);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int ios;
+
+	if (argc != 10)
+		errx(2, "want DEVICE read|write BYTES FIRST STRIDE COUNT seq|random DEPTH CPUS");
+	parse(argv + 1);
+	ios = wanted.bytes > 65536 ? 128 : 2048;
+	if (wanted.cpus == 1)
+		alone(argv[1], ios);
+	else
+		together(argv[1], ios);
 	return 0;
 }

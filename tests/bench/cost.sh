@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What one I/O costs on the way through remap, beside a bare disk, dm-linear and a table of dm-linear made by
+# hand. Prints lines `cost DEVICE OPERATION BYTES ORDER DEPTH CPUS LEAST MEDIAN`.
+
+# shellcheck source=tests/guest/lib.sh
+. /payload/tests/lib.sh
+set -eu
+cd /tmp
+load_module
+
+UNIT=4096
+# Main has four million units, the spare room for half as many. The relocated units are every second one.
+null_disk main 16384 memory_backed=0
+null_disk spare 8448
+MAIN=$(sectors /dev/main)
+SPARE=$(sectors /dev/spare)
+
+# measure NAME DEVICE OPERATION BYTES FIRST STRIDE COUNT ORDER DEPTH CPUS
+measure() {
+	local name=$1
+	shift
+	echo "cost $name $2 $3 $7 $8 $9 $(cost "$@")"
+}
+
+# at_random NAME DEVICE [FIRST STRIDE COUNT]: 4 KiB at random, one at a time.
+at_random() {
+	local operation
+	for operation in read write; do
+		measure "$1" "$2" $operation $UNIT "${3:-0}" "${4:-$UNIT}" "${5:-1000000}" random 1 1
+	done
+}
+
+# in_all_ways NAME DEVICE FIRST: other sizes, orders and depths, behind what is relocated.
+in_all_ways() {
+	local operation
+	for operation in read write; do
+		measure "$1" "$2" $operation 4096 "$3" 4096 100000 seq 1 1
+		measure "$1" "$2" $operation 4096 "$3" 4096 100000 random 32 1
+		measure "$1" "$2" $operation 65536 "$3" 65536 10000 seq 1 1
+		measure "$1" "$2" $operation 1048576 "$3" 1048576 1000 seq 1 1
+		for ((cpus = 2; cpus <= $(nproc); cpus *= 2)); do
+			measure "$1" "$2" $operation 4096 "$3" 4096 100000 random 1 $cpus
+		done
+	done
+}
+
+# by_hand COUNT: a table of dm-linear that sends every second unit of the first 2 * COUNT to the spare.
+by_hand() {
+	awk -v n="$1" -v end="$MAIN" 'BEGIN {
+		for (i = 0; i < n; i++)
+			print i * 16, 8, "linear /dev/lspare", i * 8 "\n" i * 16 + 8, 8, "linear /dev/main", i * 16 + 8
+		print n * 16, end - n * 16, "linear /dev/main", n * 16
+	}' >by_hand
+}
+
+table="0 $MAIN remap /dev/main 0 /dev/spare 0 $SPARE 3 breaker 0 0"
+# with_entries COUNT: an array with so many entries, active.
+with_entries() {
+	create r "$table"
+	if [ "$1" = 0 ]; then return; fi
+	dm remove r
+	remapctl dump /dev/main /dev/spare >kept
+	awk -v n="$1" '
+		/"relocated": \[/ {
+			print "  \"relocated\": ["
+			for (i = 0; i < n; i++)
+				printf "{\"unit\":%d,\"spare\":%d,\"valid\":\"ff\"}%s\n", 2 * i, i, i < n - 1 ? "," : ""
+			print "  ],"
+			skip = 1
+		}
+		skip && /\],/ { skip = 0; next }
+		!skip' kept >bigger
+	remapctl restore /dev/main /dev/spare bigger --force "$(sed -n 's/.*"array": "\(.*\)".*/\1/p' kept)" >/dev/null
+	local begun=$EPOCHREALTIME
+	create r "$table"
+	local ended=$EPOCHREALTIME
+	echo "load $1 $((${ended/./} - ${begun/./}))"
+}
+
+# The kernel has done by then what it puts off after boot.
+sleep 20
+echo "module $(stat -c %s "$MODULES/dm_remap.ko")"
+at_random raw /dev/main
+in_all_ways raw /dev/main 0
+create linear "0 $MAIN linear /dev/main 0"
+at_random linear /dev/mapper/linear
+in_all_ways linear /dev/mapper/linear 0
+create lspare "0 $SPARE linear /dev/spare 0"
+at_random linear_spare /dev/mapper/lspare
+for count in $HANDS; do
+	by_hand "$count"
+	dmsetup create hand by_hand
+	at_random "hand_$count" /dev/mapper/hand 4096 8192 "$count"
+	dm remove hand
+done
+for count in $COUNTS; do
+	with_entries "$count"
+	at_random "remap_${count}_far" "$DEV" $((MAIN * 256))
+	[ "$count" = 0 ] || {
+		at_random "remap_${count}_miss" "$DEV" 4096 8192 "$count"
+		at_random "remap_${count}_hit" "$DEV" 0 8192 "$count"
+	}
+	in_all_ways "remap_$count" "$DEV" $((MAIN * 256))
+	[ "$count" = 0 ] || measure "remap_$count" "$DEV" read 65536 0 65536 1000 seq 1 1
+	dm remove r
+done
