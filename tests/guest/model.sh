@@ -20,7 +20,7 @@ happened() {
 #@ seconds=36000 cpus=2
 test_main_fails() {
 	remap_on 64 8 "3 breaker 0 0"
-	check main="$NULLB/main/badblocks"
+	check main="$NULLB/main/badblocks" blocks=2048
 	happened relocated
 }
 
@@ -30,14 +30,14 @@ test_main_fails_in_part() {
 	null_disk main 64 badblocks_partial_io=1 discard=1
 	null_disk spare 8 discard=1
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384 3 breaker 0 0"
-	check main="$NULLB/main/badblocks"
+	check main="$NULLB/main/badblocks" blocks=2048
 	happened relocated
 }
 
 #@ seconds=36000
 test_both_fail() {
 	remap_on 64 8 "3 breaker 0 0"
-	check main="$NULLB/main/badblocks" spare="$NULLB/spare/badblocks" spare_from="$REGION" spare_sectors=128 faults=120
+	check main="$NULLB/main/badblocks" spare="$NULLB/spare/badblocks" spare_from="$REGION" spare_sectors=128 faults=120 blocks=2048
 	happened relocated
 }
 
