@@ -40,7 +40,7 @@ fn run(options: &Options) -> Result<String> {
         let workers: Vec<_> = (0..options.threads)
             .map(|number| scope.spawn(work(number)))
             .collect();
-        let faults = scope.spawn(|| faults::run(shared, options));
+        let faults = scope.spawn(|| shared.stop_at(faults::run(shared, options)));
         for worker in workers {
             worker.join().expect("a worker panicked")?;
         }

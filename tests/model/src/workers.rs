@@ -18,6 +18,10 @@ use model::content::{
     Content, //
 };
 use model::history::History;
+use rustix::fs::{
+    fallocate,
+    FallocateFlags, //
+};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -104,8 +108,8 @@ impl Shared {
         self.done.store(true, Relaxed);
     }
 
-    /// Ends the run where a worker found a lie, with all as it is: there is nothing to be tidied up.
-    pub fn stop_at(&self, done: Result<()>) -> Result<()> {
+    /// Ends the run where there was a lie, or what cannot be gone on with, with all as it is.
+    pub fn stop_at<T>(&self, done: Result<T>) -> Result<T> {
         if let Err(lie) = &done {
             println!("{lie:#} ({})", self.summary());
             std::process::exit(1);
@@ -281,11 +285,11 @@ impl Worker<'_> {
     }
 
     /// Runs `blkdiscard` over blocks.
-    fn blkdiscard(&mut self, blocks: &Range<u64>, words: &[&str]) -> Result<bool> {
+    fn blkdiscard(&mut self, blocks: &Range<u64>) -> Result<()> {
         let (at, len) = self.place(blocks);
         let (at, len) = (at.to_string(), len.to_string());
         // Without `--force` only one at a time may.
-        let place = [
+        let words = [
             "--force",
             "--offset",
             &at,
@@ -293,18 +297,23 @@ impl Worker<'_> {
             &len,
             &self.options.device,
         ];
-        Ok(disk::command("blkdiscard", &[words, &place].concat())?.is_some())
+        disk::command("blkdiscard", &words)?;
+        Ok(())
     }
 
     fn zero(&mut self, blocks: Range<u64>) -> Result<()> {
-        let done = self.writing(&blocks, 0, |this| this.blkdiscard(&blocks, &["--zeroout"]))?;
+        let done = self.writing(&blocks, 0, |this| {
+            let (at, len) = this.place(&blocks);
+            let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+            Ok(fallocate(&this.plain, flags, at, len as u64).is_ok())
+        })?;
         self.wrote("a write of zeroes", &blocks, done)
     }
 
     /// What is discarded holds what it held or zeroes, as after a write of zeroes that failed.
     fn discard(&mut self, blocks: Range<u64>) -> Result<()> {
         self.writing(&blocks, 0, |this| {
-            this.blkdiscard(&blocks, &[])?;
+            this.blkdiscard(&blocks)?;
             Ok(false)
         })?;
         Ok(())
