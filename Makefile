@@ -12,7 +12,8 @@
 #   make mutants    bugs are planted, and must be seen
 #   make allocations             every allocation fails once
 #   make fuzz       more than a million runs of the fuzz targets
-#   make bench      what metadata cost, on the bench kernel
+#   make bench      what I/O costs beside dm-linear, and metadata, on the bench kernel
+#   make bench-compare    fails where I/O costs more than tests/bench/baseline.json says
 #   make soak       five minutes of verified I/O while units are moved
 #   make demo       a disk with bad sectors, without and with remap
 #   make guest SCRIPT=file.sh    runs a script as root in a guest
@@ -25,12 +26,12 @@
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
 #             DISKS="nvme:64M:write@8000+8:read@16000 scsi:1G:4k"
 
-export KERNEL SMP MEM NUMA DISKS T KSERIES ALL OPS SEED SWAP CYCLES
+export KERNEL SMP MEM NUMA DISKS T KSERIES ALL OPS SEED SWAP CYCLES RUNS COUNTS HANDS JSON
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
-.PHONY: all tools test bench fuzz crash torture mutants allocations demo soak guest shell lint doc rust-analyzer clean
+.PHONY: all tools test bench bench-compare fuzz crash torture mutants allocations demo soak guest shell lint doc rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -58,7 +59,12 @@ mutants:
 
 # One CPU, and memory for the disks.
 bench:
+	@$(ENTER) python3 tests/bench/cost.py
 	@KERNEL=bench SMP=1 MEM=4096 $(DEV)/guest.py - <tests/bench/metadata.sh
+
+# Fails where I/O costs more than in the figures of the tree.
+bench-compare:
+	@$(ENTER) python3 tests/bench/cost.py --compare tests/bench/baseline.json
 
 # Each allocation of the constructor, the load and the messages fails once.
 allocations:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """What I/O costs in instructions of the guest, beside dm-linear in the same run, and whether that is little enough.
 
-Prints tables and writes all figures to the file named by `JSON=`. `RUNS=` is how often all is measured.
+Prints tables and writes all figures to the file named by `JSON=`. `RUNS=` is how often all is measured. With
+`--compare FILE` it fails where a figure is larger than the one in that file by more than noise.
 """
 
 import json
@@ -24,6 +25,9 @@ COUNTS = os.environ.get("COUNTS") or "0 1000 100000 1000000"
 HANDS = os.environ.get("HANDS") or "1000 10000 100000"
 JSON = os.environ.get("JSON") or CACHE / "bench.json"
 SECONDS = 3600
+# What another build of the same source may cost more, in instructions and as a part of all.
+NOISE = 15
+NOISE_PART = 0.005
 # How much more than dm-linear 4 KiB may cost: rows of a device, and instructions.
 BARS = {
     "remap_0_far": 80,
@@ -97,8 +101,18 @@ def print_bars(least):
                 print(f"{device:<20} {operation:<6} {more:>8.1f}   bar {bar:>4}   {verdict}")
 
 
-def main():
-    """Measures, prints and writes."""
+def regressions(least, base):
+    """The figures that are larger than in `base`, with both."""
+    for key, cost in least.items():
+        before = base.get(key)
+        if before is not None and cost > before + max(NOISE, before * NOISE_PART):
+            yield key, before, cost
+
+
+def main(words):
+    """Measures, prints, writes and compares."""
+    if words and (len(words) != 2 or words[0] != "--compare"):
+        sys.exit("usage: cost.py [--compare FILE]")
     runs = []
     for number in range(1, RUNS + 1):
         say(f"counting instructions, run {number} of {RUNS} (some ten minutes) ...")
@@ -112,7 +126,12 @@ def main():
             print(f"{key.split()[1]} entries: read in {value / 1e6:.2f} s of the guest, spread {spread[key] / 1e6:.2f}")
     pathlib.Path(JSON).write_text(json.dumps({"least": least, "spread": spread}, indent=1), encoding="utf-8")
     say(f"all figures are in {JSON}")
+    if words:
+        worse = list(regressions(least, json.loads(pathlib.Path(words[1]).read_text(encoding="utf-8"))["least"]))
+        for key, before, cost in worse:
+            print(f"WORSE {key}: {before:.1f} before, {cost:.1f} now")
+        sys.exit(1 if worse else 0)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

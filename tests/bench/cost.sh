@@ -14,6 +14,8 @@ UNIT=4096
 # Main has four million units, the spare room for half as many. The relocated units are every second one.
 null_disk main 16384 memory_backed=0
 null_disk spare 8448
+# A disk like the spare, for dm-linear.
+null_disk plain 8448
 MAIN=$(sectors /dev/main)
 SPARE=$(sectors /dev/spare)
 
@@ -50,7 +52,7 @@ in_all_ways() {
 by_hand() {
 	awk -v n="$1" -v end="$MAIN" 'BEGIN {
 		for (i = 0; i < n; i++)
-			print i * 16, 8, "linear /dev/lspare", i * 8 "\n" i * 16 + 8, 8, "linear /dev/main", i * 16 + 8
+			print i * 16, 8, "linear /dev/mapper/lspare", i * 8 "\n" i * 16 + 8, 8, "linear /dev/main", i * 16 + 8
 		print n * 16, end - n * 16, "linear /dev/main", n * 16
 	}' >by_hand
 }
@@ -87,7 +89,7 @@ in_all_ways raw /dev/main 0
 create linear "0 $MAIN linear /dev/main 0"
 at_random linear /dev/mapper/linear
 in_all_ways linear /dev/mapper/linear 0
-create lspare "0 $SPARE linear /dev/spare 0"
+create lspare "0 $SPARE linear /dev/plain 0"
 at_random linear_spare /dev/mapper/lspare
 for count in $HANDS; do
 	by_hand "$count"
@@ -95,6 +97,8 @@ for count in $HANDS; do
 	at_random "hand_$count" /dev/mapper/hand 4096 8192 "$count"
 	dm remove hand
 done
+# The tools want main for themselves.
+dm remove linear
 for count in $COUNTS; do
 	with_entries "$count"
 	at_random "remap_${count}_far" "$DEV" $((MAIN * 256))

@@ -100,3 +100,23 @@ test_main_turns_read_only() {
 	same "4/4 closed" "$(field 9) $(field 10)" "afterwards"
 	no_unit_used
 }
+
+#@ idle=1
+test_main_does_not_answer_in_time() {
+	two_disks
+	echo 1000 >/sys/block/main/queue/io_timeout
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	random one 1
+	put one
+	echo -1 >"$NULLB/main/timeout_inject/times"
+	echo 100 >"$NULLB/main/timeout_inject/probability"
+	if put one 2048 2>said; then fail "a write that is not answered"; fi
+	grep -q "timed out" said || fail "$(cat said)"
+	fails get 0 8
+	echo 0 >"$NULLB/main/timeout_inject/probability"
+	no_unit_used
+	same "healthy closed 0" "$(field 1) $(field 10) $(field 4)" "health, breaker and suspects"
+	holds one
+	put one 2048
+	get 2048 2048 | cmp - one || fail "a write afterwards"
+}
