@@ -73,7 +73,7 @@ def figures(text):
 
 def beside(key, all_figures):
     """The figure of dm-linear for the same I/O: on the spare for what lies there."""
-    device, what = key.split(" ", 1)
+    device, _, what = key.partition(" ")
     return all_figures.get(f"{'linear_spare' if device.endswith('_hit') else 'linear'} {what}")
 
 
@@ -81,8 +81,8 @@ def print_costs(least, spread):
     """All costs, with how they stand to dm-linear's."""
     print(f"{'device':<20} {'operation':<24} {'instructions':>12} {'spread':>7} {'linear':>9} {'more':>9} {'ratio':>6}")
     for key, cost in least.items():
-        device, what = key.split(" ", 1)
-        if " " not in what:
+        device, _, what = key.partition(" ")
+        if device in ("load", "module"):
             continue
         linear = beside(key, least)
         more = f"{linear:>9.1f} {cost - linear:>9.1f} {cost / linear:>6.3f}" if linear else ""
@@ -115,7 +115,7 @@ def main(words):
         sys.exit("usage: cost.py [--compare FILE]")
     runs = []
     for number in range(1, RUNS + 1):
-        say(f"counting instructions, run {number} of {RUNS} (some ten minutes) ...")
+        say(f"counting instructions, run {number} of {RUNS} (some minutes) ...")
         runs.append(figures(output(1)))
     least = {key: min(run[key] for run in runs) for key in runs[0]}
     spread = {key: max(run[key] for run in runs) - least[key] for key in least}
