@@ -166,7 +166,7 @@ def planted_tests():
         planted("locks_in_two_orders", 3, alarm("possible circular locking")),
         planted("allocation_that_sleeps_with_a_spinlock", 4, alarm(sleeps)),
         planted("shift_too_far", 5, alarm("UBSAN: shift-out-of-bounds")),
-        planted("leak", 6, lambda status, _: status == 1, leak, ["leaks=1", "idle=1"]),
+        planted("leak", 6, lambda status, _: status == 1, leak, ["leaks=1", "memory=512", "idle=1"]),
         planted("hang", 7, alarm("INFO: task"), hang, ["idle=1"]),
     ]
 

@@ -135,7 +135,7 @@ test_unload_with_a_device_open_is_refused() {
 	rmmod dm_remap
 }
 
-#@ seconds=300 leaks=1
+#@ seconds=300 leaks=1 memory=512
 test_load_and_unload_100_times() {
 	load_module
 	rmmod dm_remap
@@ -152,7 +152,7 @@ test_load_and_unload_100_times() {
 	no_leak
 }
 
-#@ seconds=300 leaks=1
+#@ seconds=300 leaks=1 memory=512
 test_moves_and_errors_do_not_leak() {
 	two_disks
 	bad main 8000 8001
@@ -168,7 +168,7 @@ test_moves_and_errors_do_not_leak() {
 	no_leak
 }
 
-#@ seconds=300 leaks=1
+#@ seconds=300 leaks=1 memory=512
 test_refused_tables_do_not_leak() {
 	remap_on
 	null_disk other 8
@@ -202,7 +202,7 @@ each_failing() {
 	read -r _ made _ _ _ needed _ </tmp/failing
 }
 
-#@ seconds=400 leaks=1
+#@ seconds=400 leaks=1 memory=512
 test_failing_allocations() {
 	local made needed params=${TABLE#* * remap }
 	two_disks
