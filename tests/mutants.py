@@ -50,7 +50,7 @@ BUGS = [
         "src/relocate.rs",
         "        self.publish(instance)?;\n        instance.map.synchronize();\n",
         "        self.publish(instance)?;\n",
-        "model.writes_in_flight",
+        "races.write_in_flight_is_not_lost",
     ),
     (
         "a_bad_spare_unit_is_believed",
