@@ -63,18 +63,7 @@ with_entries() {
 	create r "$table"
 	if [ "$1" = 0 ]; then return; fi
 	dm remove r
-	remapctl dump /dev/main /dev/spare >kept
-	awk -v n="$1" '
-		/"relocated": \[/ {
-			print "  \"relocated\": ["
-			for (i = 0; i < n; i++)
-				printf "{\"unit\":%d,\"spare\":%d,\"valid\":\"ff\"}%s\n", 2 * i, i, i < n - 1 ? "," : ""
-			print "  ],"
-			skip = 1
-		}
-		skip && /\],/ { skip = 0; next }
-		!skip' kept >bigger
-	remapctl restore /dev/main /dev/spare bigger --force "$(sed -n 's/.*"array": "\(.*\)".*/\1/p' kept)" >/dev/null
+	hold_entries "$1" 2
 	local begun=$EPOCHREALTIME
 	create r "$table"
 	local ended=$EPOCHREALTIME
@@ -107,6 +96,6 @@ for count in $COUNTS; do
 		at_random "remap_${count}_hit" "$DEV" 0 8192 "$count"
 	}
 	in_all_ways "remap_$count" "$DEV" $((MAIN * 256))
-	[ "$count" = 0 ] || measure "remap_$count" "$DEV" read 65536 0 65536 1000 seq 1 1
+	[ "$count" = 0 ] || measure "remap_${count}_across" "$DEV" read 65536 0 65536 1000 seq 1 1
 	dm remove r
 done

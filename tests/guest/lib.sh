@@ -102,6 +102,23 @@ replace() {
 	dm resume "$1"
 }
 
+# hold_entries COUNT EVERY: gives the array on /dev/main and /dev/spare, which is not active, so many entries, of every
+# EVERYth unit.
+hold_entries() {
+	remapctl dump /dev/main /dev/spare >kept
+	awk -v n="$1" -v every="$2" '
+		/"relocated": \[/ {
+			print "  \"relocated\": ["
+			for (i = 0; i < n; i++)
+				printf "{\"unit\":%d,\"spare\":%d,\"valid\":\"ff\"}%s\n", every * i, i, i < n - 1 ? "," : ""
+			print "  ],"
+			skip = 1
+		}
+		skip && /\],/ { skip = 0; next }
+		!skip' kept >bigger
+	remapctl restore /dev/main /dev/spare bigger --force "$(sed -n 's/.*"array": "\(.*\)".*/\1/p' kept)" >/dev/null
+}
+
 # wipe DISK: zeroes, so that a spare of at most 8 MiB is formatted anew.
 wipe() { dd if=/dev/zero of="/dev/$1" bs=8M count=1 oflag=direct status=none; }
 
