@@ -52,6 +52,7 @@ impl Repair {
         self.is_closed()
     }
 
+    /// Whether units are relocated.
     pub(crate) fn is_closed(&self) -> bool {
         self.breaker.open().is_none()
     }

@@ -333,7 +333,7 @@ impl Repair {
     /// Remembers that `unit` failed to read at `sector`.
     fn suspect(&mut self, instance: &Instance, unit: Unit, sector: u64) {
         let known = self.map.get(unit).is_some() || self.group.has(unit);
-        if known || self.breaker.open().is_some() || self.suspects >= MAX_SUSPECTS {
+        if known || !self.is_closed() || self.suspects >= MAX_SUSPECTS {
             return;
         }
         let entry = Entry {

@@ -21,7 +21,7 @@ fn health(repair: &Repair) -> &'static str {
     let (good, total) = repair.metadata.regions();
     if repair.metadata.frozen {
         "frozen"
-    } else if repair.breaker.open().is_some() {
+    } else if !repair.is_closed() {
         "tripped"
     } else if repair.lost_blocks > 0 || repair.suspects > 0 {
         "damaged"
