@@ -42,7 +42,7 @@ ENOUGH = 4
 # part of the allocations is made to fail.
 TIMES = int(os.environ.get("TIMES") or 1)
 WRITES = os.environ.get("WRITES") or "8"
-STEP = os.environ.get("STEP") or "96"
+STEP = os.environ.get("STEP") or "192"
 # What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
 OPS = os.environ.get("OPS") or "300"
 SEED = os.environ.get("SEED") or ""
@@ -298,7 +298,8 @@ def save_loaded(tests, payload, folder):
 
     def save_one(number, shape, users):
         saved = folder / f"loaded{number}"
-        guest = vm.started(shape, payload, b". /payload/tests/lib.sh; two_disks")
+        saved.mkdir()
+        guest = vm.started(shape, payload, b". /payload/tests/lib.sh; two_disks", saves=saved)
         try:
             if guests.stream(guest, lambda data: None, seconds=SECONDS):
                 sys.exit("dm-remap: the module cannot be loaded")

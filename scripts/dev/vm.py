@@ -106,8 +106,8 @@ CPU = "max,-la57,-erms,-fsrm,-fsrs,-fzrm,-smap,-smep,-umip,-pku"
 COUNTED = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
 COUNTED_CPU = ",-rdrand,-rdseed"
 COUNTED_LINE = " norandmaps randomize_kstack_offset=off"
-# How a state is written to a file.
-MAPPED = [{"capability": "mapped-ram", "state": True}]
+# A state has the guest's memory in files of its own, which a restored guest maps and does not copy.
+WITHOUT_MEMORY = [{"capability": "x-ignore-shared", "state": True}]
 
 
 @functools.cache
@@ -144,7 +144,6 @@ class Shape:
         words += ["-nodefaults", "-nographic", "-no-reboot"]
         words += ["-kernel", str(built / "arch/x86/boot/bzImage"), "-append", line]
         words += ["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]
-        words += self.numa()
         words += ["-device", "virtio-blk-pci,drive=root", "-device", "virtio-blk-pci,drive=payload"]
         if any(disk.kind == "scsi" for disk in self.disks):
             words += ["-device", "virtio-scsi-pci,id=scsi"]
@@ -152,16 +151,18 @@ class Shape:
             words += disk.device(number)
         return words
 
-    def numa(self):
-        """One memory node and an equal part of the CPUs for each node."""
-        if self.nodes <= 1:
-            return []
-        words, cpus = [], self.cpus // self.nodes
+    def memory_in(self, folder, shared):
+        """QEMU's arguments for memory in files of `folder`, where writes to it stay only if it is `shared`,
+        or in none; a node has an equal part of it and of the CPUs."""
+        words, cpus = ["-machine", "memory-backend=memory0"] if self.nodes == 1 else [], self.cpus // self.nodes
         for node in range(self.nodes):
-            size = f"size={self.memory // self.nodes}M"
-            words += ["-object", f"memory-backend-ram,id=m{node},{size}"]
-            last = (node + 1) * cpus - 1
-            words += ["-numa", f"node,memdev=m{node},cpus={node * cpus}-{last}"]
+            store = f"id=memory{node},size={self.memory // self.nodes}M"
+            if folder:
+                store += f",mem-path={folder}/memory{node},share={'on' if shared else 'off'}"
+            words += ["-object", f"memory-backend-{'file' if folder else 'ram'},{store}"]
+            if self.nodes > 1:
+                last = (node + 1) * cpus - 1
+                words += ["-numa", f"node,memdev=memory{node},cpus={node * cpus}-{last}"]
         return words
 
     def can_be_saved(self):
@@ -171,7 +172,8 @@ class Shape:
     def key(self):
         """Names the state."""
         frontends = " ".join(disk.frontend() for disk in self.disks)
-        return digest(qemu_version(), " ".join(self.arguments()), str(guest_root.image()), frontends)
+        arguments = " ".join(self.arguments() + self.memory_in(None, False))
+        return digest(qemu_version(), arguments, str(guest_root.image()), frontends)
 
 
 class Lines:
@@ -201,9 +203,13 @@ class Lines:
 
 
 class Guest:
-    """A running guest. The images of its disks are in the folder `disks`, or go with it."""
+    """A running guest. The images of its disks are in the folder `disks`, or go with it.
 
-    def __init__(self, shape, payload=None, incoming=False, disks=None):
+    The guest begins with the state in the folder `state`, or boots. The folder `saves` is where it can be saved.
+    """
+
+    # pylint: disable-next=too-many-arguments
+    def __init__(self, shape, payload=None, state=None, saves=None, disks=None):
         self.shape = shape
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
         self.alarms, self.log = [], []
@@ -216,8 +222,9 @@ class Guest:
             with open(payload, "wb") as file:
                 file.truncate(PAYLOAD_BYTES)
         words = ["qemu-system-x86_64", *shape.arguments()]
+        words += shape.memory_in(saves or state, shared=bool(saves))
         words += self._wiring(payload, disks or self.folder)
-        if incoming:
+        if state:
             words += ["-incoming", "defer"]
         with open(self.folder / "qemu.log", "wb") as log:
             # pylint: disable-next=consider-using-with
@@ -299,7 +306,7 @@ class Guest:
                 return
             if status == "failed":
                 raise RuntimeError("the guest's state can be neither saved nor restored")
-            time.sleep(0.02)
+            time.sleep(0.005)
 
     def end(self):
         """Ends the machine and removes what it left."""
@@ -324,45 +331,49 @@ def wait_ready(guest):
         sys.exit("dm-remap: the guest's kernel complains at boot: " + guest.alarms[0])
 
 
-def save(guest, path):
-    """Saves the state of a guest, which goes on only where that is restored."""
+def save(guest, folder):
+    """Saves the state of a guest, whose memory is in that folder; it goes on only where that is restored."""
     guest.command("stop")
-    guest.command("migrate-set-capabilities", capabilities=MAPPED)
-    guest.command("migrate", uri=f"file:{path}")
+    guest.command("migrate-set-capabilities", capabilities=WITHOUT_MEMORY)
+    guest.command("migrate", uri=f"file:{folder}/state")
     guest.migrated()
 
 
-def restored(shape, path, payload, disks=None):
+def restored(shape, state_folder, payload, disks=None, saves=None):
     """A guest that goes on where another was saved."""
-    guest = Guest(shape, payload, incoming=True, disks=disks)
-    guest.command("migrate-set-capabilities", capabilities=MAPPED)
-    guest.command("migrate-incoming", uri=f"file:{path}")
+    if saves:
+        for node in range(shape.nodes):
+            run(["cp", "--sparse=always", f"{state_folder}/memory{node}", saves])
+    guest = Guest(shape, payload, state_folder, saves, disks)
+    guest.command("migrate-set-capabilities", capabilities=WITHOUT_MEMORY)
+    guest.command("migrate-incoming", uri=f"file:{state_folder}/state")
     guest.migrated()
     guest.command("cont")
     return guest
 
 
 def state(shape):
-    """A file with the state of a guest of that shape that waits for its payload."""
+    """A folder with the state of a guest of that shape that waits for its payload."""
 
     def save_booted(folder):
-        guest = Guest(shape)
+        guest = Guest(shape, saves=folder)
         try:
             wait_ready(guest)
-            save(guest, folder / "state")
+            save(guest, folder)
         finally:
             guest.end()
 
-    return made(f"state-{shape.key()}", save_booted) / "state"
+    return made(f"state-{shape.key()}", save_booted)
 
 
-def started(shape, payload, script, disks=None, saved=None):
+# pylint: disable-next=too-many-arguments
+def started(shape, payload, script, disks=None, saved=None, saves=None):
     """A guest that runs a script: from the state `saved` of one that had its payload, or from that of
-    one that waits for it where its devices can be saved."""
+    one that waits for it where its devices can be saved. It can be saved itself in the folder `saves`."""
     if saved:
         guest = restored(shape, saved, payload, disks)
     elif shape.can_be_saved():
-        guest = restored(shape, state(shape), payload, disks)
+        guest = restored(shape, state(shape), payload, disks, saves)
         guest.control.write("go")
     else:
         guest = Guest(shape, payload, disks=disks)
