@@ -11,6 +11,7 @@ use crate::{
         Layout, //
     },
     messages,
+    nodes::Map,
     registry::{
         Registry,
         Share, //
@@ -44,7 +45,10 @@ use kernel_ext::{
         TableEvents,
         Target, //
     },
-    published::Held,
+    published::{
+        Held,
+        Reading, //
+    },
     text::Text, //
 };
 use remap_core::{
@@ -232,6 +236,7 @@ impl Target for RemapTarget {
         this.map_err(|e| NewError::new(c"out of memory", e))
     }
 
+    #[inline]
     fn map<'a>(&self, mut bio: MapBio<'a, Self>) -> Mapped<'a> {
         let instance = &self.instance;
         let (access, count) = match bio.op() {
@@ -245,37 +250,19 @@ impl Target for RemapTarget {
         let sectors = bio.sectors();
         let map = instance.map.read();
         let step = plan(geometry, &map, access, &sectors);
-        if !bio.accept(step.sectors) {
+        let all = sectors.end.saturating_sub(sectors.start);
+        if step.sectors < all && !bio.accept(step.sectors) {
             return bio.complete(Status::NOTSUPP);
         }
         instance.counters.add(count, 1);
-        match step.place {
-            Place::Main => {
-                bio.per_bio().held = Some(map.hold());
-                bio.remap(instance.main(), geometry.on_main(sectors.start))
-            }
-            Place::Spare(_) if access == Access::Discard && !instance.spare().takes_discards() => {
-                bio.complete(Status::OK)
-            }
-            Place::Spare(unit) => {
-                instance.counters.add(Count::Redirected, 1);
-                bio.per_bio().held = Some(map.hold());
-                bio.remap(instance.spare(), geometry.on_spare(unit, sectors.start))
-            }
-            Place::Refused => bio.complete(Status::IOERR),
-            Place::Lost => {
-                instance.counters.add(Count::LostReads, 1);
-                bio.complete(Status::MEDIUM)
-            }
-            Place::Busy | Place::Repair if bio.is_nowait() => bio.complete(Status::AGAIN),
-            Place::Busy | Place::Repair => {
-                let (bio, mapped) = bio.take();
-                self.workers.hand_over(bio);
-                mapped
-            }
+        if step.place != Place::Main {
+            return self.map_elsewhere(bio, map, access, step.place, sectors.start);
         }
+        bio.per_bio().held = Some(map.hold());
+        bio.remap(instance.main(), geometry.on_main(sectors.start))
     }
 
+    #[inline]
     fn end_io<'a>(&self, mut bio: EndBio<'a, Self>) -> Ended<'a> {
         if let Some(held) = bio.per_bio().held.take() {
             self.instance.map.release(held);
@@ -283,19 +270,7 @@ impl Target for RemapTarget {
         if bio.status() == Status::OK {
             return bio.done();
         }
-        let op = bio.op();
-        if !errors::may_be_bad_sector(bio.status(), errors::request(op, bio.is_readahead())) {
-            return bio.done();
-        }
-        let count = match op {
-            Op::Read => Count::ReadErrors,
-            _ => Count::WriteErrors,
-        };
-        self.instance.counters.add(count, 1);
-        bio.per_bio().failed = true;
-        let (bio, ended) = bio.take();
-        self.workers.hand_over(bio);
-        ended
+        self.see_error(bio)
     }
 
     fn presuspend(&self) {
@@ -350,6 +325,58 @@ impl Target for RemapTarget {
 }
 
 impl RemapTarget {
+    /// Sends a bio on whose beginning `place` is the place, which is not main.
+    #[inline(never)]
+    fn map_elsewhere<'a>(
+        &self,
+        mut bio: MapBio<'a, Self>,
+        map: Reading<'_, Map>,
+        access: Access,
+        place: Place,
+        sector: u64,
+    ) -> Mapped<'a> {
+        let instance = &self.instance;
+        match place {
+            Place::Spare(_) if access == Access::Discard && !instance.spare().takes_discards() => {
+                bio.complete(Status::OK)
+            }
+            Place::Spare(unit) => {
+                instance.counters.add(Count::Redirected, 1);
+                bio.per_bio().held = Some(map.hold());
+                bio.remap(instance.spare(), instance.geometry().on_spare(unit, sector))
+            }
+            Place::Lost => {
+                instance.counters.add(Count::LostReads, 1);
+                bio.complete(Status::MEDIUM)
+            }
+            Place::Busy | Place::Repair if !bio.is_nowait() => {
+                let (bio, mapped) = bio.take();
+                self.workers.hand_over(bio);
+                mapped
+            }
+            Place::Busy | Place::Repair => bio.complete(Status::AGAIN),
+            Place::Refused | Place::Main => bio.complete(Status::IOERR),
+        }
+    }
+
+    /// Sees a bio return that a device failed.
+    #[inline(never)]
+    fn see_error<'a>(&self, mut bio: EndBio<'a, Self>) -> Ended<'a> {
+        let op = bio.op();
+        if !errors::may_be_bad_sector(bio.status(), errors::request(op, bio.is_readahead())) {
+            return bio.done();
+        }
+        let count = match op {
+            Op::Read => Count::ReadErrors,
+            _ => Count::WriteErrors,
+        };
+        self.instance.counters.add(count, 1);
+        bio.per_bio().failed = true;
+        let (bio, ended) = bio.take();
+        self.workers.hand_over(bio);
+        ended
+    }
+
     /// Sends the first copy of a flush to main, the second to the spare.
     fn map_flush<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a> {
         self.instance.counters.add(Count::Flushes, 1);

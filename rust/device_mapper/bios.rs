@@ -13,6 +13,7 @@ use crate::bio::{
 };
 use crate::block_device::BlockDevice;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::ptr::NonNull;
 use kernel::{
@@ -24,26 +25,13 @@ use kernel::{
 };
 
 /// What is kept in front of each bio (`dm_per_bio_data`).
-pub(super) struct Header<P> {
+struct Header<P> {
     /// The bio's part of the target as it was mapped: `bi_sector` counts from the target's start.
-    mapped: bvec_iter,
+    /// Uninitialised until [`MapBio`] is consumed.
+    mapped: MaybeUninit<bvec_iter>,
     /// The bio was finished by the target itself.
     finished: bool,
     own: P,
-}
-
-impl<P: Default> Header<P> {
-    pub(super) fn new() -> Self {
-        Self {
-            mapped: bvec_iter::default(),
-            finished: false,
-            own: P::default(),
-        }
-    }
-
-    pub(super) fn is_finished(&self) -> bool {
-        self.finished
-    }
 }
 
 /// How much device mapper must keep in front of each bio of `T`.
@@ -61,7 +49,8 @@ pub(super) const fn header_size<T: Target>() -> usize {
 /// # Safety
 ///
 /// `raw` must be a clone that device mapper made for a target of type `T`.
-pub(super) unsafe fn header_of<T: Target>(raw: NonNull<bio>) -> NonNull<Header<T::PerBio>> {
+#[inline]
+unsafe fn header_of<T: Target>(raw: NonNull<bio>) -> NonNull<Header<T::PerBio>> {
     // SAFETY: The target asked for this size in its constructor.
     let header = unsafe { bindings::dm_per_bio_data(raw.as_ptr(), header_size::<T>()) };
     // SAFETY: The header lies in front of the bio, within the same allocation.
@@ -72,48 +61,91 @@ pub(super) unsafe fn header_of<T: Target>(raw: NonNull<bio>) -> NonNull<Header<T
 ///
 /// # Invariants
 ///
-/// `raw` is a live clone that device mapper made for a target of type `T`, and its header is
-/// initialised; both are the holder's alone.
+/// - `raw` is a live clone that device mapper made for a target of type `T`, and `header` is its header;
+///   both are the holder's alone.
+/// - The header is initialised, but for `mapped` while the holder is a [`MapBio`].
 struct CloneBio<T: Target> {
     raw: NonNull<bio>,
-    _target: PhantomData<T>,
+    header: NonNull<Header<T::PerBio>>,
 }
 
 // A bio does not move with the pointer to it, whatever the target is.
 impl<T: Target> Unpin for CloneBio<T> {}
 
 impl<T: Target> CloneBio<T> {
+    /// # Safety
+    ///
+    /// `raw` must be a live clone that device mapper made for a target of type `T` and that was a
+    /// [`MapBio`] before; it and its header must be the caller's alone.
+    #[inline]
+    unsafe fn again(raw: NonNull<bio>) -> Self {
+        // INVARIANT: By the safety requirements; consuming the `MapBio` initialised all of the header.
+        Self {
+            raw,
+            // SAFETY: By the safety requirements.
+            header: unsafe { header_of::<T>(raw) },
+        }
+    }
+
+    #[inline]
     fn flags(&self) -> u32 {
         // SAFETY: By the type invariant.
         unsafe { (*self.raw.as_ptr()).bi_opf }
     }
 
+    #[inline]
     fn header(&self) -> &Header<T::PerBio> {
         // SAFETY: By the type invariant.
-        unsafe { header_of::<T>(self.raw).as_ref() }
+        unsafe { self.header.as_ref() }
     }
 
+    #[inline]
     fn header_mut(&mut self) -> &mut Header<T::PerBio> {
         // SAFETY: By the type invariant.
-        unsafe { header_of::<T>(self.raw).as_mut() }
+        unsafe { self.header.as_mut() }
     }
 
-    /// The sectors as they were mapped.
-    fn mapped(&self) -> Range<u64> {
-        let iter = &self.header().mapped;
-        iter.bi_sector..iter.bi_sector + u64::from(iter.bi_size >> SECTOR_SHIFT)
+    /// The part of the target as it was mapped.
+    ///
+    /// # Safety
+    ///
+    /// The holder must not be a [`MapBio`].
+    unsafe fn mapped(&self) -> &bvec_iter {
+        // SAFETY: By the type invariant and the safety requirements.
+        unsafe { self.header().mapped.assume_init_ref() }
     }
 
-    fn mapped_op(&self) -> Op {
-        Op::of(self.flags(), self.header().mapped.bi_size)
-    }
-
+    #[inline]
     fn direct(&mut self, device: &BlockDevice, sector: u64) {
         // SAFETY: The bio is ours by the type invariant, the device is live.
         unsafe { bindings::bio_set_dev(self.raw.as_ptr(), device.as_ptr()) };
         // SAFETY: The bio is ours by the type invariant.
         unsafe { (*self.raw.as_ptr()).bi_iter.bi_sector = sector };
     }
+}
+
+/// What is known of a bio that was mapped.
+macro_rules! mapped_methods {
+    () => {
+        #[inline]
+        fn mapped(&self) -> &bvec_iter {
+            // SAFETY: This is not a `MapBio`.
+            unsafe { self.clone.mapped() }
+        }
+
+        /// What the bio does, or did.
+        #[inline]
+        pub fn op(&self) -> Op {
+            Op::of(self.clone.flags(), self.mapped().bi_size)
+        }
+
+        /// The sectors of the bio, counted from the target's start.
+        #[inline]
+        pub fn sectors(&self) -> Range<u64> {
+            let iter = self.mapped();
+            iter.bi_sector..iter.bi_sector + u64::from(iter.bi_size >> SECTOR_SHIFT)
+        }
+    };
 }
 
 macro_rules! flag_methods {
@@ -155,15 +187,21 @@ impl<T: Target> MapBio<'_, T> {
     /// # Safety
     ///
     /// `raw` must be the bio of a `map` call that is under way, for a target of type `T` that begins
-    /// at sector `begin`, and its header must be initialised. The value must not outlive the call.
+    /// at sector `begin`. The value must not outlive the call.
     #[inline]
     pub(super) unsafe fn new(raw: NonNull<bio>, begin: u64) -> Self {
-        // INVARIANT: By the safety requirements.
+        // SAFETY: By the safety requirements.
+        let header = unsafe { header_of::<T>(raw) };
+        let empty = Header {
+            mapped: MaybeUninit::uninit(),
+            finished: false,
+            own: T::PerBio::default(),
+        };
+        // SAFETY: The header's memory is there and nobody else's.
+        unsafe { header.write(empty) };
+        // INVARIANT: By the safety requirements, and the header was just initialised.
         Self {
-            clone: CloneBio {
-                raw,
-                _target: PhantomData,
-            },
+            clone: CloneBio { raw, header },
             begin,
             _map: PhantomData,
         }
@@ -222,7 +260,7 @@ impl<T: Target> MapBio<'_, T> {
     fn remember(&mut self) {
         let mut iter = *self.iter();
         iter.bi_sector = iter.bi_sector.wrapping_sub(self.begin);
-        self.clone.header_mut().mapped = iter;
+        self.clone.header_mut().mapped.write(iter);
     }
 
     /// Sends the bio to `sector` of `device`.
@@ -282,37 +320,31 @@ pub struct Ended<'a> {
 impl<T: Target> EndBio<'_, T> {
     /// # Safety
     ///
-    /// `raw` must be the bio of an `end_io` call that is under way, for a target of type `T`, that
-    /// `map` initialised the header of. The value must not outlive the call.
+    /// `raw` must be the bio of an `end_io` call that is under way, for a target of type `T` whose `map`
+    /// had it. The value must not outlive the call.
     #[inline]
     pub(super) unsafe fn new(raw: NonNull<bio>, status: Status) -> Self {
-        // INVARIANT: By the safety requirements.
         Self {
-            clone: CloneBio {
-                raw,
-                _target: PhantomData,
-            },
+            // SAFETY: By the safety requirements.
+            clone: unsafe { CloneBio::again(raw) },
             status,
             _end: PhantomData,
         }
     }
 
-    flag_methods!();
-
-    /// What the bio did.
-    pub fn op(&self) -> Op {
-        self.clone.mapped_op()
+    /// Whether the target finished the bio itself, so that there is nothing left to see.
+    #[inline]
+    pub(super) fn is_finished(&self) -> bool {
+        self.clone.header().finished
     }
+
+    flag_methods!();
+    mapped_methods!();
 
     /// How it ended on the device.
     #[inline]
     pub fn status(&self) -> Status {
         self.status
-    }
-
-    /// The sectors of the bio, counted from the target's start.
-    pub fn sectors(&self) -> Range<u64> {
-        self.clone.mapped()
     }
 
     /// Ends the bio with the status it came with.
@@ -363,10 +395,8 @@ impl<T: Target> OwnedBio<T> {
     pub(super) unsafe fn from_raw(raw: NonNull<bio>) -> Self {
         // INVARIANT: By the safety requirements.
         Self {
-            clone: CloneBio {
-                raw,
-                _target: PhantomData,
-            },
+            // SAFETY: An `OwnedBio` was mapped, and is its holder's alone.
+            clone: unsafe { CloneBio::again(raw) },
         }
     }
 
@@ -375,22 +405,13 @@ impl<T: Target> OwnedBio<T> {
     }
 
     flag_methods!();
-
-    /// What the bio does.
-    pub fn op(&self) -> Op {
-        self.clone.mapped_op()
-    }
-
-    /// The sectors of the bio, counted from the target's start.
-    pub fn sectors(&self) -> Range<u64> {
-        self.clone.mapped()
-    }
+    mapped_methods!();
 
     /// Puts the bio into the state in which it was mapped.
     fn rewind(&mut self) {
         // SAFETY: The bio is ours by the type invariant.
         unsafe { bindings::bio_reset_completion(self.clone.raw.as_ptr()) };
-        let iter = self.clone.header().mapped;
+        let iter = *self.mapped();
         // SAFETY: As above.
         unsafe { (*self.clone.raw.as_ptr()).bi_iter = iter };
     }

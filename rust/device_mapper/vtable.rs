@@ -3,11 +3,7 @@
 //! The C side of a target: what device mapper calls, and what it keeps.
 
 use super::{
-    bios::{
-        header_of,
-        header_size,
-        Header, //
-    },
+    bios::header_size,
     Args,
     Constructor,
     DeviceId,
@@ -258,11 +254,9 @@ impl<T: Target> Vtable<T> {
         let target = unsafe { &Self::private(raw).target };
         // SAFETY: A bio is not null.
         let bio = unsafe { NonNull::new_unchecked(bio) };
-        // SAFETY: By the safety requirements. The header's memory is not yet initialised.
-        unsafe { header_of::<T>(bio).write(Header::new()) };
         // SAFETY: By the safety requirements; `begin` does not change after construction.
         let begin = unsafe { (*raw).begin };
-        // SAFETY: This is the `map` call, and the header was just initialised.
+        // SAFETY: This is the `map` call.
         target.map(unsafe { MapBio::new(bio, begin) }).code
     }
 
@@ -277,16 +271,16 @@ impl<T: Target> Vtable<T> {
     ) -> c_int {
         // SAFETY: A bio is not null.
         let bio = unsafe { NonNull::new_unchecked(bio) };
-        // SAFETY: By the safety requirements, and `map` initialised the header.
-        if unsafe { header_of::<T>(bio).as_ref() }.is_finished() {
+        // SAFETY: By the safety requirements.
+        let now = Status(unsafe { *status });
+        // SAFETY: This is the `end_io` call, and `map` had the bio.
+        let bio = unsafe { EndBio::new(bio, now) };
+        if bio.is_finished() {
             return bindings::DM_ENDIO_DONE as c_int;
         }
         // SAFETY: By the safety requirements.
         let target = unsafe { &Self::private(raw).target };
-        // SAFETY: By the safety requirements.
-        let now = Status(unsafe { *status });
-        // SAFETY: This is the `end_io` call, and `map` initialised the header.
-        let ended = target.end_io(unsafe { EndBio::new(bio, now) });
+        let ended = target.end_io(bio);
         // SAFETY: By the safety requirements. The place is the caller's, not the bio's, which may
         // be gone by now.
         unsafe { *status = ended.status.0 };

@@ -137,7 +137,11 @@ impl<H: Heap> Index<H> {
     /// The first entry at or after `unit`.
     #[inline]
     pub fn next(&self, unit: Unit) -> Option<(Unit, Entry)> {
-        let mut node: &Node<H> = self.root.as_ref()?;
+        Self::next_below(self.root.as_ref()?, unit)
+    }
+
+    fn next_below(root: &Node<H>, unit: Unit) -> Option<(Unit, Entry)> {
+        let mut node = root;
         let mut right: Option<&H::Ref> = None;
         loop {
             match &node.0 {

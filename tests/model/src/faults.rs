@@ -109,8 +109,9 @@ impl<'a> Faults<'a> {
         Ok(())
     }
 
+    /// A place of main begins to fail, or, less often, ends to.
     fn main_fails(&mut self) -> Result<()> {
-        if self.main.len() < PLACES && self.rng.bool() {
+        if self.main.len() < PLACES && self.rng.u32(0..4) > 0 {
             let all = self.options.blocks * self.options.block / 512;
             let part = if self.rng.bool() { all.min(256) } else { all };
             let mut sectors = self.some(0..part);
