@@ -40,6 +40,7 @@ pub use queue::BioQueue;
 pub use registration::Registration;
 pub use vtable::DeviceVisitor;
 
+use crate::bio::Status;
 use crate::text::Text;
 use kernel::prelude::*;
 
@@ -93,8 +94,8 @@ pub trait Target: Sized + Send + Sync + 'static {
     /// Runs in the context of whoever submits the bio, and must not wait for other I/O.
     fn map<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a>;
 
-    /// Sees a bio return from the device. Any context, interrupts included: must not sleep.
-    fn end_io<'a>(&self, bio: EndBio<'a, Self>) -> Ended<'a> {
+    /// Sees a bio return from the device with `status`. Any context, interrupts included: must not sleep.
+    fn end_io<'a>(&self, bio: EndBio<'a, Self>, _status: Status) -> Ended<'a> {
         bio.done()
     }
 

@@ -129,7 +129,7 @@ mod published {
         assert_eq!(published.read().0, 2);
         let held = reading.hold();
         assert_eq!(dropped.load(Relaxed), 0);
-        published.release(held);
+        held.release();
         published.synchronize();
         drop(published);
         assert_eq!(dropped.load(Relaxed), 2);

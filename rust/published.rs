@@ -5,6 +5,7 @@
 //! C header: [`include/linux/srcu.h`](srctree/include/linux/srcu.h).
 
 use crate::bindings;
+use core::marker::PhantomData;
 use core::mem::{
     ManuallyDrop,
     MaybeUninit, //
@@ -48,7 +49,7 @@ impl<T> Blank<T> {
 /// A value that is read without a lock and replaced as a whole.
 ///
 /// Readers are *sections*: from [`Self::read`] until the guard is dropped, or, when the guard was
-/// turned into a [`Held`], until [`Self::release`]. A section costs one instruction on per-CPU memory
+/// turned into a [`Held`], until [`Held::release`]. A section costs one instruction on per-CPU memory
 /// at each end (SRCU-fast up/down); it may begin in one context and end in another, interrupts
 /// included, but not in an NMI. [`Self::synchronize`] waits for all sections that began before it.
 ///
@@ -75,31 +76,42 @@ unsafe impl<T: Send + Sync> Sync for Published<T> {}
 
 /// A section that was kept open.
 ///
-/// Give it to [`Published::release`]. If it is lost, [`Published::synchronize`] and the drop of the
-/// [`Published`] wait forever.
+/// Call [`Self::release`]. If it is lost, [`Published::synchronize`] and the drop of the [`Published`]
+/// wait forever.
 ///
 /// # Invariants
 ///
-/// `counter` is what `srcu_down_read_fast` returned for the `Published` at address `of`, and the
-/// section is still open.
+/// `counter` is what `srcu_down_read_fast` returned for `srcu`, the `srcu_struct` of a [`Published`],
+/// and the section is still open. The drop of a [`Published`] waits for its open sections, so `srcu` is
+/// there.
 #[must_use = "a section that is never released is waited for forever"]
 pub struct Held {
     counter: NonNull<kernel::bindings::srcu_ctr>,
-    of: NonNull<()>,
+    srcu: NonNull<kernel::bindings::srcu_struct>,
 }
 
 // SAFETY: SRCU sections of the up/down kind belong to no thread.
 unsafe impl Send for Held {}
 
+impl Held {
+    /// Ends the section. Any context but NMI.
+    #[inline]
+    pub fn release(self) {
+        // SAFETY: By the type invariant the section is open and of this `srcu_struct`, which is there
+        // until it is ended.
+        unsafe { bindings::srcu_up_read_fast(self.srcu.as_ptr(), self.counter.as_ptr()) };
+    }
+}
+
 /// A section in which the value may be read.
 ///
 /// # Invariants
 ///
-/// `held` is an open section of `of`, begun before `value` was loaded from it.
+/// `held` is an open section of a [`Published`], begun before `value` was loaded from it.
 pub struct Reading<'a, T: Send + Sync + 'static> {
-    of: &'a Published<T>,
     held: ManuallyDrop<Held>,
     value: NonNull<Edition<T>>,
+    _of: PhantomData<&'a Published<T>>,
 }
 
 impl<T: Send + Sync + 'static> Published<T> {
@@ -123,43 +135,26 @@ impl<T: Send + Sync + 'static> Published<T> {
         }))
     }
 
-    fn address(&self) -> NonNull<()> {
-        NonNull::from(self).cast()
-    }
-
     /// Begins a section. Any context but NMI.
     #[inline]
     pub fn read(&self) -> Reading<'_, T> {
         // SAFETY: `srcu` is initialised by the type invariant.
         let counter = unsafe { bindings::srcu_down_read_fast(self.srcu.get()) };
-        // SAFETY: SRCU returns the address of one of its counters.
-        let counter = unsafe { NonNull::new_unchecked(counter) };
         // INVARIANT: The section was just begun.
         let held = Held {
-            counter,
-            of: self.address(),
+            // SAFETY: SRCU returns the address of one of its counters.
+            counter: unsafe { NonNull::new_unchecked(counter) },
+            // SAFETY: The address of a field is not null.
+            srcu: unsafe { NonNull::new_unchecked(self.srcu.get()) },
         };
         // SAFETY: `current` is never null by the type invariant.
         let value = unsafe { NonNull::new_unchecked(self.current.load(Acquire)) };
         // INVARIANT: Loaded after the section was begun.
         Reading {
-            of: self,
             held: ManuallyDrop::new(held),
             value,
+            _of: PhantomData,
         }
-    }
-
-    /// Ends a section of this value. Any context but NMI.
-    ///
-    /// A section of another value is not ended.
-    #[inline]
-    pub fn release(&self, held: Held) {
-        if kernel::warn_on!(held.of != self.address()) {
-            return;
-        }
-        // SAFETY: By the invariant of `Held` the section is open and of this value: no other
-        // `Published` can have stood at this address, since its drop would still wait for it.
-        unsafe { bindings::srcu_up_read_fast(self.srcu.get(), held.counter.as_ptr()) };
     }
 
     /// Replaces the value. Any context but NMI; readers of the old value are not waited for.
@@ -242,6 +237,6 @@ impl<T: Send + Sync + 'static> Drop for Reading<'_, T> {
     fn drop(&mut self) {
         // SAFETY: `self` is being dropped, so this is the last use of the field.
         let held = unsafe { ManuallyDrop::take(&mut self.held) };
-        self.of.release(held);
+        held.release();
     }
 }

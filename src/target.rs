@@ -58,6 +58,7 @@ use remap_core::{
         Geometry, //
     },
     plan::{
+        is_clear,
         plan,
         Access,
         Place, //
@@ -91,6 +92,17 @@ pub(crate) struct PerBio {
     pub(crate) failed: bool,
     /// Where main failed it when it was tried the last time.
     pub(crate) failing: Option<Failing>,
+}
+
+impl PerBio {
+    /// For a bio that goes to where `map` says.
+    #[inline]
+    fn within(map: Reading<'_, Map>) -> Self {
+        Self {
+            held: Some(map.hold()),
+            ..Self::default()
+        }
+    }
 }
 
 /// A sector that main was confirmed not to read or write.
@@ -237,7 +249,7 @@ impl Target for RemapTarget {
     }
 
     #[inline]
-    fn map<'a>(&self, mut bio: MapBio<'a, Self>) -> Mapped<'a> {
+    fn map<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a> {
         let instance = &self.instance;
         let (access, count) = match bio.op() {
             Op::Read => (Access::Read, Count::Reads),
@@ -246,31 +258,25 @@ impl Target for RemapTarget {
             Op::Flush => return self.map_flush(bio),
             Op::Other => return bio.complete(Status::NOTSUPP),
         };
-        let geometry = instance.geometry();
-        let sectors = bio.sectors();
-        let map = instance.map.read();
-        let step = plan(geometry, &map, access, &sectors);
-        let all = sectors.end.saturating_sub(sectors.start);
-        if step.sectors < all && !bio.accept(step.sectors) {
-            return bio.complete(Status::NOTSUPP);
-        }
         instance.counters.add(count, 1);
-        if step.place != Place::Main {
-            return self.map_elsewhere(bio, map, access, step.place, sectors.start);
+        let map = instance.map.read();
+        let sectors = bio.sectors();
+        if !is_clear(instance.geometry(), &map, &sectors) {
+            return self.map_by_entries(bio, map, access);
         }
-        bio.per_bio().held = Some(map.hold());
-        bio.remap(instance.main(), geometry.on_main(sectors.start))
+        let sector = instance.geometry().on_main(sectors.start);
+        bio.remap(instance.main(), sector, PerBio::within(map))
     }
 
     #[inline]
-    fn end_io<'a>(&self, mut bio: EndBio<'a, Self>) -> Ended<'a> {
+    fn end_io<'a>(&self, mut bio: EndBio<'a, Self>, status: Status) -> Ended<'a> {
         if let Some(held) = bio.per_bio().held.take() {
-            self.instance.map.release(held);
+            held.release();
         }
-        if bio.status() == Status::OK {
+        if status == Status::OK {
             return bio.done();
         }
-        self.see_error(bio)
+        self.see_error(bio, status)
     }
 
     fn presuspend(&self) {
@@ -325,25 +331,33 @@ impl Target for RemapTarget {
 }
 
 impl RemapTarget {
-    /// Sends a bio on whose beginning `place` is the place, which is not main.
+    /// Sends the beginning of a bio where the entries of its units say.
     #[inline(never)]
-    fn map_elsewhere<'a>(
+    fn map_by_entries<'a>(
         &self,
         mut bio: MapBio<'a, Self>,
         map: Reading<'_, Map>,
         access: Access,
-        place: Place,
-        sector: u64,
     ) -> Mapped<'a> {
         let instance = &self.instance;
-        match place {
+        let geometry = instance.geometry();
+        let sectors = bio.sectors();
+        let step = plan(geometry, &map, access, &sectors);
+        if !bio.accept(step.sectors) {
+            return bio.complete(Status::NOTSUPP);
+        }
+        match step.place {
+            Place::Main => {
+                let sector = geometry.on_main(sectors.start);
+                bio.remap(instance.main(), sector, PerBio::within(map))
+            }
             Place::Spare(_) if access == Access::Discard && !instance.spare().takes_discards() => {
                 bio.complete(Status::OK)
             }
             Place::Spare(unit) => {
                 instance.counters.add(Count::Redirected, 1);
-                bio.per_bio().held = Some(map.hold());
-                bio.remap(instance.spare(), instance.geometry().on_spare(unit, sector))
+                let sector = geometry.on_spare(unit, sectors.start);
+                bio.remap(instance.spare(), sector, PerBio::within(map))
             }
             Place::Lost => {
                 instance.counters.add(Count::LostReads, 1);
@@ -355,15 +369,15 @@ impl RemapTarget {
                 mapped
             }
             Place::Busy | Place::Repair => bio.complete(Status::AGAIN),
-            Place::Refused | Place::Main => bio.complete(Status::IOERR),
+            Place::Refused => bio.complete(Status::IOERR),
         }
     }
 
     /// Sees a bio return that a device failed.
     #[inline(never)]
-    fn see_error<'a>(&self, mut bio: EndBio<'a, Self>) -> Ended<'a> {
+    fn see_error<'a>(&self, mut bio: EndBio<'a, Self>, status: Status) -> Ended<'a> {
         let op = bio.op();
-        if !errors::may_be_bad_sector(bio.status(), errors::request(op, bio.is_readahead())) {
+        if !errors::may_be_bad_sector(status, errors::request(op, bio.is_readahead())) {
             return bio.done();
         }
         let count = match op {
@@ -384,6 +398,6 @@ impl RemapTarget {
             0 => self.instance.main(),
             _ => self.instance.spare(),
         };
-        bio.remap(device, 0)
+        bio.remap(device, 0, PerBio::default())
     }
 }

@@ -13,7 +13,6 @@ use crate::bio::{
 };
 use crate::block_device::BlockDevice;
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::ptr::NonNull;
 use kernel::{
@@ -27,8 +26,7 @@ use kernel::{
 /// What is kept in front of each bio (`dm_per_bio_data`).
 struct Header<P> {
     /// The bio's part of the target as it was mapped: `bi_sector` counts from the target's start.
-    /// Uninitialised until [`MapBio`] is consumed.
-    mapped: MaybeUninit<bvec_iter>,
+    mapped: bvec_iter,
     /// The bio was finished by the target itself.
     finished: bool,
     own: P,
@@ -57,13 +55,12 @@ unsafe fn header_of<T: Target>(raw: NonNull<bio>) -> NonNull<Header<T::PerBio>> 
     unsafe { NonNull::new_unchecked(header.cast()) }
 }
 
-/// What all stages share.
+/// What all stages share but the first.
 ///
 /// # Invariants
 ///
-/// - `raw` is a live clone that device mapper made for a target of type `T`, and `header` is its header;
-///   both are the holder's alone.
-/// - The header is initialised, but for `mapped` while the holder is a [`MapBio`].
+/// `raw` is a live clone that device mapper made for a target of type `T`, and `header` is its header,
+/// which is initialised; both are the holder's alone.
 struct CloneBio<T: Target> {
     raw: NonNull<bio>,
     header: NonNull<Header<T::PerBio>>,
@@ -105,16 +102,6 @@ impl<T: Target> CloneBio<T> {
         unsafe { self.header.as_mut() }
     }
 
-    /// The part of the target as it was mapped.
-    ///
-    /// # Safety
-    ///
-    /// The holder must not be a [`MapBio`].
-    unsafe fn mapped(&self) -> &bvec_iter {
-        // SAFETY: By the type invariant and the safety requirements.
-        unsafe { self.header().mapped.assume_init_ref() }
-    }
-
     #[inline]
     fn direct(&mut self, device: &BlockDevice, sector: u64) {
         // SAFETY: The bio is ours by the type invariant, the device is live.
@@ -128,38 +115,21 @@ impl<T: Target> CloneBio<T> {
 macro_rules! mapped_methods {
     () => {
         #[inline]
-        fn mapped(&self) -> &bvec_iter {
-            // SAFETY: This is not a `MapBio`.
-            unsafe { self.clone.mapped() }
+        fn flags(&self) -> u32 {
+            self.clone.flags()
         }
 
         /// What the bio does, or did.
         #[inline]
         pub fn op(&self) -> Op {
-            Op::of(self.clone.flags(), self.mapped().bi_size)
+            Op::of(self.flags(), self.clone.header().mapped.bi_size)
         }
 
         /// The sectors of the bio, counted from the target's start.
         #[inline]
         pub fn sectors(&self) -> Range<u64> {
-            let iter = self.mapped();
+            let iter = &self.clone.header().mapped;
             iter.bi_sector..iter.bi_sector + u64::from(iter.bi_size >> SECTOR_SHIFT)
-        }
-    };
-}
-
-macro_rules! flag_methods {
-    () => {
-        /// Whether the bio must not wait (`REQ_NOWAIT`).
-        #[inline]
-        pub fn is_nowait(&self) -> bool {
-            self.clone.flags() & bindings::REQ_NOWAIT != 0
-        }
-
-        /// Whether the bio is a read-ahead (`REQ_RAHEAD`).
-        #[inline]
-        pub fn is_readahead(&self) -> bool {
-            self.clone.flags() & bindings::REQ_RAHEAD != 0
         }
 
         /// What the target keeps with the bio.
@@ -170,11 +140,32 @@ macro_rules! flag_methods {
     };
 }
 
+macro_rules! flag_methods {
+    () => {
+        /// Whether the bio must not wait (`REQ_NOWAIT`).
+        #[inline]
+        pub fn is_nowait(&self) -> bool {
+            self.flags() & bindings::REQ_NOWAIT != 0
+        }
+
+        /// Whether the bio is a read-ahead (`REQ_RAHEAD`).
+        #[inline]
+        pub fn is_readahead(&self) -> bool {
+            self.flags() & bindings::REQ_RAHEAD != 0
+        }
+    };
+}
+
 /// A bio that is being mapped.
+///
+/// # Invariants
+///
+/// `raw` is a live clone that device mapper made for a target of type `T` that begins at sector `begin`. It
+/// and the memory of its header, which holds nothing yet, are the holder's alone.
 pub struct MapBio<'a, T: Target> {
-    clone: CloneBio<T>,
+    raw: NonNull<bio>,
     begin: u64,
-    _map: PhantomData<core::cell::Cell<&'a ()>>,
+    _map: PhantomData<core::cell::Cell<&'a T>>,
 }
 
 /// What became of a [`MapBio`]. Only finishing one makes one of these.
@@ -190,35 +181,32 @@ impl<T: Target> MapBio<'_, T> {
     /// at sector `begin`. The value must not outlive the call.
     #[inline]
     pub(super) unsafe fn new(raw: NonNull<bio>, begin: u64) -> Self {
-        // SAFETY: By the safety requirements.
-        let header = unsafe { header_of::<T>(raw) };
-        let empty = Header {
-            mapped: MaybeUninit::uninit(),
-            finished: false,
-            own: T::PerBio::default(),
-        };
-        // SAFETY: The header's memory is there and nobody else's.
-        unsafe { header.write(empty) };
-        // INVARIANT: By the safety requirements, and the header was just initialised.
+        // INVARIANT: By the safety requirements.
         Self {
-            clone: CloneBio { raw, header },
+            raw,
             begin,
             _map: PhantomData,
         }
+    }
+
+    #[inline]
+    fn flags(&self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.raw.as_ptr()).bi_opf }
     }
 
     flag_methods!();
 
     #[inline]
     fn iter(&self) -> &bvec_iter {
-        // SAFETY: The bio is ours by the invariant of `CloneBio`.
-        unsafe { &(*self.clone.raw.as_ptr()).bi_iter }
+        // SAFETY: By the type invariant.
+        unsafe { &(*self.raw.as_ptr()).bi_iter }
     }
 
     /// What the bio does.
     #[inline]
     pub fn op(&self) -> Op {
-        Op::of(self.clone.flags(), self.iter().bi_size)
+        Op::of(self.flags(), self.iter().bi_size)
     }
 
     /// The sectors of the bio, counted from the target's start.
@@ -232,7 +220,7 @@ impl<T: Target> MapBio<'_, T> {
     /// Which of [`Target::FLUSHES`] copies of a flush this is.
     pub fn flush_number(&self) -> u32 {
         // SAFETY: The bio is a clone of device mapper.
-        unsafe { bindings::dm_bio_get_target_bio_nr(self.clone.raw.as_ptr()) }
+        unsafe { bindings::dm_bio_get_target_bio_nr(self.raw.as_ptr()) }
     }
 
     /// Takes only the first `sectors` sectors; the rest comes again as a bio of its own.
@@ -246,31 +234,49 @@ impl<T: Target> MapBio<'_, T> {
             return true;
         }
         let uncuttable = bindings::REQ_PREFLUSH | bindings::REQ_ATOMIC;
-        if sectors == 0 || self.clone.flags() & uncuttable != 0 {
+        if sectors == 0 || self.flags() & uncuttable != 0 {
             return false;
         }
         // SAFETY: The bio is being mapped and longer than `sectors`, which is less than a bio's
         // most. It is no copy, since only flushes are copied, and those have no sectors; it is not
         // atomic; and no device of a target without zone features is zoned.
-        unsafe { bindings::dm_accept_partial_bio(self.clone.raw.as_ptr(), sectors as u32) };
+        unsafe { bindings::dm_accept_partial_bio(self.raw.as_ptr(), sectors as u32) };
         true
     }
 
+    /// Writes the header.
     #[inline]
-    fn remember(&mut self) {
-        let mut iter = *self.iter();
-        iter.bi_sector = iter.bi_sector.wrapping_sub(self.begin);
-        self.clone.header_mut().mapped.write(iter);
+    fn keep(self, own: T::PerBio) -> CloneBio<T> {
+        let iter = self.iter();
+        let mapped = bvec_iter {
+            bi_sector: iter.bi_sector.wrapping_sub(self.begin),
+            bi_size: iter.bi_size,
+            bi_idx: iter.bi_idx,
+            bi_bvec_done: iter.bi_bvec_done,
+        };
+        // SAFETY: By the type invariant.
+        let header = unsafe { header_of::<T>(self.raw) };
+        let first = Header {
+            mapped,
+            finished: false,
+            own,
+        };
+        // SAFETY: The header's memory is there and nobody else's by the type invariant.
+        unsafe { header.write(first) };
+        // INVARIANT: By that of `MapBio`, and the header was just initialised.
+        CloneBio {
+            raw: self.raw,
+            header,
+        }
     }
 
-    /// Sends the bio to `sector` of `device`.
+    /// Sends the bio to `sector` of `device`, and keeps `own` with it.
     #[inline]
-    pub fn remap<'a>(mut self, device: &BlockDevice, sector: u64) -> Mapped<'a>
+    pub fn remap<'a>(self, device: &BlockDevice, sector: u64, own: T::PerBio) -> Mapped<'a>
     where
         Self: 'a,
     {
-        self.remember();
-        self.clone.direct(device, sector);
+        self.keep(own).direct(device, sector);
         Mapped {
             code: bindings::DM_MAPIO_REMAPPED as c_int,
             _map: PhantomData,
@@ -287,18 +293,19 @@ impl<T: Target> MapBio<'_, T> {
         mapped
     }
 
-    /// Takes the bio, to be submitted or completed later.
-    pub fn take<'a>(mut self) -> (OwnedBio<T>, Mapped<'a>)
+    /// Takes the bio, to be submitted or completed later. What the target keeps with it is the default.
+    pub fn take<'a>(self) -> (OwnedBio<T>, Mapped<'a>)
     where
         Self: 'a,
     {
-        self.remember();
         let mapped = Mapped {
             code: bindings::DM_MAPIO_SUBMITTED as c_int,
             _map: PhantomData,
         };
         // INVARIANT: The code tells device mapper that the bio is ours.
-        let owned = OwnedBio { clone: self.clone };
+        let owned = OwnedBio {
+            clone: self.keep(T::PerBio::default()),
+        };
         (owned, mapped)
     }
 }
@@ -306,14 +313,12 @@ impl<T: Target> MapBio<'_, T> {
 /// A bio that returned from its device.
 pub struct EndBio<'a, T: Target> {
     clone: CloneBio<T>,
-    status: Status,
     _end: PhantomData<core::cell::Cell<&'a ()>>,
 }
 
 /// What became of an [`EndBio`]. Only finishing one makes one of these.
 pub struct Ended<'a> {
     pub(super) code: c_int,
-    pub(super) status: Status,
     _end: PhantomData<core::cell::Cell<&'a ()>>,
 }
 
@@ -323,11 +328,10 @@ impl<T: Target> EndBio<'_, T> {
     /// `raw` must be the bio of an `end_io` call that is under way, for a target of type `T` whose `map`
     /// had it. The value must not outlive the call.
     #[inline]
-    pub(super) unsafe fn new(raw: NonNull<bio>, status: Status) -> Self {
+    pub(super) unsafe fn new(raw: NonNull<bio>) -> Self {
         Self {
             // SAFETY: By the safety requirements.
             clone: unsafe { CloneBio::again(raw) },
-            status,
             _end: PhantomData,
         }
     }
@@ -341,12 +345,6 @@ impl<T: Target> EndBio<'_, T> {
     flag_methods!();
     mapped_methods!();
 
-    /// How it ended on the device.
-    #[inline]
-    pub fn status(&self) -> Status {
-        self.status
-    }
-
     /// Ends the bio with the status it came with.
     #[inline]
     pub fn done<'a>(self) -> Ended<'a>
@@ -355,7 +353,6 @@ impl<T: Target> EndBio<'_, T> {
     {
         Ended {
             code: bindings::DM_ENDIO_DONE as c_int,
-            status: self.status,
             _end: PhantomData,
         }
     }
@@ -367,7 +364,6 @@ impl<T: Target> EndBio<'_, T> {
     {
         let ended = Ended {
             code: bindings::DM_ENDIO_INCOMPLETE as c_int,
-            status: self.status,
             _end: PhantomData,
         };
         // INVARIANT: The code tells device mapper that the bio is ours.
@@ -411,7 +407,7 @@ impl<T: Target> OwnedBio<T> {
     fn rewind(&mut self) {
         // SAFETY: The bio is ours by the type invariant.
         unsafe { bindings::bio_reset_completion(self.clone.raw.as_ptr()) };
-        let iter = *self.mapped();
+        let iter = self.clone.header().mapped;
         // SAFETY: As above.
         unsafe { (*self.clone.raw.as_ptr()).bi_iter = iter };
     }

@@ -271,20 +271,16 @@ impl<T: Target> Vtable<T> {
     ) -> c_int {
         // SAFETY: A bio is not null.
         let bio = unsafe { NonNull::new_unchecked(bio) };
-        // SAFETY: By the safety requirements.
-        let now = Status(unsafe { *status });
         // SAFETY: This is the `end_io` call, and `map` had the bio.
-        let bio = unsafe { EndBio::new(bio, now) };
+        let bio = unsafe { EndBio::new(bio) };
         if bio.is_finished() {
             return bindings::DM_ENDIO_DONE as c_int;
         }
         // SAFETY: By the safety requirements.
         let target = unsafe { &Self::private(raw).target };
-        let ended = target.end_io(bio);
-        // SAFETY: By the safety requirements. The place is the caller's, not the bio's, which may
-        // be gone by now.
-        unsafe { *status = ended.status.0 };
-        ended.code
+        // SAFETY: By the safety requirements.
+        let status = Status(unsafe { *status });
+        target.end_io(bio, status).code
     }
 
     /// # Safety

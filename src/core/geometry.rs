@@ -226,11 +226,13 @@ impl Geometry {
     }
 
     /// The unit that holds `sector`.
+    #[inline]
     pub const fn unit_of(&self, sector: u64) -> Unit {
         Unit(sector >> self.unit_shift)
     }
 
     /// The sectors of `unit`; the target's last unit may be short.
+    #[inline]
     pub fn sectors_of(&self, unit: Unit) -> Range<u64> {
         let start = unit.0.saturating_mul(self.unit_sectors());
         start..start.saturating_add(self.unit_sectors()).min(self.sectors)
@@ -262,11 +264,13 @@ impl Geometry {
     }
 
     /// Where `sector` of the target lies on the main device.
+    #[inline]
     pub const fn on_main(&self, sector: u64) -> u64 {
         self.main_start.saturating_add(sector)
     }
 
     /// Where `sector` lies on the spare device when its unit is kept in `spare`.
+    #[inline]
     pub const fn on_spare(&self, spare: SpareUnit, sector: u64) -> u64 {
         let offset = sector & ((1 << self.unit_shift) - 1);
         self.units_start

@@ -129,19 +129,20 @@ impl<H: Heap> Index<H> {
         Self { root: None }
     }
 
+    /// Whether it has no entry.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.root.is_none()
+    }
+
     /// The entry of `unit`.
     pub fn get(&self, unit: Unit) -> Option<Entry> {
         self.next(unit).filter(|hit| hit.0 == unit).map(|hit| hit.1)
     }
 
     /// The first entry at or after `unit`.
-    #[inline]
     pub fn next(&self, unit: Unit) -> Option<(Unit, Entry)> {
-        Self::next_below(self.root.as_ref()?, unit)
-    }
-
-    fn next_below(root: &Node<H>, unit: Unit) -> Option<(Unit, Entry)> {
-        let mut node = root;
+        let mut node: &Node<H> = self.root.as_ref()?;
         let mut right: Option<&H::Ref> = None;
         loop {
             match &node.0 {

@@ -95,7 +95,7 @@ impl Device {
         let held = map.hold();
         // SAFETY: See `Device`.
         self.unit.with_mut(|at| unsafe { *at = value });
-        self.map.release(held);
+        held.release();
         true
     }
 
