@@ -122,11 +122,12 @@ mod published {
         let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
         let published = pinned(Published::new(Tracked(1, dropped.clone()))?)?;
         let reading = published.read();
-        assert_eq!(reading.0, 1);
+        let old: &Tracked = &reading;
+        assert_eq!(old.0, 1);
         published.replace(Blank::new(GFP_KERNEL)?, Tracked(2, dropped.clone()));
-        assert_eq!(reading.0, 1);
+        assert_eq!(old.0, 1);
         assert_eq!(dropped.load(Relaxed), 0);
-        assert_eq!(published.read().0, 2);
+        assert_eq!(reading.0, 2);
         let held = reading.hold();
         assert_eq!(dropped.load(Relaxed), 0);
         held.release();

@@ -5,7 +5,6 @@
 //! C header: [`include/linux/srcu.h`](srctree/include/linux/srcu.h).
 
 use crate::bindings;
-use core::marker::PhantomData;
 use core::mem::{
     ManuallyDrop,
     MaybeUninit, //
@@ -107,11 +106,10 @@ impl Held {
 ///
 /// # Invariants
 ///
-/// `held` is an open section of a [`Published`], begun before `value` was loaded from it.
+/// `counter` is that of an open section of `of`.
 pub struct Reading<'a, T: Send + Sync + 'static> {
-    held: ManuallyDrop<Held>,
-    value: NonNull<Edition<T>>,
-    _of: PhantomData<&'a Published<T>>,
+    of: &'a Published<T>,
+    counter: NonNull<kernel::bindings::srcu_ctr>,
 }
 
 impl<T: Send + Sync + 'static> Published<T> {
@@ -141,19 +139,10 @@ impl<T: Send + Sync + 'static> Published<T> {
         // SAFETY: `srcu` is initialised by the type invariant.
         let counter = unsafe { bindings::srcu_down_read_fast(self.srcu.get()) };
         // INVARIANT: The section was just begun.
-        let held = Held {
+        Reading {
+            of: self,
             // SAFETY: SRCU returns the address of one of its counters.
             counter: unsafe { NonNull::new_unchecked(counter) },
-            // SAFETY: The address of a field is not null.
-            srcu: unsafe { NonNull::new_unchecked(self.srcu.get()) },
-        };
-        // SAFETY: `current` is never null by the type invariant.
-        let value = unsafe { NonNull::new_unchecked(self.current.load(Acquire)) };
-        // INVARIANT: Loaded after the section was begun.
-        Reading {
-            held: ManuallyDrop::new(held),
-            value,
-            _of: PhantomData,
         }
     }
 
@@ -212,31 +201,38 @@ impl<T: Send + Sync + 'static> PinnedDrop for Published<T> {
 }
 
 impl<T: Send + Sync + 'static> Reading<'_, T> {
+    #[inline]
+    fn held(&self) -> Held {
+        // INVARIANT: By that of `Reading`, which the caller does not use again.
+        Held {
+            counter: self.counter,
+            // SAFETY: The address of a field is not null.
+            srcu: unsafe { NonNull::new_unchecked(self.of.srcu.get()) },
+        }
+    }
+
     /// Keeps the section open beyond this guard.
     #[inline]
     pub fn hold(self) -> Held {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is neither used again nor dropped.
-        unsafe { ManuallyDrop::take(&mut this.held) }
+        ManuallyDrop::new(self).held()
     }
 }
 
+/// Gives the value that is current at that moment; it stays there until the section ends.
 impl<T: Send + Sync + 'static> Deref for Reading<'_, T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: By the type invariant the value was loaded inside the section that `self` keeps
-        // open, so it is not freed before `self` is gone.
-        unsafe { &(*self.value.as_ptr()).value }
+        // SAFETY: By the type invariant of `Published` this is a live box, which is not freed before a
+        // grace period that begins later than the section that `self` keeps open.
+        unsafe { &(*self.of.current.load(Acquire)).value }
     }
 }
 
 impl<T: Send + Sync + 'static> Drop for Reading<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: `self` is being dropped, so this is the last use of the field.
-        let held = unsafe { ManuallyDrop::take(&mut self.held) };
-        held.release();
+        self.held().release();
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::{
     counters::Count,
+    filter::Filter,
     nodes::Map,
     repair::Repair,
     settings::Settings, //
@@ -119,6 +120,8 @@ pub(crate) struct Instance {
     /// The map as the I/O path reads it; `repair` holds the one that is changed.
     #[pin]
     pub(crate) map: Published<Map>,
+    /// Where the map has nothing.
+    pub(crate) filter: Arc<Filter>,
     pub(crate) counters: Counters<Count>,
     #[pin]
     pub(crate) bios: BioSet,
@@ -141,13 +144,16 @@ pub(crate) struct Instance {
 impl Instance {
     pub(crate) fn new(layout: Layout) -> Result<Arc<Self>, NewError> {
         let memory = |error| NewError::new(c"out of memory", error);
-        let repair = Repair::new(&layout.geometry).map_err(memory)?;
+        let filter = Filter::new(&layout.geometry).map_err(memory)?;
+        let filter = Arc::new(filter, GFP_KERNEL).map_err(|error| memory(error.into()))?;
+        let repair = Repair::new(&layout.geometry, filter.clone()).map_err(memory)?;
         let counters = Counters::new().map_err(memory)?;
         let map = Published::new(Map::new()).map_err(memory)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 layout,
                 map <- map,
+                filter,
                 counters,
                 bios <- BioSet::new(4),
                 repair <- new_mutex!(repair, "dm_remap::repair"),

@@ -2,7 +2,13 @@
 
 //! Memory for the map.
 
-use crate::retry::pause;
+use crate::{
+    filter::{
+        Filter,
+        Page, //
+    },
+    retry::pause, //
+};
 use core::mem::MaybeUninit;
 use kernel::{
     alloc::{
@@ -16,12 +22,15 @@ use kernel::{
     }, //
 };
 use kernel_ext::published::Blank;
-use remap_core::index::{
-    Heap,
-    Index,
-    Node,
-    OutOfMemory,
-    NODES_PER_UPDATE, //
+use remap_core::{
+    geometry::Unit,
+    index::{
+        Heap,
+        Index,
+        Node,
+        OutOfMemory,
+        NODES_PER_UPDATE, //
+    }, //
 };
 
 /// A map whose nodes are the kernel's.
@@ -42,14 +51,21 @@ const WAIT: i64 = 20;
 pub(crate) struct Nodes {
     spare: KVec<UniqueArc<MaybeUninit<Node<Nodes>>>>,
     blanks: KVec<Blank<Map>>,
+    pages: KVec<KBox<Page>>,
+    /// What the I/O path looks at before it searches a map.
+    filter: Arc<Filter>,
+    unit_sectors: u64,
 }
 
 impl Nodes {
-    /// Puts aside what [`UPDATES`] updates need. May sleep.
-    pub(crate) fn new() -> Result<Self, AllocError> {
+    /// Puts aside what [`UPDATES`] updates need, for maps of which `filter` takes note. May sleep.
+    pub(crate) fn new(filter: Arc<Filter>, unit_sectors: u64) -> Result<Self, AllocError> {
         let mut this = Self {
             spare: KVec::with_capacity(UPDATES * NODES_PER_UPDATE, GFP_KERNEL)?,
             blanks: KVec::with_capacity(TIMES * BLANKS, GFP_KERNEL)?,
+            pages: KVec::with_capacity(UPDATES, GFP_KERNEL)?,
+            filter,
+            unit_sectors,
         };
         this.fill()?;
         Ok(this)
@@ -65,6 +81,10 @@ impl Nodes {
             let blank = Blank::new(GFP_KERNEL | __GFP_NOWARN)?;
             self.blanks.push(blank, GFP_KERNEL)?;
         }
+        while self.pages.len() < UPDATES {
+            let page = Page::new(GFP_KERNEL | __GFP_NOWARN)?;
+            self.pages.push(page, GFP_KERNEL)?;
+        }
         Ok(())
     }
 
@@ -74,7 +94,9 @@ impl Nodes {
     /// anything does: so the reserve is used up before anybody waits.
     pub(crate) fn ready(&mut self, map: &Map) {
         let enough = UPDATES * map.nodes_per_update();
-        while self.fill().is_err() && (self.spare.len() < enough || self.blanks.len() < BLANKS) {
+        while self.fill().is_err()
+            && (self.spare.len() < enough || self.blanks.len() < BLANKS || self.pages.is_empty())
+        {
             pause(WAIT);
         }
     }
@@ -96,5 +118,10 @@ impl Heap for Nodes {
     fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
         let place = self.spare.pop().ok_or(OutOfMemory)?;
         Ok(place.write(node).into())
+    }
+
+    fn note(&mut self, unit: Unit) -> Result<(), OutOfMemory> {
+        let sector = unit.0.saturating_mul(self.unit_sectors);
+        self.filter.note(sector, &mut self.pages)
     }
 }

@@ -15,6 +15,7 @@
 mod breaker;
 mod counters;
 mod errors;
+mod filter;
 mod group;
 mod instance;
 mod load;

@@ -9,6 +9,7 @@
 use crate::{
     counters::Count,
     errors::bad_sector,
+    filter::Filter,
     group::{
         Group,
         OnFailure, //
@@ -27,7 +28,10 @@ use crate::{
     }, //
 };
 use core::ops::Range;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 use kernel_ext::{
     bio::{
         Buffer,
@@ -123,7 +127,7 @@ pub(crate) fn bytes_from(base: u64, sectors: &Range<u64>) -> Range<usize> {
 
 impl Repair {
     /// Allocates all that repair needs. May sleep.
-    pub(crate) fn new(geometry: &Geometry) -> Result<Self> {
+    pub(crate) fn new(geometry: &Geometry, filter: Arc<Filter>) -> Result<Self> {
         let units = geometry.spare_units();
         let words = usize::try_from(words_for(units)).map_err(|_| ENOMEM)?;
         let bitmap = || KVVec::from_elem(0u64, words, GFP_KERNEL);
@@ -134,7 +138,7 @@ impl Repair {
             fallback: Map::new(),
             group: Group::new()?,
             metadata: Metadata::new()?,
-            nodes: Nodes::new()?,
+            nodes: Nodes::new(filter, geometry.unit_sectors())?,
             spares: Spares::new(bitmap()?, bitmap()?, units).map_err(|_| EINVAL)?,
             unit: Buffer::zeroed(unit_bytes)?,
             check: Buffer::zeroed(unit_bytes)?,

@@ -58,7 +58,6 @@ use remap_core::{
         Geometry, //
     },
     plan::{
-        is_clear,
         plan,
         Access,
         Place, //
@@ -261,7 +260,7 @@ impl Target for RemapTarget {
         instance.counters.add(count, 1);
         let map = instance.map.read();
         let sectors = bio.sectors();
-        if !is_clear(instance.geometry(), &map, &sectors) {
+        if !map.is_empty() && !instance.filter.is_clear(&sectors) {
             return self.map_by_entries(bio, map, access);
         }
         let sector = instance.geometry().on_main(sectors.start);

@@ -62,6 +62,11 @@ pub trait Heap: Sized {
 
     /// Moves `node` into memory of its own.
     fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory>;
+
+    /// Takes note that a map is about to have an entry for `unit`.
+    fn note(&mut self, _unit: Unit) -> Result<(), OutOfMemory> {
+        Ok(())
+    }
 }
 
 /// How many items a node holds: a leaf then fits 512 bytes.
@@ -173,6 +178,7 @@ impl<H: Heap> Index<H> {
 
     /// This map with `entry` for `unit`, in place of any that it had.
     pub fn with(&self, heap: &mut H, unit: Unit, entry: Entry) -> Result<Self, OutOfMemory> {
+        heap.note(unit)?;
         let grown = match &self.root {
             None => Grown::One(leaf(heap, [(unit, entry)])?),
             Some(root) => insert(heap, root, unit, entry)?,

@@ -53,12 +53,6 @@ pub struct Step {
     pub sectors: u64,
 }
 
-/// Whether all units of a request for `sectors` lie on main for certain, and are well. `false` means nothing.
-#[inline]
-pub fn is_clear<H: Heap>(_: &Geometry, index: &Index<H>, _: &Range<u64>) -> bool {
-    index.is_empty()
-}
-
 /// Plans the beginning of the request for `sectors` of the target.
 pub fn plan<H: Heap>(
     geometry: &Geometry,

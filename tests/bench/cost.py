@@ -74,7 +74,9 @@ def figures(text):
 def beside(key, all_figures):
     """The figure of dm-linear for the same I/O: on the spare for what lies there."""
     device, _, what = key.partition(" ")
-    return all_figures.get(f"{'linear_spare' if device.endswith('_hit') else 'linear'} {what}")
+    parts = device.split("_")
+    linear = f"spare_{parts[1]}" if parts[-1] == "hit" else "linear"
+    return all_figures.get(f"{linear} {what}")
 
 
 def print_costs(least, spread):

@@ -14,8 +14,6 @@ UNIT=4096
 # Main has four million units, the spare room for half as many. The relocated units are every second one.
 null_disk main 16384 memory_backed=0
 null_disk spare 8448
-# A disk like the spare, for dm-linear.
-null_disk plain 8448
 MAIN=$(sectors /dev/main)
 SPARE=$(sectors /dev/spare)
 
@@ -26,10 +24,10 @@ measure() {
 	echo "cost $name $2 $3 $7 $8 $9 $(cost "$@")"
 }
 
-# at_random NAME DEVICE [FIRST STRIDE COUNT]: 4 KiB at random, one at a time.
+# at_random NAME DEVICE [FIRST STRIDE COUNT]: 4 KiB at random, one at a time; what is read was written then.
 at_random() {
 	local operation
-	for operation in read write; do
+	for operation in write read; do
 		measure "$1" "$2" $operation $UNIT "${3:-0}" "${4:-$UNIT}" "${5:-1000000}" random 1 1
 	done
 }
@@ -52,9 +50,18 @@ in_all_ways() {
 by_hand() {
 	awk -v n="$1" -v end="$MAIN" 'BEGIN {
 		for (i = 0; i < n; i++)
-			print i * 16, 8, "linear /dev/mapper/lspare", i * 8 "\n" i * 16 + 8, 8, "linear /dev/main", i * 16 + 8
+			print i * 16, 8, "linear /dev/spare", i * 8 "\n" i * 16 + 8, 8, "linear /dev/main", i * 16 + 8
 		print n * 16, end - n * 16, "linear /dev/main", n * 16
 	}' >by_hand
+}
+
+# at_hits COUNT: a thousand of so many relocated units, and the same units of the spare through dm-linear.
+at_hits() {
+	local step=$(($1 / 1000))
+	create lspare "0 $SPARE linear /dev/spare 0"
+	at_random "spare_$1" /dev/mapper/lspare $((REGION * 512)) $((step * UNIT)) 1000
+	dm remove lspare
+	at_random "remap_$1_hit" "$DEV" 0 $((step * 2 * UNIT)) 1000
 }
 
 table="0 $MAIN remap /dev/main 0 /dev/spare 0 $SPARE 3 breaker 0 0"
@@ -78,8 +85,6 @@ in_all_ways raw /dev/main 0
 create linear "0 $MAIN linear /dev/main 0"
 at_random linear /dev/mapper/linear
 in_all_ways linear /dev/mapper/linear 0
-create lspare "0 $SPARE linear /dev/plain 0"
-at_random linear_spare /dev/mapper/lspare
 for count in $HANDS; do
 	by_hand "$count"
 	dmsetup create hand by_hand
@@ -93,7 +98,7 @@ for count in $COUNTS; do
 	at_random "remap_${count}_far" "$DEV" $((MAIN * 256))
 	[ "$count" = 0 ] || {
 		at_random "remap_${count}_miss" "$DEV" 4096 8192 "$count"
-		at_random "remap_${count}_hit" "$DEV" 0 8192 "$count"
+		at_hits "$count"
 	}
 	in_all_ways "remap_$count" "$DEV" $((MAIN * 256))
 	[ "$count" = 0 ] || measure "remap_${count}_across" "$DEV" read 65536 0 65536 1000 seq 1 1

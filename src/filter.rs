@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which regions of main may have units with entries in the map.
+//!
+//! A bit for each region, so that I/O to where nothing ever went wrong need not search the map. A region is
+//! one unit where [`PAGES`] pages of bits are enough for all of main, and a power of two of units else. A bit
+//! is set before a map with an entry of its region is published, and is not cleared again: so a bit that is
+//! clear within a section (see [`kernel_ext::published::Published`]) means what the map of that section,
+//! or one that it would have found a moment earlier, means by having no entry.
+
+use core::ops::Range;
+use kernel::{
+    alloc::AllocError,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        SetOnce, //
+    }, //
+};
+use remap_core::{
+    geometry::Geometry,
+    index::OutOfMemory, //
+};
+
+/// The most pages: an array of slots of 64 KiB.
+const PAGES: u64 = 4096;
+const WORDS: usize = 64;
+/// The base-2 logarithms of the bits of a word and of a page.
+const WORD_SHIFT: u32 = 6;
+const PAGE_SHIFT: u32 = 12;
+
+/// The bits of 4096 regions.
+pub(crate) struct Page([Atomic<u64>; WORDS]);
+
+impl Page {
+    /// Allocates one without any bit. May sleep if `flags` say so.
+    pub(crate) fn new(flags: kernel::alloc::Flags) -> Result<KBox<Self>, AllocError> {
+        KBox::new(Self([const { Atomic::new(0) }; WORDS]), flags)
+    }
+}
+
+/// The regions. Pages that have no bit are not there.
+pub(crate) struct Filter {
+    pages: KVVec<SetOnce<KBox<Page>>>,
+    /// The base-2 logarithm of a region's sectors.
+    shift: u32,
+}
+
+impl Filter {
+    /// For all of main. May sleep.
+    pub(crate) fn new(geometry: &Geometry) -> Result<Self> {
+        let least = geometry.unit_sectors().ilog2();
+        let pages = |shift: u32| geometry.sectors() >> shift >> PAGE_SHIFT;
+        let shift = (least..u64::BITS).find(|&shift| pages(shift) < PAGES);
+        let shift = shift.ok_or(EINVAL)?;
+        let count = usize::try_from(pages(shift) + 1).map_err(|_| EINVAL)?;
+        let mut slots = KVVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
+            slots.push(SetOnce::new(), GFP_KERNEL)?;
+        }
+        Ok(Self {
+            pages: slots,
+            shift,
+        })
+    }
+
+    fn slot(&self, region: u64) -> Option<&SetOnce<KBox<Page>>> {
+        self.pages.get((region >> PAGE_SHIFT) as usize)
+    }
+
+    /// Whether no unit of these sectors of the target has an entry. `false` means nothing. Any context.
+    #[inline]
+    pub(crate) fn is_clear(&self, sectors: &Range<u64>) -> bool {
+        let first = sectors.start >> self.shift;
+        let last = sectors.end.saturating_sub(1) >> self.shift;
+        if first >> WORD_SHIFT != last >> WORD_SHIFT {
+            return false;
+        }
+        let Some(slot) = self.slot(first) else {
+            return false;
+        };
+        let Some(page) = slot.as_ref() else {
+            return true;
+        };
+        let word = page.0[(first >> WORD_SHIFT) as usize % WORDS].load(Relaxed);
+        let from = first % u64::from(u64::BITS);
+        let to = last % u64::from(u64::BITS);
+        word >> from << from << (63 - to) == 0
+    }
+
+    /// Sets the bit of the region of `sector`, whose page may come from `reserve`. One caller at a time.
+    pub(crate) fn note(
+        &self,
+        sector: u64,
+        reserve: &mut KVec<KBox<Page>>,
+    ) -> Result<(), OutOfMemory> {
+        let region = sector >> self.shift;
+        let slot = self.slot(region).ok_or(OutOfMemory)?;
+        if slot.as_ref().is_none() {
+            slot.populate(reserve.pop().ok_or(OutOfMemory)?);
+        }
+        let page = slot.as_ref().ok_or(OutOfMemory)?;
+        let word = &page.0[(region >> WORD_SHIFT) as usize % WORDS];
+        word.store(
+            word.load(Relaxed) | 1 << (region % u64::from(u64::BITS)),
+            Relaxed,
+        );
+        Ok(())
+    }
+}
