@@ -238,6 +238,12 @@ impl Geometry {
         start..start.saturating_add(self.unit_sectors()).min(self.sectors)
     }
 
+    /// All blocks of a unit that is not short.
+    #[inline]
+    pub const fn whole_unit(&self) -> Blocks {
+        Blocks::range(0..1 << (self.unit_shift - self.block_shift))
+    }
+
     /// All blocks of `unit`.
     pub fn blocks_of(&self, unit: Unit) -> Blocks {
         self.blocks_at(unit, &self.sectors_of(unit))

@@ -24,9 +24,10 @@ pub struct Entry {
 }
 
 /// Who may use a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gate {
     /// Everybody.
+    #[default]
     Open,
     /// The unit is being moved: whoever wants it waits.
     Busy,
@@ -69,23 +70,171 @@ pub trait Heap: Sized {
     }
 }
 
-/// How many items a node holds: a leaf then fits 512 bytes.
-const FANOUT: usize = 11;
+/// How many entries a leaf holds, and how many children an inner node: a node then fits 512 bytes.
+const ENTRIES: usize = 19;
+const CHILDREN: usize = 29;
 
 /// The most nodes one update takes from its [`Heap`], for any tree that fits memory.
 ///
 /// Neighbouring nodes are merged when they fit one, so nodes are more than half full on average
-/// and 2^64 units make a tree of at most 26 levels; an update takes two nodes a level.
-pub const NODES_PER_UPDATE: usize = 56;
+/// and 2^43 entries make a tree of at most 12 levels; an update takes two nodes a level, and a root.
+pub const NODES_PER_UPDATE: usize = 26;
 
 /// One node of the tree.
 pub struct Node<H: Heap>(Kind<H>);
 
-// A leaf's size depends on nothing, an inner node's on the heap; on all there are, both are alike.
-#[allow(clippy::large_enum_variant)]
 enum Kind<H: Heap> {
-    Leaf(Fixed<(Unit, Entry), FANOUT>),
-    Inner(Fixed<Child<H>, FANOUT>),
+    Leaf(Leaf),
+    Inner(Inner<H>),
+}
+
+/// How many of these ascending numbers are below `limit`. Takes no branch that depends on them.
+#[inline]
+fn below<const N: usize>(keys: &[u64; N], limit: u64) -> usize {
+    let is_below = |at: usize| usize::from(keys.get(at).is_some_and(|&key| key < limit));
+    let (mut count, mut left) = (0, N);
+    while left > 1 {
+        let half = left / 2;
+        count += half * is_below(count + half - 1);
+        left -= half;
+    }
+    count + is_below(count)
+}
+
+/// Where the data of a unit with an entry are.
+#[derive(Clone, Copy, Default)]
+enum Where {
+    #[default]
+    Main,
+    Suspect,
+    Relocated,
+}
+
+/// Entries in the order of their units.
+///
+/// What is searched lies together: a search reads few lines of the cache.
+///
+/// # Invariants
+///
+/// The first `len` places of each array are those of entries; the units behind them are [`u64::MAX`].
+struct Leaf {
+    units: [u64; ENTRIES],
+    spares: [u64; ENTRIES],
+    valid: [u64; ENTRIES],
+    gates: [Gate; ENTRIES],
+    places: [Where; ENTRIES],
+    len: u8,
+}
+
+impl Leaf {
+    const EMPTY: Self = Self {
+        units: [u64::MAX; ENTRIES],
+        spares: [0; ENTRIES],
+        valid: [0; ENTRIES],
+        gates: [Gate::Open; ENTRIES],
+        places: [Where::Main; ENTRIES],
+        len: 0,
+    };
+
+    fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    fn push(&mut self, (unit, entry): (Unit, Entry)) -> Result<(), OutOfMemory> {
+        let at = self.len();
+        let (place, spare, valid) = match entry.state {
+            State::Main => (Where::Main, 0, 0),
+            State::Suspect => (Where::Suspect, 0, 0),
+            State::Relocated { spare, valid } => (Where::Relocated, spare.0, valid.bits()),
+        };
+        *self.places.get_mut(at).ok_or(OutOfMemory)? = place;
+        *self.gates.get_mut(at).ok_or(OutOfMemory)? = entry.gate;
+        *self.spares.get_mut(at).ok_or(OutOfMemory)? = spare;
+        *self.valid.get_mut(at).ok_or(OutOfMemory)? = valid;
+        *self.units.get_mut(at).ok_or(OutOfMemory)? = unit.0;
+        // INVARIANT: The place behind the last one was just filled.
+        self.len += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn entry(&self, at: usize) -> Option<(Unit, Entry)> {
+        if at >= self.len() {
+            return None;
+        }
+        let entry = Entry {
+            gate: *self.gates.get(at)?,
+            state: match self.places.get(at)? {
+                Where::Main => State::Main,
+                Where::Suspect => State::Suspect,
+                Where::Relocated => State::Relocated {
+                    spare: SpareUnit(*self.spares.get(at)?),
+                    valid: Blocks::from_bits(*self.valid.get(at)?),
+                },
+            },
+        };
+        Some((Unit(*self.units.get(at)?), entry))
+    }
+
+    /// The first entry at or after `unit`.
+    #[inline]
+    fn next(&self, unit: Unit) -> Option<(Unit, Entry)> {
+        self.entry(below(&self.units, unit.0))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Unit, Entry)> + '_ {
+        (0..self.len()).filter_map(|at| self.entry(at))
+    }
+}
+
+/// Subtrees in the order of their units, each with the lowest.
+///
+/// # Invariants
+///
+/// There are as many of `firsts` as of `nodes`; those behind them are [`u64::MAX`].
+struct Inner<H: Heap> {
+    firsts: [u64; CHILDREN],
+    nodes: Fixed<H::Ref, CHILDREN>,
+}
+
+impl<H: Heap> Inner<H> {
+    const fn new() -> Self {
+        Self {
+            firsts: [u64::MAX; CHILDREN],
+            nodes: Fixed::new(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    fn push(&mut self, child: Child<H>) -> Result<(), OutOfMemory> {
+        let at = self.len();
+        *self.firsts.get_mut(at).ok_or(OutOfMemory)? = child.first.0;
+        self.nodes.push(child.node).map_err(|_| OutOfMemory)
+    }
+
+    fn child(&self, at: usize) -> Option<Child<H>> {
+        Some(Child {
+            first: Unit(*self.firsts.get(at)?),
+            node: self.nodes.get(at)?.clone(),
+        })
+    }
+
+    fn children(&self) -> impl Iterator<Item = Child<H>> + '_ {
+        (0..self.len()).filter_map(|at| self.child(at))
+    }
+
+    /// The child that holds `unit` if any does: the last that begins at or before it.
+    #[inline]
+    fn position(&self, unit: Unit) -> usize {
+        let begun = match unit.0.checked_add(1) {
+            Some(limit) => below(&self.firsts, limit),
+            None => self.len(),
+        };
+        begun.saturating_sub(1)
+    }
 }
 
 /// A subtree and the lowest unit in it.
@@ -146,20 +295,21 @@ impl<H: Heap> Index<H> {
     }
 
     /// The first entry at or after `unit`.
+    #[inline]
     pub fn next(&self, unit: Unit) -> Option<(Unit, Entry)> {
         let mut node: &Node<H> = self.root.as_ref()?;
         let mut right: Option<&H::Ref> = None;
         loop {
             match &node.0 {
-                Kind::Inner(children) => {
-                    let at = position(children, unit);
-                    if let Some(sibling) = children.get(at + 1) {
-                        right = Some(&sibling.node);
+                Kind::Inner(inner) => {
+                    let at = inner.position(unit);
+                    if let Some(sibling) = inner.nodes.get(at + 1) {
+                        right = Some(sibling);
                     }
-                    node = &children.get(at)?.node;
+                    node = inner.nodes.get(at)?;
                 }
-                Kind::Leaf(entries) => match entries.iter().find(|e| e.0 >= unit) {
-                    Some(&hit) => return Some(hit),
+                Kind::Leaf(leaf) => match leaf.next(unit) {
+                    Some(hit) => return Some(hit),
                     None => node = right.take()?,
                 },
             }
@@ -208,9 +358,9 @@ impl<H: Heap> Index<H> {
     pub fn nodes_per_update(&self) -> usize {
         let mut levels = 2;
         let mut node = self.root.as_ref();
-        while let Some(Kind::Inner(children)) = node.map(|node| &node.0) {
+        while let Some(Kind::Inner(inner)) = node.map(|node| &node.0) {
             levels += 1;
-            node = children.get(0).map(|child| &child.node);
+            node = inner.nodes.get(0);
         }
         NODES_PER_UPDATE.min(2 * levels)
     }
@@ -224,20 +374,11 @@ impl<H: Heap> Index<H> {
     }
 }
 
-/// The child that holds `unit` if any does: the last that begins at or before it.
-fn position<H: Heap>(children: &Fixed<Child<H>, FANOUT>, unit: Unit) -> usize {
-    children
-        .iter()
-        .take_while(|child| child.first <= unit)
-        .count()
-        .saturating_sub(1)
-}
-
 /// Leaves out inner nodes at the root that have but one child.
 fn only_child<H: Heap>(mut root: H::Ref) -> H::Ref {
     loop {
         let next = match &root.0 {
-            Kind::Inner(children) if children.len() == 1 => children.get(0).map(|c| c.node.clone()),
+            Kind::Inner(inner) if inner.len() == 1 => inner.nodes.get(0).cloned(),
             _ => None,
         };
         match next {
@@ -251,12 +392,12 @@ fn leaf<H: Heap>(
     heap: &mut H,
     entries: impl IntoIterator<Item = (Unit, Entry)>,
 ) -> Result<Child<H>, OutOfMemory> {
-    let mut items = Fixed::new();
+    let mut leaf = Leaf::EMPTY;
     for entry in entries {
-        items.push(entry).map_err(|_| OutOfMemory)?;
+        leaf.push(entry)?;
     }
-    let first = items.get(0).map_or(Unit(0), |e| e.0);
-    let node = heap.keep(Node(Kind::Leaf(items)))?;
+    let first = Unit(leaf.units.first().copied().unwrap_or(0));
+    let node = heap.keep(Node(Kind::Leaf(leaf)))?;
     Ok(Child { first, node })
 }
 
@@ -264,12 +405,12 @@ fn inner<H: Heap>(
     heap: &mut H,
     children: impl IntoIterator<Item = Child<H>>,
 ) -> Result<Child<H>, OutOfMemory> {
-    let mut items = Fixed::<Child<H>, FANOUT>::new();
+    let mut inner = Inner::new();
     for child in children {
-        items.push(child).map_err(|_| OutOfMemory)?;
+        inner.push(child)?;
     }
-    let first = items.get(0).map_or(Unit(0), |c| c.first);
-    let node = heap.keep(Node(Kind::Inner(items)))?;
+    let first = Unit(inner.firsts.first().copied().unwrap_or(0));
+    let node = heap.keep(Node(Kind::Inner(inner)))?;
     Ok(Child { first, node })
 }
 
@@ -280,27 +421,27 @@ fn insert<H: Heap>(
     entry: Entry,
 ) -> Result<Grown<H>, OutOfMemory> {
     match &node.0 {
-        Kind::Leaf(entries) => insert_into_leaf(heap, entries, unit, entry),
-        Kind::Inner(children) => {
-            let at = position(children, unit);
-            let child = children.get(at).ok_or(OutOfMemory)?;
-            let grown = insert(heap, &child.node, unit, entry)?;
-            insert_into_inner(heap, children, at, grown)
+        Kind::Leaf(leaf) => insert_into_leaf(heap, leaf, unit, entry),
+        Kind::Inner(inner) => {
+            let at = inner.position(unit);
+            let child = inner.nodes.get(at).ok_or(OutOfMemory)?;
+            let grown = insert(heap, child, unit, entry)?;
+            insert_into_inner(heap, inner, at, grown)
         }
     }
 }
 
 fn insert_into_leaf<H: Heap>(
     heap: &mut H,
-    entries: &Fixed<(Unit, Entry), FANOUT>,
+    old: &Leaf,
     unit: Unit,
     entry: Entry,
 ) -> Result<Grown<H>, OutOfMemory> {
-    let before = || entries.iter().copied().filter(|e| e.0 < unit);
-    let after = || entries.iter().copied().filter(|e| e.0 > unit);
+    let before = || old.iter().filter(|e| e.0 < unit);
+    let after = || old.iter().filter(|e| e.0 > unit);
     let all = || before().chain([(unit, entry)]).chain(after());
     let total = all().count();
-    if total <= FANOUT {
+    if total <= ENTRIES {
         return Ok(Grown::One(leaf(heap, all())?));
     }
     let half = split_at(total, after().next().is_none());
@@ -312,7 +453,7 @@ fn insert_into_leaf<H: Heap>(
 
 fn insert_into_inner<H: Heap>(
     heap: &mut H,
-    children: &Fixed<Child<H>, FANOUT>,
+    old: &Inner<H>,
     at: usize,
     grown: Grown<H>,
 ) -> Result<Grown<H>, OutOfMemory> {
@@ -320,17 +461,17 @@ fn insert_into_inner<H: Heap>(
         Grown::One(child) => (child, None),
         Grown::Two(left, right) => (left, Some(right)),
     };
-    let total = children.len() + usize::from(second.is_some());
-    let last = at + 1 == children.len();
+    let total = old.len() + usize::from(second.is_some());
+    let last = at + 1 == old.len();
     let all = || {
-        let before = children.iter().take(at).cloned();
-        let after = children.iter().skip(at + 1).cloned();
+        let before = old.children().take(at);
+        let after = old.children().skip(at + 1);
         before
             .chain([middle.clone()])
             .chain(second.clone())
             .chain(after)
     };
-    if total <= FANOUT {
+    if total <= CHILDREN {
         return Ok(Grown::One(inner(heap, all())?));
     }
     let half = split_at(total, last);
@@ -358,18 +499,18 @@ fn remove<H: Heap>(
     unit: Unit,
 ) -> Result<Option<Child<H>>, OutOfMemory> {
     match &node.0 {
-        Kind::Leaf(entries) => {
-            let rest = || entries.iter().copied().filter(|e| e.0 != unit);
+        Kind::Leaf(old) => {
+            let rest = || old.iter().filter(|e| e.0 != unit);
             if rest().next().is_none() {
                 return Ok(None);
             }
             leaf(heap, rest()).map(Some)
         }
-        Kind::Inner(children) => {
-            let at = position(children, unit);
-            let child = children.get(at).ok_or(OutOfMemory)?;
-            let smaller = remove(heap, &child.node, unit)?;
-            shrink(heap, children.clone(), at, smaller)
+        Kind::Inner(old) => {
+            let at = old.position(unit);
+            let child = old.nodes.get(at).ok_or(OutOfMemory)?;
+            let smaller = remove(heap, child, unit)?;
+            shrink(heap, old, at, smaller)
         }
     }
 }
@@ -377,41 +518,45 @@ fn remove<H: Heap>(
 /// Puts `smaller` in the place of the child at `at`, merged with a neighbour where both fit one.
 fn shrink<H: Heap>(
     heap: &mut H,
-    mut children: Fixed<Child<H>, FANOUT>,
+    old: &Inner<H>,
     at: usize,
     smaller: Option<Child<H>>,
 ) -> Result<Option<Child<H>>, OutOfMemory> {
-    children.remove(at);
-    if let Some(child) = smaller {
-        children.insert(at, child).map_err(|_| OutOfMemory)?;
-        for left in [at, at.wrapping_sub(1)] {
-            let pair = (children.get(left), children.get(left.wrapping_add(1)));
-            let (Some(a), Some(b)) = pair else { continue };
-            if let Some(merged) = merge(heap, &a.node, &b.node)? {
-                children.remove(left);
-                children.replace(left, merged).map_err(|_| OutOfMemory)?;
-                break;
-            }
+    let (mut from, mut to, mut middle) = (at, at + 1, smaller);
+    if let Some(child) = &middle {
+        let before = at.checked_sub(1).and_then(|left| old.child(left));
+        let after = old.child(at + 1);
+        if let Some(merged) = merge(heap, Some(child), after.as_ref())? {
+            (to, middle) = (at + 2, Some(merged));
+        } else if let Some(merged) = merge(heap, before.as_ref(), Some(child))? {
+            (from, middle) = (at - 1, Some(merged));
         }
     }
-    if children.is_empty() {
+    let all = || {
+        let before = old.children().take(from);
+        before.chain(middle.clone()).chain(old.children().skip(to))
+    };
+    if all().next().is_none() {
         return Ok(None);
     }
-    inner(heap, children.iter().cloned()).map(Some)
+    inner(heap, all()).map(Some)
 }
 
-/// One node with all that `left` and `right` hold, if it fits.
+/// One node with all that two neighbours hold, if there are two and it fits.
 fn merge<H: Heap>(
     heap: &mut H,
-    left: &Node<H>,
-    right: &Node<H>,
+    left: Option<&Child<H>>,
+    right: Option<&Child<H>>,
 ) -> Result<Option<Child<H>>, OutOfMemory> {
-    match (&left.0, &right.0) {
-        (Kind::Leaf(a), Kind::Leaf(b)) if a.len() + b.len() <= FANOUT => {
-            leaf(heap, a.iter().chain(b.iter()).copied()).map(Some)
+    let (Some(left), Some(right)) = (left, right) else {
+        return Ok(None);
+    };
+    match (&left.node.0, &right.node.0) {
+        (Kind::Leaf(a), Kind::Leaf(b)) if a.len() + b.len() <= ENTRIES => {
+            leaf(heap, a.iter().chain(b.iter())).map(Some)
         }
-        (Kind::Inner(a), Kind::Inner(b)) if a.len() + b.len() <= FANOUT => {
-            inner(heap, a.iter().chain(b.iter()).cloned()).map(Some)
+        (Kind::Inner(a), Kind::Inner(b)) if a.len() + b.len() <= CHILDREN => {
+            inner(heap, a.children().chain(b.children())).map(Some)
         }
         _ => Ok(None),
     }
@@ -464,7 +609,7 @@ pub(crate) mod tests {
         while let Some(here) = node {
             levels += 1;
             node = match &here.0 {
-                Kind::Inner(children) => children.get(0).map(|c| c.node.clone()),
+                Kind::Inner(inner) => inner.nodes.get(0).cloned(),
                 Kind::Leaf(_) => None,
             };
         }
@@ -504,7 +649,7 @@ pub(crate) mod tests {
     fn ascending_units_leave_full_nodes() {
         let mut heap = Host { left: usize::MAX };
         let mut index = Index::new();
-        for unit in 0..1331 {
+        for unit in 0..(ENTRIES * CHILDREN * CHILDREN) as u64 {
             index = index.with(&mut heap, Unit(unit), entry(unit)).unwrap();
         }
         assert_eq!(height(&index), 3);
@@ -512,10 +657,17 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn is_an_ordered_map(steps in prop::collection::vec((any::<bool>(), 0u64..300, any::<u64>()), 0..600)) {
+        fn is_an_ordered_map(
+            filled in 0u64..2000,
+            steps in prop::collection::vec((any::<bool>(), 0u64..300, any::<u64>()), 0..600),
+        ) {
             let mut heap = Host { left: usize::MAX };
             let mut index = Index::new();
             let mut model = BTreeMap::new();
+            for unit in (0..filled).rev() {
+                index = index.with(&mut heap, Unit(unit), entry(unit)).unwrap();
+                model.insert(unit, entry(unit));
+            }
             for (add, unit, tag) in steps {
                 if add {
                     index = index.with(&mut heap, Unit(unit), entry(tag)).unwrap();

@@ -80,13 +80,17 @@ pub fn plan<H: Heap>(
             sectors: own.start - sectors.start,
         };
     }
-    in_unit(
-        geometry,
-        unit,
-        entry,
-        access,
-        sectors.start..sectors.end.min(own.end),
-    )
+    let sectors = sectors.start..sectors.end.min(own.end);
+    match entry {
+        Entry {
+            gate: Gate::Open,
+            state: State::Relocated { spare, valid },
+        } if valid == geometry.whole_unit() => Step {
+            place: Place::Spare(spare),
+            sectors: sectors.end.saturating_sub(sectors.start),
+        },
+        _ => in_unit(geometry, unit, entry, access, sectors),
+    }
 }
 
 /// Plans a request that lies within `unit`.
