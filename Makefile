@@ -60,6 +60,7 @@ mutants:
 # One CPU, and memory for the disks.
 bench:
 	@$(ENTER) python3 tests/bench/cost.py
+	@$(ENTER) python3 tests/bench/structures.py
 	@KERNEL=bench SMP=1 MEM=4096 $(DEV)/guest.py - <tests/bench/metadata.sh
 
 # Fails where I/O costs more than in the figures of the tree.

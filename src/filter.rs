@@ -40,6 +40,15 @@ impl Page {
     pub(crate) fn new(flags: kernel::alloc::Flags) -> Result<KBox<Self>, AllocError> {
         KBox::new(Self([const { Atomic::new(0) }; WORDS]), flags)
     }
+
+    fn word_of(&self, region: u64) -> Option<&Atomic<u64>> {
+        self.0.get((region >> WORD_SHIFT) as usize % WORDS)
+    }
+}
+
+/// The place of a region's bit in its word.
+fn bit_of(region: u64) -> u32 {
+    (region % u64::from(u64::BITS)) as u32
 }
 
 /// The regions. Pages that have no bit are not there.
@@ -85,10 +94,11 @@ impl Filter {
         let Some(page) = slot.as_ref() else {
             return true;
         };
-        let word = page.0[(first >> WORD_SHIFT) as usize % WORDS].load(Relaxed);
-        let from = first % u64::from(u64::BITS);
-        let to = last % u64::from(u64::BITS);
-        word >> from << from << (63 - to) == 0
+        let Some(word) = page.word_of(first) else {
+            return false;
+        };
+        let (from, to) = (bit_of(first), bit_of(last));
+        word.load(Relaxed) >> from << from << (u64::BITS - 1 - to) == 0
     }
 
     /// Sets the bit of the region of `sector`, whose page may come from `reserve`. One caller at a time.
@@ -102,12 +112,9 @@ impl Filter {
         if slot.as_ref().is_none() {
             slot.populate(reserve.pop().ok_or(OutOfMemory)?);
         }
-        let page = slot.as_ref().ok_or(OutOfMemory)?;
-        let word = &page.0[(region >> WORD_SHIFT) as usize % WORDS];
-        word.store(
-            word.load(Relaxed) | 1 << (region % u64::from(u64::BITS)),
-            Relaxed,
-        );
+        let word = slot.as_ref().and_then(|page| page.word_of(region));
+        let word = word.ok_or(OutOfMemory)?;
+        word.store(word.load(Relaxed) | 1 << bit_of(region), Relaxed);
         Ok(())
     }
 }

@@ -6,7 +6,6 @@ use crate::{
     counters::Count,
     instance::Instance,
     metadata::Store,
-    nodes::Map,
     repair::Repair, //
 };
 use kernel::{
@@ -28,8 +27,8 @@ use remap_core::{
         load::load,
         record::Record,
         replay::{
-            apply,
-            Conflict, //
+            Conflict,
+            Replay, //
         },
         standing::Standing,
         survey::{
@@ -227,7 +226,7 @@ impl Repair {
     /// Reads the state into an empty map.
     fn replay(&mut self, instance: &Instance, choice: &Choice) -> Result<Standing, NotReady> {
         let geometry = instance.geometry();
-        let mut map = Map::new();
+        let mut replay = Replay::default();
         self.spares.clear();
         let Self {
             metadata,
@@ -239,10 +238,13 @@ impl Repair {
         let mut store = Store { instance, wire };
         let each = |record: Record| {
             nodes.fill().map_err(|_| NotReady::NoMemory)?;
-            apply(geometry, nodes, &mut map, spares, record).map_err(NotReady::Conflict)
+            let applied = replay.apply(geometry, nodes, spares, record);
+            applied.map_err(NotReady::Conflict)
         };
         let standing = load(&mut store, &mut metadata.block, choice, each)?;
-        self.map = map;
+        self.nodes.fill().map_err(|_| NotReady::NoMemory)?;
+        let map = replay.finish(&mut self.nodes);
+        self.map = map.map_err(NotReady::Conflict)?;
         Ok(standing)
     }
 

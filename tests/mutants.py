@@ -31,10 +31,18 @@ BUGS = [
     (
         "stale_main_is_read",
         "src/core/plan.rs",
-        "            if valid.contains(blocks) {\n                (Place::Spare(spare), all)",
-        "            if valid.contains(blocks) && access == Access::Read && spare.0 % 8 == 7 {\n"
-        "                (Place::Main, all)\n            } else if valid.contains(blocks) {\n"
-        "                (Place::Spare(spare), all)",
+        "        } if valid == geometry.whole_unit() => Step {\n            place: Place::Spare(spare),",
+        "        } if valid == geometry.whole_unit() => Step {\n"
+        "            place: match spare.0 % 8 {\n                7 if access == Access::Read => Place::Main,\n"
+        "                _ => Place::Spare(spare),\n            },",
+        "model.main_fails",
+    ),
+    (
+        "the_filter_is_not_told",
+        "src/nodes.rs",
+        "        self.filter.note(sector, &mut self.pages)",
+        "        if sector / 8 % 8 == 7 {\n            return Ok(());\n        }\n"
+        "        self.filter.note(sector, &mut self.pages)",
         "model.main_fails",
     ),
     (

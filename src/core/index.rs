@@ -24,10 +24,9 @@ pub struct Entry {
 }
 
 /// Who may use a unit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// Everybody.
-    #[default]
     Open,
     /// The unit is being moved: whoever wants it waits.
     Busy,
@@ -83,6 +82,8 @@ pub const NODES_PER_UPDATE: usize = 26;
 /// One node of the tree.
 pub struct Node<H: Heap>(Kind<H>);
 
+// A leaf's size depends on nothing, an inner node's on the heap; on all there are, both are alike.
+#[allow(clippy::large_enum_variant)]
 enum Kind<H: Heap> {
     Leaf(Leaf),
     Inner(Inner<H>),
@@ -102,9 +103,8 @@ fn below<const N: usize>(keys: &[u64; N], limit: u64) -> usize {
 }
 
 /// Where the data of a unit with an entry are.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 enum Where {
-    #[default]
     Main,
     Suspect,
     Relocated,
@@ -117,6 +117,7 @@ enum Where {
 /// # Invariants
 ///
 /// The first `len` places of each array are those of entries; the units behind them are [`u64::MAX`].
+#[derive(Clone)]
 struct Leaf {
     units: [u64; ENTRIES],
     spares: [u64; ENTRIES],
@@ -141,7 +142,30 @@ impl Leaf {
     }
 
     fn push(&mut self, (unit, entry): (Unit, Entry)) -> Result<(), OutOfMemory> {
-        let at = self.len();
+        self.put(self.len(), unit, entry)?;
+        // INVARIANT: The place behind the last one was just filled.
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Puts an entry before the one at `at`.
+    fn insert(&mut self, at: usize, unit: Unit, entry: Entry) -> Result<(), OutOfMemory> {
+        let len = self.len();
+        if at > len || len == ENTRIES {
+            return Err(OutOfMemory);
+        }
+        // INVARIANT: The place behind the last one is taken by it.
+        self.units.copy_within(at..len, at + 1);
+        self.spares.copy_within(at..len, at + 1);
+        self.valid.copy_within(at..len, at + 1);
+        self.gates.copy_within(at..len, at + 1);
+        self.places.copy_within(at..len, at + 1);
+        self.len += 1;
+        self.put(at, unit, entry)
+    }
+
+    /// Puts an entry in the place of the one at `at`.
+    fn put(&mut self, at: usize, unit: Unit, entry: Entry) -> Result<(), OutOfMemory> {
         let (place, spare, valid) = match entry.state {
             State::Main => (Where::Main, 0, 0),
             State::Suspect => (Where::Suspect, 0, 0),
@@ -152,8 +176,6 @@ impl Leaf {
         *self.spares.get_mut(at).ok_or(OutOfMemory)? = spare;
         *self.valid.get_mut(at).ok_or(OutOfMemory)? = valid;
         *self.units.get_mut(at).ok_or(OutOfMemory)? = unit.0;
-        // INVARIANT: The place behind the last one was just filled.
-        self.len += 1;
         Ok(())
     }
 
@@ -174,12 +196,6 @@ impl Leaf {
             },
         };
         Some((Unit(*self.units.get(at)?), entry))
-    }
-
-    /// The first entry at or after `unit`.
-    #[inline]
-    fn next(&self, unit: Unit) -> Option<(Unit, Entry)> {
-        self.entry(below(&self.units, unit.0))
     }
 
     fn iter(&self) -> impl Iterator<Item = (Unit, Entry)> + '_ {
@@ -213,6 +229,14 @@ impl<H: Heap> Inner<H> {
         let at = self.len();
         *self.firsts.get_mut(at).ok_or(OutOfMemory)? = child.first.0;
         self.nodes.push(child.node).map_err(|_| OutOfMemory)
+    }
+
+    /// These children with another in the place of the one at `at`.
+    fn with(&self, at: usize, child: Child<H>) -> Result<Self, OutOfMemory> {
+        let (mut firsts, mut nodes) = (self.firsts, self.nodes.clone());
+        *firsts.get_mut(at).ok_or(OutOfMemory)? = child.first.0;
+        nodes.replace(at, child.node).map_err(|_| OutOfMemory)?;
+        Ok(Self { firsts, nodes })
     }
 
     fn child(&self, at: usize) -> Option<Child<H>> {
@@ -249,6 +273,49 @@ impl<H: Heap> Clone for Child<H> {
             first: self.first,
             node: self.node.clone(),
         }
+    }
+}
+
+impl<H: Heap> Child<H> {
+    fn of(node: &H::Ref) -> Self {
+        let first = match &node.0 {
+            Kind::Leaf(leaf) => leaf.units.first(),
+            Kind::Inner(inner) => inner.firsts.first(),
+        };
+        Self {
+            first: Unit(first.copied().unwrap_or(0)),
+            node: node.clone(),
+        }
+    }
+}
+
+/// A few entries in ascending order, on their way into a map.
+pub struct Run(Leaf);
+
+impl Default for Run {
+    fn default() -> Self {
+        Self(Leaf::EMPTY)
+    }
+}
+
+impl Run {
+    /// Whether no entry can be added.
+    pub fn is_full(&self) -> bool {
+        self.0.len() == ENTRIES
+    }
+
+    /// The unit of the last entry.
+    pub fn last(&self) -> Option<Unit> {
+        let last = self.0.len().checked_sub(1)?;
+        Some(self.0.entry(last)?.0)
+    }
+
+    /// Adds an entry behind the others; an error where it is full, or where that is not its place.
+    pub fn push(&mut self, unit: Unit, entry: Entry) -> Result<(), OutOfMemory> {
+        if self.last() >= Some(unit) {
+            return Err(OutOfMemory);
+        }
+        self.0.push((unit, entry))
     }
 }
 
@@ -297,6 +364,13 @@ impl<H: Heap> Index<H> {
     /// The first entry at or after `unit`.
     #[inline]
     pub fn next(&self, unit: Unit) -> Option<(Unit, Entry)> {
+        let (leaf, at) = self.find(unit)?;
+        leaf.entry(at)
+    }
+
+    /// The leaf with the first entry at or after `unit`, and its place there.
+    #[inline]
+    fn find(&self, unit: Unit) -> Option<(&Leaf, usize)> {
         let mut node: &Node<H> = self.root.as_ref()?;
         let mut right: Option<&H::Ref> = None;
         loop {
@@ -308,9 +382,9 @@ impl<H: Heap> Index<H> {
                     }
                     node = inner.nodes.get(at)?;
                 }
-                Kind::Leaf(leaf) => match leaf.next(unit) {
-                    Some(hit) => return Some(hit),
-                    None => node = right.take()?,
+                Kind::Leaf(leaf) => match below(&leaf.units, unit.0) {
+                    at if at < leaf.len() => return Some((leaf, at)),
+                    _ => node = right.take()?,
                 },
             }
         }
@@ -318,11 +392,17 @@ impl<H: Heap> Index<H> {
 
     /// All entries from `unit` on.
     pub fn iter_from(&self, unit: Unit) -> impl Iterator<Item = (Unit, Entry)> + '_ {
-        let mut from = Some(unit);
+        let mut place = self.find(unit);
         core::iter::from_fn(move || {
-            let hit = self.next(from?)?;
-            from = hit.0 .0.checked_add(1).map(Unit);
-            Some(hit)
+            let (leaf, at) = place?;
+            let entry = leaf.entry(at)?;
+            place = if at + 1 < leaf.len() {
+                Some((leaf, at + 1))
+            } else {
+                let next = entry.0 .0.checked_add(1);
+                next.and_then(|next| self.find(Unit(next)))
+            };
+            Some(entry)
         })
     }
 
@@ -338,6 +418,40 @@ impl<H: Heap> Index<H> {
             Grown::Two(left, right) => inner(heap, [left, right])?.node,
         };
         Ok(Self { root: Some(root) })
+    }
+
+    /// This map with the entries of `run`, which is empty then. Quick where they lie behind all others.
+    pub fn append(&self, heap: &mut H, run: &mut Run) -> Result<Self, OutOfMemory> {
+        let run = core::mem::take(run).0;
+        let behind = self.last() < run.units.first().copied().map(Unit);
+        if run.len() == 0 || !behind {
+            let with = |map: Self, (unit, entry)| map.with(heap, unit, entry);
+            return run.iter().try_fold(self.clone(), with);
+        }
+        for (unit, _) in run.iter() {
+            heap.note(unit)?;
+        }
+        let right = leaf(heap, run.iter())?;
+        let grown = match &self.root {
+            None => Grown::One(right),
+            Some(root) => append(heap, Child::of(root), right)?,
+        };
+        let root = match grown {
+            Grown::One(child) => child.node,
+            Grown::Two(left, right) => inner(heap, [left, right])?.node,
+        };
+        Ok(Self { root: Some(root) })
+    }
+
+    /// The last unit that has an entry.
+    pub fn last(&self) -> Option<Unit> {
+        let mut node: &Node<H> = self.root.as_ref()?;
+        loop {
+            match &node.0 {
+                Kind::Inner(inner) => node = inner.nodes.get(inner.len().checked_sub(1)?)?,
+                Kind::Leaf(leaf) => return Some(leaf.entry(leaf.len().checked_sub(1)?)?.0),
+            }
+        }
     }
 
     /// This map without the entry of `unit`.
@@ -396,6 +510,10 @@ fn leaf<H: Heap>(
     for entry in entries {
         leaf.push(entry)?;
     }
+    kept_leaf(heap, leaf)
+}
+
+fn kept_leaf<H: Heap>(heap: &mut H, leaf: Leaf) -> Result<Child<H>, OutOfMemory> {
     let first = Unit(leaf.units.first().copied().unwrap_or(0));
     let node = heap.keep(Node(Kind::Leaf(leaf)))?;
     Ok(Child { first, node })
@@ -409,6 +527,10 @@ fn inner<H: Heap>(
     for child in children {
         inner.push(child)?;
     }
+    kept_inner(heap, inner)
+}
+
+fn kept_inner<H: Heap>(heap: &mut H, inner: Inner<H>) -> Result<Child<H>, OutOfMemory> {
     let first = Unit(inner.firsts.first().copied().unwrap_or(0));
     let node = heap.keep(Node(Kind::Inner(inner)))?;
     Ok(Child { first, node })
@@ -437,14 +559,22 @@ fn insert_into_leaf<H: Heap>(
     unit: Unit,
     entry: Entry,
 ) -> Result<Grown<H>, OutOfMemory> {
-    let before = || old.iter().filter(|e| e.0 < unit);
-    let after = || old.iter().filter(|e| e.0 > unit);
-    let all = || before().chain([(unit, entry)]).chain(after());
-    let total = all().count();
-    if total <= ENTRIES {
-        return Ok(Grown::One(leaf(heap, all())?));
+    let at = below(&old.units, unit.0);
+    if old.entry(at).is_some_and(|own| own.0 == unit) {
+        let mut new = old.clone();
+        new.put(at, unit, entry)?;
+        return Ok(Grown::One(kept_leaf(heap, new)?));
     }
-    let half = split_at(total, after().next().is_none());
+    if old.len() < ENTRIES {
+        let mut new = old.clone();
+        new.insert(at, unit, entry)?;
+        return Ok(Grown::One(kept_leaf(heap, new)?));
+    }
+    let all = || {
+        let before = old.iter().take(at);
+        before.chain([(unit, entry)]).chain(old.iter().skip(at))
+    };
+    let half = split_at(ENTRIES + 1, at == ENTRIES);
     Ok(Grown::Two(
         leaf(heap, all().take(half))?,
         leaf(heap, all().skip(half))?,
@@ -458,27 +588,37 @@ fn insert_into_inner<H: Heap>(
     grown: Grown<H>,
 ) -> Result<Grown<H>, OutOfMemory> {
     let (middle, second) = match grown {
-        Grown::One(child) => (child, None),
-        Grown::Two(left, right) => (left, Some(right)),
+        Grown::One(child) => return kept_inner(heap, old.with(at, child)?).map(Grown::One),
+        Grown::Two(left, right) => (left, right),
     };
-    let total = old.len() + usize::from(second.is_some());
-    let last = at + 1 == old.len();
     let all = || {
         let before = old.children().take(at);
-        let after = old.children().skip(at + 1);
         before
-            .chain([middle.clone()])
-            .chain(second.clone())
-            .chain(after)
+            .chain([middle.clone(), second.clone()])
+            .chain(old.children().skip(at + 1))
     };
+    let total = old.len() + 1;
     if total <= CHILDREN {
         return Ok(Grown::One(inner(heap, all())?));
     }
-    let half = split_at(total, last);
+    let half = split_at(total, at + 1 == old.len());
     Ok(Grown::Two(
         inner(heap, all().take(half))?,
         inner(heap, all().skip(half))?,
     ))
+}
+
+/// Adds a leaf behind all that `left` holds.
+fn append<H: Heap>(heap: &mut H, left: Child<H>, right: Child<H>) -> Result<Grown<H>, OutOfMemory> {
+    match &left.node.0 {
+        Kind::Leaf(_) => Ok(Grown::Two(left, right)),
+        Kind::Inner(old) => {
+            let at = old.len().checked_sub(1).ok_or(OutOfMemory)?;
+            let child = old.child(at).ok_or(OutOfMemory)?;
+            let grown = append(heap, child, right)?;
+            insert_into_inner(heap, old, at, grown)
+        }
+    }
 }
 
 /// Where a node that became too long is cut.
@@ -701,6 +841,30 @@ pub(crate) mod tests {
             }
             for (index, model) in &kept {
                 agree(index, model);
+            }
+        }
+
+        #[test]
+        fn runs_are_appended(
+            units in prop::collection::vec(0u64..5000, 0..1500),
+            more in prop::collection::vec(0u64..6000, 0..50),
+        ) {
+            let mut heap = Host { left: usize::MAX };
+            let (mut index, mut model) = (Index::new(), BTreeMap::new());
+            let (mut ascending, mut run) = (units, Run::default());
+            ascending.sort_unstable();
+            ascending.dedup();
+            for unit in ascending.into_iter().chain(more) {
+                if run.is_full() || run.last() >= Some(Unit(unit)) {
+                    index = index.append(&mut heap, &mut run).unwrap();
+                }
+                run.push(Unit(unit), entry(unit)).unwrap();
+                model.insert(unit, entry(unit));
+            }
+            index = index.append(&mut heap, &mut run).unwrap();
+            agree(&index, &model);
+            for probe in 0..6000 {
+                prop_assert_eq!(index.get(Unit(probe)), model.get(&probe).copied());
             }
         }
 

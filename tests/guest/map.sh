@@ -196,3 +196,30 @@ test_buffered_file_system() {
 	umount /tmp/m
 	e2fsck -fn "$DEV"
 }
+
+# The filter's regions are many units there.
+test_units_far_apart_on_a_large_device() {
+	local end=$((1 << 33)) sector
+	load_module
+	null_disk main $((end >> 11)) memory_backed=0
+	null_disk spare 8
+	create r "0 $end remap /dev/main 0 /dev/spare 0 16384"
+	random one 1
+	set -- 0 $(((1 << 32) + 4096)) $(((1 << 32) + 4104)) $((end - 8))
+	for sector; do
+		message remap "$sector"
+		part one $((sector % 1000)) 8 >"unit$sector"
+		put "unit$sector" "$sector"
+	done
+	same 4 "$(stat_of redirected)" "writes to the spare"
+	for sector; do
+		get "$sector" 8 | cmp - "unit$sector" || fail "the unit at $sector"
+	done
+	get $(((1 << 32) + 3584)) 1024 >large
+	part large 512 8 | cmp - "unit$2" || fail "a unit within a large read"
+	part large 520 8 | cmp - "unit$3" || fail "the unit behind it"
+	same 10 "$(stat_of redirected)" "pieces to the spare"
+	get 16 8 >large
+	get $(((1 << 32) + 4088)) 8 >large
+	same 10 "$(stat_of redirected)" "reads beside them go to main"
+}

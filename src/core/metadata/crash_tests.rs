@@ -23,8 +23,8 @@ use super::regions::{
     SPARE_REGIONS, //
 };
 use super::replay::{
-    apply,
-    Conflict, //
+    Conflict,
+    Replay, //
 };
 use super::standing::Standing;
 use super::survey::{
@@ -44,7 +44,6 @@ use crate::geometry::{
 };
 use crate::index::{
     tests::Host,
-    Index,
     State, //
 };
 use crate::spares::{
@@ -228,10 +227,12 @@ fn read_chosen(memory: &mut Memory, choice: Choice) -> Result<Writer, Failure> {
     let geometry = geometry();
     let words = vec![0; words_for(geometry.spare_units()) as usize];
     let mut spares = Spares::new(words.clone(), words, geometry.spare_units()).unwrap();
-    let (mut map, mut heap) = (Index::new(), Host { left: usize::MAX });
+    let (mut replay, mut heap) = (Replay::default(), Host { left: usize::MAX });
     let standing = load(memory, &mut block, &choice, |record| {
-        apply(&geometry, &mut heap, &mut map, &mut spares, record).map_err(Failure::Conflict)
+        let applied = replay.apply(&geometry, &mut heap, &mut spares, record);
+        applied.map_err(Failure::Conflict)
     })?;
+    let map = replay.finish(&mut heap).map_err(Failure::Conflict)?;
     let units = map
         .iter_from(Unit(0))
         .map(|(unit, entry)| match entry.state {

@@ -3,8 +3,10 @@
 //! Putting the state together, record by record, believing none.
 
 use super::record::Record;
+use crate::blocks::Blocks;
 use crate::geometry::{
     Geometry,
+    SpareUnit,
     Unit, //
 };
 use crate::index::{
@@ -12,6 +14,8 @@ use crate::index::{
     Gate,
     Heap,
     Index,
+    OutOfMemory,
+    Run,
     State, //
 };
 use crate::spares::Spares;
@@ -34,59 +38,129 @@ pub enum Conflict {
     OutOfMemory,
 }
 
-/// Applies one record to a map and the spare units that go with it.
-pub fn apply<H: Heap, B: DerefMut<Target = [u64]>>(
-    geometry: &Geometry,
-    heap: &mut H,
-    map: &mut Index<H>,
-    spares: &mut Spares<B>,
-    record: Record,
-) -> Result<(), Conflict> {
-    let before = |map: &Index<H>, unit: Unit| match map.get(unit).map(|entry| entry.state) {
-        Some(State::Relocated { spare, .. }) => Some(spare),
-        _ => None,
-    };
-    let (unit, entry, freed) = match record {
-        Record::Relocated { unit, spare, valid } => {
-            if unit.0 >= geometry.units() {
-                return Err(Conflict::Unit);
-            }
-            if spare.0 >= geometry.spare_units() {
-                return Err(Conflict::Spare);
-            }
-            if !geometry.blocks_of(unit).contains(valid) {
-                return Err(Conflict::Blocks);
-            }
-            let freed = before(map, unit).filter(|&old| old != spare);
-            if before(map, unit) != Some(spare) && !spares.claim(spare) {
-                return Err(Conflict::Taken);
-            }
-            let entry = Entry {
-                gate: Gate::Open,
-                state: State::Relocated { spare, valid },
-            };
-            (unit, Some(entry), freed)
+/// The map as far as it was read.
+pub struct Replay<H: Heap> {
+    map: Index<H>,
+    /// Entries that follow those of `map`: a checkpoint's come in order.
+    run: Run,
+}
+
+impl<H: Heap> Default for Replay<H> {
+    fn default() -> Self {
+        Self {
+            map: Index::new(),
+            run: Run::default(),
         }
-        Record::OnMain { unit } => {
-            let freed = before(map, unit).ok_or(Conflict::Absent)?;
-            (unit, None, Some(freed))
+    }
+}
+
+impl<H: Heap> Replay<H> {
+    /// Applies one record, to the map and to the spare units that go with it.
+    pub fn apply<B: DerefMut<Target = [u64]>>(
+        &mut self,
+        geometry: &Geometry,
+        heap: &mut H,
+        spares: &mut Spares<B>,
+        record: Record,
+    ) -> Result<(), Conflict> {
+        match record {
+            Record::Relocated { unit, spare, valid } => {
+                check(geometry, unit, spare, valid)?;
+                let entry = Entry {
+                    gate: Gate::Open,
+                    state: State::Relocated { spare, valid },
+                };
+                self.relocate(heap, spares, unit, spare, entry)
+            }
+            Record::OnMain { unit } => {
+                self.settle(heap)?;
+                let freed = self.spare_of(unit).ok_or(Conflict::Absent)?;
+                self.map = self.map.without(heap, unit)?;
+                spares.release(freed);
+                Ok(())
+            }
+            Record::Retired { spare } => {
+                if spare.0 >= geometry.spare_units() {
+                    return Err(Conflict::Spare);
+                }
+                if !spares.claim(spare) {
+                    return Err(Conflict::Taken);
+                }
+                spares.retire(spare);
+                Ok(())
+            }
         }
-        Record::Retired { spare } => {
-            if spare.0 >= geometry.spare_units() {
-                return Err(Conflict::Spare);
+    }
+
+    /// All that was read.
+    pub fn finish(mut self, heap: &mut H) -> Result<Index<H>, Conflict> {
+        self.settle(heap)?;
+        Ok(self.map)
+    }
+
+    fn relocate<B: DerefMut<Target = [u64]>>(
+        &mut self,
+        heap: &mut H,
+        spares: &mut Spares<B>,
+        unit: Unit,
+        spare: SpareUnit,
+        entry: Entry,
+    ) -> Result<(), Conflict> {
+        if self.is_behind(unit) {
+            if self.run.is_full() {
+                self.settle(heap)?;
             }
             if !spares.claim(spare) {
                 return Err(Conflict::Taken);
             }
-            spares.retire(spare);
-            return Ok(());
+            return Ok(self.run.push(unit, entry)?);
         }
-    };
-    *map = map
-        .set(heap, unit, entry)
-        .map_err(|_| Conflict::OutOfMemory)?;
-    if let Some(freed) = freed {
-        spares.release(freed);
+        self.settle(heap)?;
+        let before = self.spare_of(unit);
+        if before != Some(spare) && !spares.claim(spare) {
+            return Err(Conflict::Taken);
+        }
+        if let Some(freed) = before.filter(|&old| old != spare) {
+            spares.release(freed);
+        }
+        self.map = self.map.with(heap, unit, entry)?;
+        Ok(())
+    }
+
+    /// Whether no unit from this one on has an entry.
+    fn is_behind(&self, unit: Unit) -> bool {
+        self.run.last().or_else(|| self.map.last()) < Some(unit)
+    }
+
+    fn spare_of(&self, unit: Unit) -> Option<SpareUnit> {
+        match self.map.get(unit)?.state {
+            State::Relocated { spare, .. } => Some(spare),
+            State::Main | State::Suspect => None,
+        }
+    }
+
+    fn settle(&mut self, heap: &mut H) -> Result<(), Conflict> {
+        self.map = self.map.append(heap, &mut self.run)?;
+        Ok(())
+    }
+}
+
+impl From<OutOfMemory> for Conflict {
+    fn from(_: OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
+}
+
+/// Whether the array has what a record names.
+fn check(geometry: &Geometry, unit: Unit, spare: SpareUnit, valid: Blocks) -> Result<(), Conflict> {
+    if unit.0 >= geometry.units() {
+        return Err(Conflict::Unit);
+    }
+    if spare.0 >= geometry.spare_units() {
+        return Err(Conflict::Spare);
+    }
+    if !geometry.blocks_of(unit).contains(valid) {
+        return Err(Conflict::Blocks);
     }
     Ok(())
 }
@@ -94,11 +168,9 @@ pub fn apply<H: Heap, B: DerefMut<Target = [u64]>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocks::Blocks;
     use crate::geometry::{
         Area,
-        Device,
-        SpareUnit, //
+        Device, //
     };
     use crate::index::tests::Host;
     use crate::spares::words_for;
@@ -114,11 +186,11 @@ mod tests {
         let geometry = Geometry::new(disk, area(797), disk, area(4096 + 320), None).unwrap();
         let words = vec![0; words_for(40) as usize];
         let mut spares = Spares::new(words.clone(), words, 40).unwrap();
-        let (mut map, mut heap) = (Index::new(), Host { left: usize::MAX });
+        let (mut replay, mut heap) = (Replay::default(), Host { left: usize::MAX });
         for &record in records {
-            apply(&geometry, &mut heap, &mut map, &mut spares, record)?;
+            replay.apply(&geometry, &mut heap, &mut spares, record)?;
         }
-        Ok((map, spares))
+        Ok((replay.finish(&mut heap)?, spares))
     }
 
     fn relocated(unit: u64, spare: u64) -> Record {

@@ -27,8 +27,8 @@ use remap_core::metadata::journal::Contents;
 use remap_core::metadata::load::load;
 use remap_core::metadata::record::Record;
 use remap_core::metadata::replay::{
-    apply,
-    Conflict, //
+    Conflict,
+    Replay, //
 };
 use remap_core::metadata::standing::Standing;
 use remap_core::metadata::storage::Storage;
@@ -138,11 +138,12 @@ impl Contained {
         let words = vec![0; words_for(units) as usize];
         let spares = Spares::new(words.clone(), words, units);
         let mut spares = spares.expect("the bitmaps were just made for so many units");
-        let (mut map, mut nodes) = (Index::new(), Nodes);
+        let (mut replay, mut nodes) = (Replay::default(), Nodes);
         let standing = load(storage, &mut blank_block(), &choice, |record| {
-            apply(geometry, &mut nodes, &mut map, &mut spares, record)
-                .map_err(|conflict| Unreadable::Conflict(record, conflict))
+            let applied = replay.apply(geometry, &mut nodes, &mut spares, record);
+            applied.map_err(|conflict| Unreadable::Conflict(record, conflict))
         })?;
+        let map = replay.finish(&mut nodes).expect("there is memory");
         Ok(Self {
             choice,
             standing,

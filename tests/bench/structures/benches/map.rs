@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Searches of the map for units at random, and one more relocation, beside what the standard library has.
+
+use criterion::{
+    criterion_group,
+    criterion_main,
+    BenchmarkId,
+    Criterion, //
+};
+use remap_core::{
+    blocks::Blocks,
+    geometry::{
+        SpareUnit,
+        Unit, //
+    },
+    index::{
+        Entry,
+        Gate,
+        Index,
+        Run,
+        State, //
+    }, //
+};
+use std::{
+    collections::{
+        BTreeMap,
+        HashMap, //
+    },
+    hint::black_box, //
+};
+use structures::Nodes;
+
+/// Every second unit has an entry: those between are the misses.
+const EVERY: u64 = 2;
+
+fn entry(number: u64) -> Entry {
+    Entry {
+        gate: Gate::Open,
+        state: State::Relocated {
+            spare: SpareUnit(number),
+            valid: Blocks::range(0..8),
+        },
+    }
+}
+
+fn index(count: u64) -> Index<Nodes> {
+    let (mut map, mut run) = (Index::new(), Run::default());
+    for number in 0..count {
+        if run.is_full() {
+            map = map.append(&mut Nodes, &mut run).expect("there is memory");
+        }
+        run.push(Unit(EVERY * number), entry(number))
+            .expect("there is room");
+    }
+    map.append(&mut Nodes, &mut run).expect("there is memory")
+}
+
+fn searches(criterion: &mut Criterion) {
+    for count in [1000, 1_000_000] {
+        let all = || (0..count).map(|number| (EVERY * number, entry(number)));
+        let (ours, tree) = (index(count), all().collect::<BTreeMap<_, _>>());
+        let (hashed, sorted) = (all().collect::<HashMap<_, _>>(), all().collect::<Vec<_>>());
+        for (what, offset) in [("hit", 0), ("miss", 1)] {
+            let mut group = criterion.benchmark_group(what);
+            let mut rng = fastrand::Rng::with_seed(1);
+            let mut unit = move || EVERY * rng.u64(0..count) + offset;
+            group.bench_function(BenchmarkId::new("index", count), |bencher| {
+                bencher.iter(|| black_box(ours.get(Unit(unit()))));
+            });
+            group.bench_function(BenchmarkId::new("BTreeMap", count), |bencher| {
+                bencher.iter(|| black_box(tree.get(&unit())));
+            });
+            group.bench_function(BenchmarkId::new("HashMap", count), |bencher| {
+                bencher.iter(|| black_box(hashed.get(&unit())));
+            });
+            group.bench_function(BenchmarkId::new("sorted array", count), |bencher| {
+                bencher.iter(|| {
+                    let unit = unit();
+                    black_box(sorted.binary_search_by_key(&unit, |one| one.0))
+                });
+            });
+        }
+    }
+}
+
+/// One unit more, by a copy of the path to it; a copy of the whole is what the others would need.
+fn update(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("one more");
+    for count in [1000, 100_000, 1_000_000] {
+        let ours = index(count);
+        let mut rng = fastrand::Rng::with_seed(1);
+        group.bench_function(BenchmarkId::new("index", count), |bencher| {
+            bencher.iter(|| {
+                let unit = Unit(EVERY * rng.u64(0..count) + 1);
+                black_box(ours.with(&mut Nodes, unit, entry(0)).is_ok())
+            });
+        });
+    }
+}
+
+criterion_group!(benches, searches, update);
+criterion_main!(benches);
