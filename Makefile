@@ -50,7 +50,7 @@ crash:
 
 # Ten million operations on all kinds of disks, and an hour of swapping.
 torture:
-	@T=model. OPS=$(or $(OPS),1250000) $(ENTER) python3 tests/run.py
+	@T=model. OPS=$(or $(OPS),1000000) $(ENTER) python3 tests/run.py
 	@T=swap. SWAP=$(or $(SWAP),3600) $(ENTER) python3 tests/run.py
 	@T=leak CYCLES=$(or $(CYCLES),300) $(ENTER) python3 tests/run.py
 

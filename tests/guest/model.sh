@@ -86,10 +86,27 @@ test_main_is_gone_at_times() {
 	same 0 "$(stat_of relocated)" "units relocated for a disk that is gone"
 }
 
-#@ seconds=36000 disks=scsi:64M:write@81+3:read@163:write@200+16,scsi:16M
-test_a_disk_with_bad_sectors() {
+# bad_sectors: on two disks of the host, the first of which has some.
+bad_sectors() {
 	load_module
 	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768 3 breaker 0 0"
 	check sick=81+3 sick=163+1 sick=200+16 faults=4
+	happened relocated
+}
+
+#@ seconds=36000 disks=scsi:64M:write@81+3:read@163:write@200+16,scsi:16M
+test_a_scsi_disk_with_bad_sectors() { bad_sectors; }
+#@ seconds=36000 disks=nvme:64M:write@81+3:read@163:write@200+16,nvme:16M
+test_an_nvme_disk_with_bad_sectors() { bad_sectors; }
+
+# The device says what is wrong by its sense codes, and where.
+#@ seconds=36000
+test_sense_codes() {
+	local disk
+	load_module
+	disk=$(scsi_disk medium_error_start=81 medium_error_count=10 opts=2)
+	null_disk spare 8
+	create r "0 131072 remap /dev/$disk 0 /dev/spare 0 16384 3 breaker 0 0"
+	check sick=81+10 faults=4
 	happened relocated
 }
