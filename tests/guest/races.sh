@@ -53,11 +53,11 @@ test_nowait_does_not_wait_for_a_move() {
 	null_disk main 64 irqmode=2 completion_nsec=2000000000
 	null_disk spare 8
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	# Three units, one after the other: fio runs into the one that is being moved.
-	message remap 800 24 >/dev/null &
+	# Eight units, which are read one after the other while nobody may use any of them.
+	message remap 800 64 >/dev/null &
 	until [ "$(awk '{ print $1 }' /sys/block/main/inflight)" = 1 ]; do sleep 0.1; done
 	fio --name=n --filename="$DEV" --ioengine=io_uring --nowait=1 --direct=1 --rw=write --bs=4k \
-		--offset=$((800 * 512)) --size=12k >fio.log 2>&1 || true
+		--offset=$((800 * 512)) --size=32k >fio.log 2>&1 || true
 	grep -q "Resource temporarily unavailable" fio.log || fail "no EAGAIN: $(cat fio.log)"
 	same 0 "$(stat_of repaired)" "writes that waited"
 	wait
