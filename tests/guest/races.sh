@@ -109,3 +109,20 @@ test_a_write_that_fails_while_a_suspend_waits_for_it() {
 	same 1 "$(stat_of relocated)" "units relocated"
 	get 800 8 | cmp - one || fail "a write that was relocated during a suspend was lost"
 }
+
+# What fails on one CPU is tried again there, one after the other; another CPU does not wait for that.
+#@ cpus=2 idle=1
+test_a_storm_on_one_cpu_does_not_stall_another() {
+	load_module
+	# A disk that answers late, on the CPU that asked.
+	null_disk main 64 irqmode=2 completion_nsec=300000000
+	bad main 8000 9000
+	null_disk spare 8
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	taskset -c 0 fio --name=storm --filename="$DEV" --ioengine=libaio --direct=1 --rw=read --bs=4k \
+		--offset=$((8000 * 512)) --size=96k --iodepth=24 --continue_on_error=read >/dev/null 2>&1 &
+	until [ "$(stat_of read_errors)" -ge 24 ]; do sleep 0.1; done
+	fails taskset -c 1 dd if="$DEV" of=/dev/null bs=4k skip=1100 count=1 iflag=direct
+	[ "$(awk '{ print $1 }' "$(sysfs r)/inflight")" -gt 0 ] || fail "it waited for the others"
+	wait
+}
