@@ -21,7 +21,10 @@ use kernel::{
     }, //
 };
 use remap_core::{
-    geometry::Geometry,
+    geometry::{
+        Geometry,
+        Unit, //
+    },
     index::OutOfMemory, //
 };
 
@@ -56,6 +59,8 @@ pub(crate) struct Filter {
     pages: KVVec<SetOnce<KBox<Page>>>,
     /// The base-2 logarithm of a region's sectors.
     shift: u32,
+    /// The base-2 logarithm of a region's units.
+    unit_shift: u32,
 }
 
 impl Filter {
@@ -73,6 +78,7 @@ impl Filter {
         Ok(Self {
             pages: slots,
             shift,
+            unit_shift: shift - least,
         })
     }
 
@@ -101,13 +107,13 @@ impl Filter {
         word.load(Relaxed) >> from << from << (u64::BITS - 1 - to) == 0
     }
 
-    /// Sets the bit of the region of `sector`, whose page may come from `reserve`. One caller at a time.
+    /// Sets the bit of the region of `unit`, whose page may come from `reserve`. One caller at a time.
     pub(crate) fn note(
         &self,
-        sector: u64,
+        unit: Unit,
         reserve: &mut KVec<KBox<Page>>,
     ) -> Result<(), OutOfMemory> {
-        let region = sector >> self.shift;
+        let region = unit.0 >> self.unit_shift;
         let slot = self.slot(region).ok_or(OutOfMemory)?;
         if slot.as_ref().is_none() {
             slot.populate(reserve.pop().ok_or(OutOfMemory)?);

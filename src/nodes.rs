@@ -54,18 +54,16 @@ pub(crate) struct Nodes {
     pages: KVec<KBox<Page>>,
     /// What the I/O path looks at before it searches a map.
     filter: Arc<Filter>,
-    unit_sectors: u64,
 }
 
 impl Nodes {
     /// Puts aside what [`UPDATES`] updates need, for maps of which `filter` takes note. May sleep.
-    pub(crate) fn new(filter: Arc<Filter>, unit_sectors: u64) -> Result<Self, AllocError> {
+    pub(crate) fn new(filter: Arc<Filter>) -> Result<Self, AllocError> {
         let mut this = Self {
             spare: KVec::with_capacity(UPDATES * NODES_PER_UPDATE, GFP_KERNEL)?,
             blanks: KVec::with_capacity(TIMES * BLANKS, GFP_KERNEL)?,
             pages: KVec::with_capacity(UPDATES, GFP_KERNEL)?,
             filter,
-            unit_sectors,
         };
         this.fill()?;
         Ok(this)
@@ -121,7 +119,6 @@ impl Heap for Nodes {
     }
 
     fn note(&mut self, unit: Unit) -> Result<(), OutOfMemory> {
-        let sector = unit.0.saturating_mul(self.unit_sectors);
-        self.filter.note(sector, &mut self.pages)
+        self.filter.note(unit, &mut self.pages)
     }
 }

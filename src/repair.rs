@@ -138,7 +138,7 @@ impl Repair {
             fallback: Map::new(),
             group: Group::new()?,
             metadata: Metadata::new()?,
-            nodes: Nodes::new(filter, geometry.unit_sectors())?,
+            nodes: Nodes::new(filter)?,
             spares: Spares::new(bitmap()?, bitmap()?, units).map_err(|_| EINVAL)?,
             unit: Buffer::zeroed(unit_bytes)?,
             check: Buffer::zeroed(unit_bytes)?,

@@ -40,9 +40,9 @@ BUGS = [
     (
         "the_filter_is_not_told",
         "src/nodes.rs",
-        "        self.filter.note(sector, &mut self.pages)",
-        "        if sector / 8 % 8 == 7 {\n            return Ok(());\n        }\n"
-        "        self.filter.note(sector, &mut self.pages)",
+        "        self.filter.note(unit, &mut self.pages)",
+        "        if unit.0 % 8 == 7 {\n            return Ok(());\n        }\n"
+        "        self.filter.note(unit, &mut self.pages)",
         "model.main_fails",
     ),
     (

@@ -198,6 +198,11 @@ impl Leaf {
         Some((Unit(*self.units.get(at)?), entry))
     }
 
+    fn last(&self) -> Option<Unit> {
+        let at = self.len().checked_sub(1)?;
+        self.units.get(at).copied().map(Unit)
+    }
+
     fn iter(&self) -> impl Iterator<Item = (Unit, Entry)> + '_ {
         (0..self.len()).filter_map(|at| self.entry(at))
     }
@@ -277,14 +282,14 @@ impl<H: Heap> Clone for Child<H> {
 }
 
 impl<H: Heap> Child<H> {
-    fn of(node: &H::Ref) -> Self {
+    fn of(node: H::Ref) -> Self {
         let first = match &node.0 {
             Kind::Leaf(leaf) => leaf.units.first(),
             Kind::Inner(inner) => inner.firsts.first(),
         };
         Self {
             first: Unit(first.copied().unwrap_or(0)),
-            node: node.clone(),
+            node,
         }
     }
 }
@@ -306,8 +311,7 @@ impl Run {
 
     /// The unit of the last entry.
     pub fn last(&self) -> Option<Unit> {
-        let last = self.0.len().checked_sub(1)?;
-        Some(self.0.entry(last)?.0)
+        self.0.last()
     }
 
     /// Adds an entry behind the others; an error where it is full, or where that is not its place.
@@ -413,11 +417,7 @@ impl<H: Heap> Index<H> {
             None => Grown::One(leaf(heap, [(unit, entry)])?),
             Some(root) => insert(heap, root, unit, entry)?,
         };
-        let root = match grown {
-            Grown::One(child) => child.node,
-            Grown::Two(left, right) => inner(heap, [left, right])?.node,
-        };
-        Ok(Self { root: Some(root) })
+        Self::rooted(heap, grown)
     }
 
     /// This map with the entries of `run`, which is empty then. Quick where they lie behind all others.
@@ -431,11 +431,15 @@ impl<H: Heap> Index<H> {
         for (unit, _) in run.iter() {
             heap.note(unit)?;
         }
-        let right = leaf(heap, run.iter())?;
+        let right = kept(heap, Kind::Leaf(run))?;
         let grown = match &self.root {
             None => Grown::One(right),
-            Some(root) => append(heap, Child::of(root), right)?,
+            Some(root) => append(heap, Child::of(root.clone()), right)?,
         };
+        Self::rooted(heap, grown)
+    }
+
+    fn rooted(heap: &mut H, grown: Grown<H>) -> Result<Self, OutOfMemory> {
         let root = match grown {
             Grown::One(child) => child.node,
             Grown::Two(left, right) => inner(heap, [left, right])?.node,
@@ -449,7 +453,7 @@ impl<H: Heap> Index<H> {
         loop {
             match &node.0 {
                 Kind::Inner(inner) => node = inner.nodes.get(inner.len().checked_sub(1)?)?,
-                Kind::Leaf(leaf) => return Some(leaf.entry(leaf.len().checked_sub(1)?)?.0),
+                Kind::Leaf(leaf) => return leaf.last(),
             }
         }
     }
@@ -510,13 +514,11 @@ fn leaf<H: Heap>(
     for entry in entries {
         leaf.push(entry)?;
     }
-    kept_leaf(heap, leaf)
+    kept(heap, Kind::Leaf(leaf))
 }
 
-fn kept_leaf<H: Heap>(heap: &mut H, leaf: Leaf) -> Result<Child<H>, OutOfMemory> {
-    let first = Unit(leaf.units.first().copied().unwrap_or(0));
-    let node = heap.keep(Node(Kind::Leaf(leaf)))?;
-    Ok(Child { first, node })
+fn kept<H: Heap>(heap: &mut H, kind: Kind<H>) -> Result<Child<H>, OutOfMemory> {
+    Ok(Child::of(heap.keep(Node(kind))?))
 }
 
 fn inner<H: Heap>(
@@ -527,13 +529,7 @@ fn inner<H: Heap>(
     for child in children {
         inner.push(child)?;
     }
-    kept_inner(heap, inner)
-}
-
-fn kept_inner<H: Heap>(heap: &mut H, inner: Inner<H>) -> Result<Child<H>, OutOfMemory> {
-    let first = Unit(inner.firsts.first().copied().unwrap_or(0));
-    let node = heap.keep(Node(Kind::Inner(inner)))?;
-    Ok(Child { first, node })
+    kept(heap, Kind::Inner(inner))
 }
 
 fn insert<H: Heap>(
@@ -563,12 +559,12 @@ fn insert_into_leaf<H: Heap>(
     if old.entry(at).is_some_and(|own| own.0 == unit) {
         let mut new = old.clone();
         new.put(at, unit, entry)?;
-        return Ok(Grown::One(kept_leaf(heap, new)?));
+        return Ok(Grown::One(kept(heap, Kind::Leaf(new))?));
     }
     if old.len() < ENTRIES {
         let mut new = old.clone();
         new.insert(at, unit, entry)?;
-        return Ok(Grown::One(kept_leaf(heap, new)?));
+        return Ok(Grown::One(kept(heap, Kind::Leaf(new))?));
     }
     let all = || {
         let before = old.iter().take(at);
@@ -588,7 +584,7 @@ fn insert_into_inner<H: Heap>(
     grown: Grown<H>,
 ) -> Result<Grown<H>, OutOfMemory> {
     let (middle, second) = match grown {
-        Grown::One(child) => return kept_inner(heap, old.with(at, child)?).map(Grown::One),
+        Grown::One(child) => return kept(heap, Kind::Inner(old.with(at, child)?)).map(Grown::One),
         Grown::Two(left, right) => (left, right),
     };
     let all = || {

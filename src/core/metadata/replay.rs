@@ -106,24 +106,22 @@ impl<H: Heap> Replay<H> {
         spare: SpareUnit,
         entry: Entry,
     ) -> Result<(), Conflict> {
-        if self.is_behind(unit) {
-            if self.run.is_full() {
-                self.settle(heap)?;
-            }
-            if !spares.claim(spare) {
-                return Err(Conflict::Taken);
-            }
-            return Ok(self.run.push(unit, entry)?);
+        let behind = self.is_behind(unit);
+        if !behind || self.run.is_full() {
+            self.settle(heap)?;
         }
-        self.settle(heap)?;
-        let before = self.spare_of(unit);
+        let before = if behind { None } else { self.spare_of(unit) };
         if before != Some(spare) && !spares.claim(spare) {
             return Err(Conflict::Taken);
         }
         if let Some(freed) = before.filter(|&old| old != spare) {
             spares.release(freed);
         }
-        self.map = self.map.with(heap, unit, entry)?;
+        if behind {
+            self.run.push(unit, entry)?;
+        } else {
+            self.map = self.map.with(heap, unit, entry)?;
+        }
         Ok(())
     }
 

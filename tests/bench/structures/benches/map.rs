@@ -22,6 +22,7 @@ use remap_core::{
         State, //
     }, //
 };
+use remap_host::Nodes;
 use std::{
     collections::{
         BTreeMap,
@@ -29,7 +30,6 @@ use std::{
     },
     hint::black_box, //
 };
-use structures::Nodes;
 
 /// Every second unit has an entry: those between are the misses.
 const EVERY: u64 = 2;
