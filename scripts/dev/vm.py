@@ -90,14 +90,19 @@ class Disk:
         return ["-blockdev", json.dumps(node)]
 
     def device(self, number):
-        """QEMU's arguments for the device."""
-        drive = f"id=device{number},drive=disk{number},logical_block_size={self.block},physical_block_size={self.block}"
+        """The device, as QEMU's `device_add` has it."""
+        device = {"id": f"device{number}", "drive": f"disk{number}"}
+        device |= {"logical_block_size": self.block, "physical_block_size": self.block}
         if self.kind == "nvme":
-            return ["-device", f"nvme,serial=disk{number},{drive}"]
+            return {"driver": "nvme", "bus": f"port{number}", "serial": f"disk{number}", **device}
         if self.kind == "scsi":
-            errors = "werror=report,rerror=report"
-            return ["-device", f"scsi-hd,bus=scsi.0,scsi-id={number},{drive},{errors}"]
-        return ["-device", f"virtio-blk-pci,serial=disk{number},{drive}"]
+            errors = {"werror": "report", "rerror": "report"}
+            return {"driver": "scsi-hd", "bus": "scsi.0", "scsi-id": number, **device, **errors}
+        return {"driver": "virtio-blk-pci", "serial": f"disk{number}", **device}
+
+    def is_plugged_in(self):
+        """Whether the device comes when the guest is up: QEMU cannot save the state of one for NVMe."""
+        return self.kind == "nvme"
 
 
 # What emulation makes slow and no test needs is left out: string instructions go byte by byte, and
@@ -149,7 +154,10 @@ class Shape:
         if any(disk.kind == "scsi" for disk in self.disks):
             words += ["-device", "virtio-scsi-pci,id=scsi"]
         for number, disk in enumerate(self.disks):
-            words += disk.device(number)
+            if disk.is_plugged_in():
+                words += ["-device", f"pcie-root-port,id=port{number},chassis={number}"]
+            else:
+                words += ["-device", json.dumps(disk.device(number))]
         return words
 
     def memory_in(self, folder, shared):
@@ -167,8 +175,8 @@ class Shape:
         return words
 
     def can_be_saved(self):
-        """QEMU cannot save the state of its NVMe device; what is counted begins with the boot."""
-        return not self.counted and all(disk.kind != "nvme" for disk in self.disks)
+        """What is counted begins with the boot."""
+        return not self.counted
 
     def key(self):
         """Names the state."""
@@ -299,6 +307,12 @@ class Guest:
             if "return" in answer:
                 return answer["return"]
 
+    def plug_in(self):
+        """Gives the guest, which is up, the disks that it could not have before."""
+        for number, disk in enumerate(self.shape.disks):
+            if disk.is_plugged_in():
+                self.command("device_add", **disk.device(number))
+
     def migrated(self):
         """Waits until the machine's state is saved or restored."""
         while True:
@@ -349,6 +363,7 @@ def restored(shape, state_folder, payload, disks=None, saves=None):
     guest.command("migrate-set-capabilities", capabilities=WITHOUT_MEMORY)
     guest.command("migrate-incoming", uri=f"file:{state_folder}/state")
     guest.migrated()
+    guest.plug_in()
     guest.command("cont")
     return guest
 
@@ -379,6 +394,7 @@ def started(shape, payload, script, disks=None, saved=None, saves=None):
     else:
         guest = Guest(shape, payload, disks=disks)
         wait_ready(guest)
+        guest.plug_in()
         guest.control.write("go")
     guest.control.write(escaped(script))
     return guest
