@@ -127,3 +127,36 @@ rust_helper_alloc_reclaim_workqueue(const char *name)
 {
 	return alloc_workqueue("%s", WQ_MEM_RECLAIM | WQ_PERCPU, 0, name);
 }
+
+struct kmem_cache *
+rust_helper_kmem_cache_create(const char *name, unsigned int size, unsigned int align)
+{
+	return kmem_cache_create(name, size, align, SLAB_NO_MERGE, NULL);
+}
+
+void *rust_helper_kmem_cache_alloc_on(struct kmem_cache *cache, int node)
+{
+	return kmem_cache_alloc_node(cache, GFP_KERNEL | __GFP_NOWARN, node);
+}
+
+int rust_helper_virt_to_nid(const void *address)
+{
+	return page_to_nid(virt_to_page(address));
+}
+
+int rust_helper_numa_node_id(void)
+{
+	return numa_node_id();
+}
+
+int rust_helper_next_possible_node(int node)
+{
+	int next = next_node(node, node_possible_map);
+
+	return next < MAX_NUMNODES ? next : -1;
+}
+
+bool rust_helper_node_has_memory(int node)
+{
+	return node_state(node, N_MEMORY);
+}

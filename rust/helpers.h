@@ -11,10 +11,14 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/nodemask.h>
 #include <linux/percpu.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
 #include <linux/srcu.h>
+#include <linux/topology.h>
 #include <linux/workqueue.h>
 
 struct srcu_ctr *rust_helper_srcu_down_read_fast(struct srcu_struct *ssp);
@@ -43,6 +47,14 @@ void rust_helper_ratelimit_state_init(struct ratelimit_state *rs, int interval, 
 
 unsigned int rust_helper_memalloc_noio_save(void);
 void rust_helper_memalloc_noio_restore(unsigned int flags);
+
+struct kmem_cache *
+rust_helper_kmem_cache_create(const char *name, unsigned int size, unsigned int align);
+void *rust_helper_kmem_cache_alloc_on(struct kmem_cache *cache, int node);
+int rust_helper_virt_to_nid(const void *address);
+int rust_helper_numa_node_id(void);
+int rust_helper_next_possible_node(int node);
+bool rust_helper_node_has_memory(int node);
 
 struct workqueue_struct *rust_helper_alloc_reclaim_workqueue(const char *name);
 

@@ -17,10 +17,12 @@ pub mod chain;
 pub mod crc32c;
 pub mod device_mapper;
 pub mod noio;
+pub mod numa;
 pub mod per_cpu;
 pub mod published;
 pub mod random;
 pub mod ratelimit;
+pub mod slab;
 pub mod text;
 pub mod workqueue;
 

@@ -151,6 +151,90 @@ mod published {
     }
 }
 
+#[kunit_tests(dm_remap_slab)]
+mod slab {
+    use crate::{
+        numa::Node,
+        slab::Slab, //
+    };
+    use kernel::{
+        prelude::*,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc, //
+        }, //
+    };
+
+    /// Counts how many of its kind were dropped.
+    struct Tracked(u64, Arc<Atomic<i32>>);
+
+    impl Drop for Tracked {
+        fn drop(&mut self) {
+            self.1.add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_object_lives_as_long_as_its_references() -> Result {
+        let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let slab = Slab::new(c"dm_remap_kunit")?;
+        // Memory that was never made an object holds no value.
+        drop(slab.blank(Node::here())?);
+        let one = slab.blank(Node::here())?.write(Tracked(7, dropped.clone()));
+        let other = one.clone();
+        drop(one);
+        assert_eq!(other.0, 7);
+        assert_eq!(dropped.load(Relaxed), 0);
+        // The object keeps its cache.
+        drop(slab);
+        assert_eq!(other.0, 7);
+        drop(other);
+        assert_eq!(dropped.load(Relaxed), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn objects_are_aligned_and_apart() -> Result {
+        #[repr(align(64))]
+        struct Wide(u8);
+        let slab = Slab::new(c"dm_remap_kunit")?;
+        let mut all = KVec::new();
+        for value in 0..100 {
+            all.push(slab.blank(Node::here())?.write(Wide(value)), GFP_KERNEL)?;
+        }
+        for (object, value) in all.iter().zip(0u8..) {
+            assert_eq!(object.0, value);
+            assert_eq!(core::ptr::from_ref::<Wide>(object).addr() % 64, 0);
+        }
+        Ok(())
+    }
+}
+
+#[kunit_tests(dm_remap_numa)]
+mod numa {
+    use crate::{
+        numa::Node,
+        slab::Slab, //
+    };
+    use kernel::prelude::*;
+
+    #[test]
+    fn memory_comes_from_its_node() -> Result {
+        let slab = Slab::<u64>::new(c"dm_remap_kunit")?;
+        let mut with_memory = 0;
+        for node in Node::possible().filter(|node| node.has_memory()) {
+            with_memory += 1;
+            assert!(slab.blank(node)?.node() == node);
+        }
+        assert!(with_memory > 0);
+        assert!(Node::possible().any(|node| node == Node::here()));
+        Ok(())
+    }
+}
+
 #[kunit_tests(dm_remap_workqueue)]
 mod workqueue {
     use crate::workqueue::ReclaimQueue;

@@ -10,7 +10,6 @@
 
 use core::ops::Range;
 use kernel::{
-    alloc::AllocError,
     prelude::*,
     sync::{
         atomic::{
@@ -19,6 +18,10 @@ use kernel::{
         },
         SetOnce, //
     }, //
+};
+use kernel_ext::slab::{
+    Blank,
+    Shared, //
 };
 use remap_core::{
     geometry::{
@@ -39,9 +42,8 @@ const PAGE_SHIFT: u32 = 12;
 pub(crate) struct Page([Atomic<u64>; WORDS]);
 
 impl Page {
-    /// Allocates one without any bit. May sleep if `flags` say so.
-    pub(crate) fn new(flags: kernel::alloc::Flags) -> Result<KBox<Self>, AllocError> {
-        KBox::new(Self([const { Atomic::new(0) }; WORDS]), flags)
+    const fn new() -> Self {
+        Self([const { Atomic::new(0) }; WORDS])
     }
 
     fn word_of(&self, region: u64) -> Option<&Atomic<u64>> {
@@ -56,7 +58,9 @@ fn bit_of(region: u64) -> u32 {
 
 /// The regions. Pages that have no bit are not there.
 pub(crate) struct Filter {
-    pages: KVVec<SetOnce<KBox<Page>>>,
+    /// Whether there is any bit.
+    any: Atomic<bool>,
+    pages: KVVec<SetOnce<Shared<Page>>>,
     /// The base-2 logarithm of a region's sectors.
     shift: u32,
     /// The base-2 logarithm of a region's units.
@@ -76,19 +80,23 @@ impl Filter {
             slots.push(SetOnce::new(), GFP_KERNEL)?;
         }
         Ok(Self {
+            any: Atomic::new(false),
             pages: slots,
             shift,
             unit_shift: shift - least,
         })
     }
 
-    fn slot(&self, region: u64) -> Option<&SetOnce<KBox<Page>>> {
+    fn slot(&self, region: u64) -> Option<&SetOnce<Shared<Page>>> {
         self.pages.get((region >> PAGE_SHIFT) as usize)
     }
 
     /// Whether no unit of these sectors of the target has an entry. `false` means nothing. Any context.
     #[inline]
     pub(crate) fn is_clear(&self, sectors: &Range<u64>) -> bool {
+        if !self.any.load(Relaxed) {
+            return true;
+        }
         let first = sectors.start >> self.shift;
         let last = sectors.end.saturating_sub(1) >> self.shift;
         if first >> WORD_SHIFT != last >> WORD_SHIFT {
@@ -111,12 +119,14 @@ impl Filter {
     pub(crate) fn note(
         &self,
         unit: Unit,
-        reserve: &mut KVec<KBox<Page>>,
+        reserve: &mut KVec<Blank<Page>>,
     ) -> Result<(), OutOfMemory> {
+        self.any.store(true, Relaxed);
         let region = unit.0 >> self.unit_shift;
         let slot = self.slot(region).ok_or(OutOfMemory)?;
         if slot.as_ref().is_none() {
-            slot.populate(reserve.pop().ok_or(OutOfMemory)?);
+            let blank = reserve.pop().ok_or(OutOfMemory)?;
+            slot.populate(blank.write(Page::new()));
         }
         let word = slot.as_ref().and_then(|page| page.word_of(region));
         let word = word.ok_or(OutOfMemory)?;

@@ -77,6 +77,11 @@ impl Group {
             || self.records.len() + RECORDS > PER_COMMIT
     }
 
+    /// The units of which the next commit says something.
+    pub(crate) fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
     /// Whether the next commit says something of `unit`.
     pub(crate) fn has(&self, unit: Unit) -> bool {
         self.units.contains(&unit)

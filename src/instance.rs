@@ -3,10 +3,15 @@
 //! What the tables of one device share: its devices, its map and its repair.
 
 use crate::{
+    caches::Caches,
     counters::Count,
     filter::Filter,
     nodes::Map,
     repair::Repair,
+    replicas::{
+        Maps,
+        Places, //
+    },
     settings::Settings, //
 };
 use kernel::{
@@ -117,9 +122,11 @@ pub(crate) fn share_sectors(a: (&BlockDevice, Area), b: (&BlockDevice, Area)) ->
 #[pin_data]
 pub(crate) struct Instance {
     layout: Layout,
-    /// The map as the I/O path reads it; `repair` holds the one that is changed.
+    /// The map as the I/O path reads it, for each node; `repair` holds the one that is changed.
     #[pin]
-    pub(crate) map: Published<Map>,
+    pub(crate) maps: Published<Maps>,
+    /// Whose map this CPU uses.
+    pub(crate) places: Places,
     /// Where the map has nothing.
     pub(crate) filter: Arc<Filter>,
     pub(crate) counters: Counters<Count>,
@@ -142,17 +149,21 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    pub(crate) fn new(layout: Layout) -> Result<Arc<Self>, NewError> {
+    /// Makes one for `layout` with memory of `caches`. May sleep.
+    pub(crate) fn new(layout: Layout, caches: &Arc<Caches>) -> Result<Arc<Self>, NewError> {
         let memory = |error| NewError::new(c"out of memory", error);
         let filter = Filter::new(&layout.geometry).map_err(memory)?;
         let filter = Arc::new(filter, GFP_KERNEL).map_err(|error| memory(error.into()))?;
-        let repair = Repair::new(&layout.geometry, filter.clone()).map_err(memory)?;
+        let places = Places::new().map_err(|error| memory(error.into()))?;
+        let repair =
+            Repair::new(&layout.geometry, caches, &places, filter.clone()).map_err(memory)?;
         let counters = Counters::new().map_err(memory)?;
-        let map = Published::new(Map::new()).map_err(memory)?;
+        let maps = Published::new(Maps::EMPTY).map_err(memory)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 layout,
-                map <- map,
+                maps <- maps,
+                places,
                 filter,
                 counters,
                 bios <- BioSet::new(4),
@@ -168,6 +179,11 @@ impl Instance {
             GFP_KERNEL,
         )
         .map_err(memory)
+    }
+
+    /// The map that this CPU uses.
+    pub(crate) fn map_of<'a>(&self, maps: &'a Maps) -> &'a Map {
+        maps.at(self.places.here())
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -212,6 +228,7 @@ impl Instance {
     pub(crate) fn wait_stopped(&self) {
         NoIo::run(|| {
             let mut repair = self.repair.lock();
+            repair.put_back_spares();
             if !self.is_read_only() {
                 repair.put_away(self);
             }

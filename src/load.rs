@@ -228,6 +228,7 @@ impl Repair {
         let geometry = instance.geometry();
         let mut replay = Replay::default();
         self.spares.clear();
+        self.magazines.forget();
         let Self {
             metadata,
             nodes,
@@ -263,6 +264,7 @@ impl Repair {
         for (&count, &value) in Count::SURVIVE.iter().zip(&standing.counters) {
             instance.counters.add(count, value);
         }
+        self.shown.copy(&self.map);
         self.show_all(instance).map_err(|_| NotReady::NoMemory)
     }
 }

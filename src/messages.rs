@@ -6,6 +6,7 @@ use crate::{
     counters::Count,
     errors::bad_sector,
     instance::Instance,
+    nodes::Served,
     refusal::Refusal,
     relocate::Stay,
     repair::Repair,
@@ -109,6 +110,8 @@ fn answer<'a>(
             breaker(limit, out)
         }
         Message::Checkpoint => return checkpoint(instance, out),
+        Message::Cache => cache(instance, out),
+        Message::Numa => numa(instance, out),
         Message::Reason => reason(instance, out),
         Message::Help => write!(out, "{HELP}"),
     };
@@ -201,6 +204,32 @@ fn debug(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     writeln!(out, "writes_parked {}", repair.parked.count())?;
     writeln!(out, "suspended {}", u8::from(instance.is_suspended()))?;
     writeln!(out, "read_only {}", u8::from(instance.is_read_only()))
+}
+
+fn cache(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
+    let repair = instance.repair.lock();
+    let use_of = repair.magazines.used();
+    writeln!(out, "put_aside {}", repair.spares.aside())?;
+    writeln!(out, "near {}", use_of.near)?;
+    writeln!(out, "hits {}", use_of.hits)?;
+    writeln!(out, "misses {}", use_of.misses)?;
+    writeln!(out, "refills {}", use_of.refills)?;
+    writeln!(out, "fallbacks {}", use_of.fallbacks)
+}
+
+fn numa(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
+    let repair = instance.repair.lock();
+    for service in repair.shown.services(&instance.places, &repair.nodes) {
+        let (node, replica) = (service.node.id(), service.replica.id());
+        match service.served {
+            Some(Served { local, remote }) => writeln!(
+                out,
+                "node {node}: map of node {replica}, allocated {local} local, {remote} remote"
+            )?,
+            None => writeln!(out, "node {node}: map of node {replica}")?,
+        }
+    }
+    Ok(())
 }
 
 fn reason(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {

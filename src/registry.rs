@@ -8,6 +8,7 @@
 //! other what it moved.
 
 use crate::{
+    caches::Caches,
     instance::{
         Instance,
         Layout, //
@@ -31,6 +32,7 @@ use remap_core::metadata::uuid::Uuid;
 /// All instances, and how many tables use each.
 #[pin_data]
 pub(crate) struct Registry {
+    caches: Arc<Caches>,
     #[pin]
     live: Mutex<KVec<Live>>,
 }
@@ -50,20 +52,18 @@ pub(crate) struct Share {
 
 impl Registry {
     pub(crate) fn new() -> Result<Arc<Self>> {
+        let caches = Caches::new()?;
         Arc::pin_init(
             pin_init!(Self {
+                caches,
                 live <- new_mutex!(KVec::new(), "dm_remap::registry"),
             }),
             GFP_KERNEL,
         )
     }
 
-    /// The instance for `layout`: that of the table to be replaced, or one that `make` makes.
-    pub(crate) fn share(
-        self: &Arc<Self>,
-        layout: Layout,
-        make: impl FnOnce(Layout) -> Result<Arc<Instance>, NewError>,
-    ) -> Result<Share, NewError> {
+    /// The instance for `layout`: that of the table to be replaced, or a new one.
+    pub(crate) fn share(self: &Arc<Self>, layout: Layout) -> Result<Share, NewError> {
         let mut live = self.live.lock();
         if let Some(found) = live.iter_mut().find(|l| l.instance.layout().same(&layout)) {
             found.tables += 1;
@@ -80,7 +80,7 @@ impl Registry {
             ));
         }
         live.reserve(1, GFP_KERNEL)?;
-        let instance = make(layout)?;
+        let instance = Instance::new(layout, &self.caches)?;
         live.push(
             Live {
                 instance: instance.clone(),

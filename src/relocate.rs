@@ -23,7 +23,10 @@ use crate::{
         pause, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    cpu::CpuId,
+    prelude::*, //
+};
 use kernel_ext::bio::{
     Status,
     Transfer, //
@@ -110,8 +113,8 @@ impl Repair {
         mut overlay: Option<Overlay<'_>>,
     ) -> Result<u32, Stay> {
         self.make_room(instance).map_err(|_| Stay::Frozen)?;
-        self.nodes.ready(&self.map);
-        let spare = self.next_spare(instance)?;
+        self.ready(instance);
+        let spare = self.next_spare(instance, unit)?;
         let state = self.state(unit);
         if let Err(stay) = self.freeze(instance, unit, state) {
             self.spares.release(spare);
@@ -157,13 +160,13 @@ impl Repair {
         let gate = Gate::Busy;
         self.show(instance, unit, Some(Entry { gate, state }))
             .map_err(|_| Stay::NoMemory)?;
-        instance.map.synchronize();
+        instance.maps.synchronize();
         Ok(())
     }
 
     /// Whether `unit` was marked busy, and waited for, since the lock was taken.
     fn is_frozen(&self, unit: Unit) -> bool {
-        let shown = self.shown.get(unit);
+        let shown = self.shown.home().get(unit);
         shown.is_some_and(|entry| entry.gate == Gate::Busy)
     }
 
@@ -174,25 +177,39 @@ impl Repair {
         instance: &Instance,
         units: impl Iterator<Item = Unit>,
     ) -> Result<(), OutOfMemory> {
-        let gate = Gate::Busy;
-        let mut shown = self.shown.clone();
         for unit in units {
             let state = self.state(unit);
             if !matches!(state, State::Relocated { .. }) {
-                self.nodes.ready(&shown);
-                shown = shown.set(&mut self.nodes, unit, Some(Entry { gate, state }))?;
+                if let Err(error) = self.freeze_next(instance, unit, state) {
+                    self.shown.follow(&self.map, &[]);
+                    return Err(error);
+                }
             }
         }
-        self.shown = shown;
         self.publish(instance)?;
-        instance.map.synchronize();
+        instance.maps.synchronize();
         Ok(())
+    }
+
+    /// Marks `unit` busy in the map that is published next.
+    fn freeze_next(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        state: State,
+    ) -> Result<(), OutOfMemory> {
+        self.ready(instance);
+        let busy = Entry {
+            gate: Gate::Busy,
+            state,
+        };
+        self.set_shown(unit, Some(busy))
     }
 
     /// Lets others use those of these units that were frozen and not moved.
     pub(crate) fn thaw_all(&mut self, instance: &Instance, units: impl Iterator<Item = Unit>) {
         for unit in units {
-            self.nodes.ready(&self.shown);
+            self.ready(instance);
             if self.is_frozen(unit) && self.thaw(instance, unit).is_err() {
                 pr_err!("{}: out of memory for the map\n", instance.name());
             }
@@ -208,9 +225,16 @@ impl Repair {
         self.show(instance, unit, entry).map_err(|_| Stay::NoMemory)
     }
 
-    fn next_spare(&mut self, instance: &Instance) -> Result<SpareUnit, Stay> {
+    /// Takes a unit of the spare for `unit`.
+    fn next_spare(&mut self, instance: &Instance, unit: Unit) -> Result<SpareUnit, Stay> {
         let before = self.spares.level();
-        let found = self.spares.allocate();
+        let cpu = CpuId::current().as_u32() as usize;
+        let before_on_main = unit.0.checked_sub(1).map(|unit| self.state(Unit(unit)));
+        let neighbour = match before_on_main {
+            Some(State::Relocated { spare, .. }) => Some(spare),
+            _ => None,
+        };
+        let found = self.magazines.take(cpu, neighbour, &mut self.spares);
         if found.is_none() {
             instance.counters.add(Count::NoSpare, 1);
             self.no_spare = true;
@@ -225,6 +249,11 @@ impl Repair {
             );
         }
         found.ok_or(Stay::NoSpare)
+    }
+
+    /// Makes free what is put aside.
+    pub(crate) fn put_back_spares(&mut self) {
+        self.magazines.put_back(&mut self.spares);
     }
 
     fn retire(&mut self, instance: &Instance, spare: SpareUnit) {
@@ -326,7 +355,7 @@ impl Repair {
                     return Err(Stay::Io(status));
                 }
             }
-            spare = self.next_spare(instance)?;
+            spare = self.next_spare(instance, unit)?;
         }
         self.spares.release(spare);
         Err(Stay::Io(Status::IOERR))
@@ -373,7 +402,7 @@ impl Repair {
             return Err(Refusal::Lost(at));
         }
         self.make_room(instance).map_err(|_| Refusal::Frozen)?;
-        self.nodes.ready(&self.map);
+        self.ready(instance);
         self.freeze(instance, unit, self.state(unit))
             .map_err(|_| Refusal::NoMemory)?;
         if let Err(refusal) = self.copy_back(instance, unit, spare) {

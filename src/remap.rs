@@ -13,6 +13,7 @@
 )]
 
 mod breaker;
+mod caches;
 mod counters;
 mod errors;
 mod filter;
@@ -27,8 +28,10 @@ mod refusal;
 mod registry;
 mod relocate;
 mod repair;
+mod replicas;
 mod retry;
 mod settings;
+mod shortage;
 mod status;
 mod target;
 mod workers;

@@ -7,6 +7,7 @@
 //! flight is shut out by marking the unit busy, which `relocate.rs` does.
 
 use crate::{
+    caches::Caches,
     counters::Count,
     errors::bad_sector,
     filter::Filter,
@@ -21,6 +22,10 @@ use crate::{
         Nodes, //
     },
     parked::Parked,
+    replicas::{
+        Places,
+        Replicas, //
+    },
     target::{
         Failing,
         PerBio,
@@ -29,6 +34,7 @@ use crate::{
 };
 use core::ops::Range;
 use kernel::{
+    cpu::nr_cpu_ids,
     prelude::*,
     sync::Arc, //
 };
@@ -59,6 +65,10 @@ use remap_core::{
         OutOfMemory,
         State, //
     },
+    magazines::{
+        Magazine,
+        Magazines, //
+    },
     spares::{
         words_for,
         Spares, //
@@ -74,13 +84,15 @@ pub(crate) struct Repair {
     /// The map as it is once the next commit is durable (see `group.rs`).
     pub(crate) map: Map,
     /// The map as it is published.
-    pub(crate) shown: Map,
+    pub(crate) shown: Replicas,
     /// The map as it is if the next commit cannot be made.
     pub(crate) fallback: Map,
     pub(crate) group: Group,
     pub(crate) metadata: Metadata,
     pub(crate) nodes: Nodes,
     pub(crate) spares: Spares<KVVec<u64>>,
+    /// What of them is put aside for each CPU.
+    pub(crate) magazines: Magazines<KVec<Magazine>>,
     /// One unit, as it was read to be moved.
     pub(crate) unit: Buffer,
     /// One unit, to check what was written.
@@ -101,6 +113,8 @@ pub(crate) struct Repair {
     pub(crate) parked: Parked,
     /// No spare unit was left for what was served last.
     pub(crate) no_spare: bool,
+    /// Memory is short (see `shortage.rs`).
+    pub(crate) short: bool,
     /// Something happened that an administrator must know.
     changed: bool,
 }
@@ -127,19 +141,27 @@ pub(crate) fn bytes_from(base: u64, sectors: &Range<u64>) -> Range<usize> {
 
 impl Repair {
     /// Allocates all that repair needs. May sleep.
-    pub(crate) fn new(geometry: &Geometry, filter: Arc<Filter>) -> Result<Self> {
+    pub(crate) fn new(
+        geometry: &Geometry,
+        caches: &Arc<Caches>,
+        places: &Places,
+        filter: Arc<Filter>,
+    ) -> Result<Self> {
+        let (shown, nodes) = Replicas::new(caches, places, filter)?;
         let units = geometry.spare_units();
         let words = usize::try_from(words_for(units)).map_err(|_| ENOMEM)?;
         let bitmap = || KVVec::from_elem(0u64, words, GFP_KERNEL);
+        let cpus = usize::try_from(nr_cpu_ids()).map_err(|_| EINVAL)?;
         let unit_bytes = usize::try_from(geometry.unit_sectors() << 9).map_err(|_| EINVAL)?;
         Ok(Self {
             map: Map::new(),
-            shown: Map::new(),
+            shown,
             fallback: Map::new(),
             group: Group::new()?,
             metadata: Metadata::new()?,
-            nodes: Nodes::new(filter)?,
+            nodes,
             spares: Spares::new(bitmap()?, bitmap()?, units).map_err(|_| EINVAL)?,
+            magazines: Magazines::new(KVec::from_elem(Magazine::EMPTY, cpus, GFP_KERNEL)?),
             unit: Buffer::zeroed(unit_bytes)?,
             check: Buffer::zeroed(unit_bytes)?,
             zeroes: Buffer::zeroed(unit_bytes)?,
@@ -149,6 +171,7 @@ impl Repair {
             reset_at: [0; Count::ALL.len()],
             parked: Parked::default(),
             no_spare: false,
+            short: false,
             changed: false,
             policy: Policy::default(),
             breaker: Breaker::new(Limit::DEFAULT),
@@ -197,7 +220,7 @@ impl Repair {
         unit: Unit,
         entry: Option<Entry>,
     ) -> Result<(), OutOfMemory> {
-        self.nodes.ready(&self.map);
+        self.ready(instance);
         self.set(instance, unit, entry)?;
         self.fallback = self.fallback.set(&mut self.nodes, unit, entry)?;
         self.show(instance, unit, entry)
@@ -210,24 +233,32 @@ impl Repair {
         unit: Unit,
         entry: Option<Entry>,
     ) -> Result<(), OutOfMemory> {
-        self.shown = self.shown.set(&mut self.nodes, unit, entry)?;
+        self.set_shown(unit, entry)?;
         self.publish(instance)
+    }
+
+    /// Sets what is published next for `unit`.
+    pub(crate) fn set_shown(
+        &mut self,
+        unit: Unit,
+        entry: Option<Entry>,
+    ) -> Result<(), OutOfMemory> {
+        let own = self.map.get(unit);
+        self.shown.set(&mut self.nodes, unit, entry, own)
     }
 
     /// Publishes the map as it is to be shown.
     pub(crate) fn publish(&mut self, instance: &Instance) -> Result<(), OutOfMemory> {
         let blank = self.nodes.blank()?;
-        instance.map.replace(blank, self.shown.clone());
+        instance.maps.replace(blank, self.shown.maps());
         Ok(())
     }
 
     /// Publishes the map as it is, with nothing pending.
     pub(crate) fn show_all(&mut self, instance: &Instance) -> Result<(), OutOfMemory> {
-        let blank = self.nodes.blank()?;
-        self.shown = self.map.clone();
+        self.shown.follow(&self.map, self.group.units());
         self.fallback = self.map.clone();
-        instance.map.replace(blank, self.map.clone());
-        Ok(())
+        self.publish(instance)
     }
 
     pub(crate) fn count_entry(
@@ -337,7 +368,7 @@ impl Repair {
     /// Remembers that `unit` failed to read at `sector`.
     fn suspect(&mut self, instance: &Instance, unit: Unit, sector: u64) {
         let known = self.map.get(unit).is_some() || self.group.has(unit);
-        if known || !self.is_closed() || self.suspects >= MAX_SUSPECTS {
+        if known || self.is_short() || !self.is_closed() || self.suspects >= MAX_SUSPECTS {
             return;
         }
         let entry = Entry {
@@ -455,7 +486,7 @@ impl Repair {
         let now = valid.union(geometry.blocks_at(unit, &overlay.sectors));
         if now != valid {
             self.make_room(instance).map_err(|_| Status::IOERR)?;
-            self.nodes.ready(&self.map);
+            self.ready(instance);
         }
         let at = geometry.on_spare(spare, overlay.sectors.start);
         let through = Transfer::WriteThrough;

@@ -124,8 +124,8 @@ fn piece(
 ) -> Done {
     let geometry = instance.geometry();
     // Kept until the I/O has ended: whoever moves the unit waits for it.
-    let map = instance.map.read();
-    let step = plan(geometry, &map, access, &sectors);
+    let maps = instance.maps.read();
+    let step = plan(geometry, instance.map_of(&maps), access, &sectors);
     let (device, at, on_main) = match step.place {
         _ if step.sectors < sectors.end - sectors.start => return Done::Held,
         Place::Main => (instance.main(), geometry.on_main(sectors.start), true),

@@ -37,13 +37,14 @@ fn health(repair: &Repair) -> &'static str {
 }
 
 /// `<health> <used>/<total> <retired> <suspects> <lost blocks> <read errors> <write errors> <mode>
-/// <good regions>/<regions> <breaker>`.
+/// <good regions>/<regions> <breaker> <put aside>/<hits>/<misses> <memory>`.
 pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let repair = instance.repair.lock();
     let (good, total) = repair.metadata.regions();
+    let cache = repair.magazines.used();
     write!(
         out,
-        "{} {}/{} {} {} {} {} {} {} {}/{} {}",
+        "{} {}/{} {} {} {} {} {} {} {}/{} {} {}/{}/{} {}",
         health(&repair),
         repair.spares.in_use(),
         repair.spares.units(),
@@ -59,6 +60,10 @@ pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
             None => "closed",
             Some(_) => "open",
         },
+        repair.spares.aside(),
+        cache.hits,
+        cache.misses,
+        if repair.is_short() { "short" } else { "ok" },
     )
 }
 

@@ -7,15 +7,14 @@ use crate::{
     errors,
     instance::{
         share_sectors,
-        Instance,
         Layout, //
     },
     messages,
-    nodes::Map,
     registry::{
         Registry,
         Share, //
     },
+    replicas::Maps,
     settings::Settings,
     status,
     workers::Workers, //
@@ -94,11 +93,11 @@ pub(crate) struct PerBio {
 }
 
 impl PerBio {
-    /// For a bio that goes to where `map` says.
+    /// For a bio that goes to where `maps` say.
     #[inline]
-    fn within(map: Reading<'_, Map>) -> Self {
+    fn within(maps: Reading<'_, Maps>) -> Self {
         Self {
-            held: Some(map.hold()),
+            held: Some(maps.hold()),
             ..Self::default()
         }
     }
@@ -227,7 +226,7 @@ impl Target for RemapTarget {
         if layout.main.takes_discards() {
             constructor.take_discards();
         }
-        let instance = constructor.shared().share(layout, Instance::new)?;
+        let instance = constructor.shared().share(layout)?;
         let workers =
             Workers::new(&instance).map_err(|e| NewError::new(c"cannot make workers", e))?;
         let read_only = constructor.is_read_only();
@@ -258,13 +257,13 @@ impl Target for RemapTarget {
             Op::Other => return bio.complete(Status::NOTSUPP),
         };
         instance.counters.add(count, 1);
-        let map = instance.map.read();
+        let maps = instance.maps.read();
         let sectors = bio.sectors();
-        if !map.is_empty() && !instance.filter.is_clear(&sectors) {
-            return self.map_by_entries(bio, map, access);
+        if !instance.filter.is_clear(&sectors) {
+            return self.map_by_entries(bio, maps, access);
         }
         let sector = instance.geometry().on_main(sectors.start);
-        bio.remap(instance.main(), sector, PerBio::within(map))
+        bio.remap(instance.main(), sector, PerBio::within(maps))
     }
 
     #[inline]
@@ -310,7 +309,9 @@ impl Target for RemapTarget {
     }
 
     fn message(&self, args: Args<'_>, out: &mut Text<'_>) -> Result {
-        messages::serve(&self.instance, &self.settings, args, out)
+        let served = messages::serve(&self.instance, &self.settings, args, out);
+        self.workers.recover(&self.instance);
+        served
     }
 
     fn iterate_devices(&self, visitor: &mut DeviceVisitor<'_>) {
@@ -335,20 +336,20 @@ impl RemapTarget {
     fn map_by_entries<'a>(
         &self,
         mut bio: MapBio<'a, Self>,
-        map: Reading<'_, Map>,
+        maps: Reading<'_, Maps>,
         access: Access,
     ) -> Mapped<'a> {
         let instance = &self.instance;
         let geometry = instance.geometry();
         let sectors = bio.sectors();
-        let step = plan(geometry, &map, access, &sectors);
+        let step = plan(geometry, instance.map_of(&maps), access, &sectors);
         if !bio.accept(step.sectors) {
             return bio.complete(Status::NOTSUPP);
         }
         match step.place {
             Place::Main => {
                 let sector = geometry.on_main(sectors.start);
-                bio.remap(instance.main(), sector, PerBio::within(map))
+                bio.remap(instance.main(), sector, PerBio::within(maps))
             }
             Place::Spare(_) if access == Access::Discard && !instance.spare().takes_discards() => {
                 bio.complete(Status::OK)
@@ -356,7 +357,7 @@ impl RemapTarget {
             Place::Spare(unit) => {
                 instance.counters.add(Count::Redirected, 1);
                 let sector = geometry.on_spare(unit, sectors.start);
-                bio.remap(instance.spare(), sector, PerBio::within(map))
+                bio.remap(instance.spare(), sector, PerBio::within(maps))
             }
             Place::Lost => {
                 instance.counters.add(Count::LostReads, 1);

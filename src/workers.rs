@@ -16,6 +16,7 @@ use crate::{
         retry,
         Retried, //
     },
+    shortage::Recovery,
     target::RemapTarget, //
 };
 use kernel::{
@@ -62,6 +63,7 @@ struct Lane {
     /// How many wait or are being served, roughly.
     length: Atomic<usize>,
     deadline: Arc<Deadline>,
+    recovery: Arc<Recovery>,
     #[pin]
     work: Work<Lane>,
 }
@@ -74,6 +76,7 @@ impl_has_work! {
 pub(crate) struct Workers {
     lanes: KVec<Arc<Lane>>,
     deadline: Arc<Deadline>,
+    recovery: Arc<Recovery>,
     queue: ReclaimQueue,
 }
 
@@ -82,6 +85,7 @@ impl Drop for Workers {
         // What is left to be done holds the instance, which must go before the module.
         self.flush();
         self.deadline.close();
+        self.recovery.close();
     }
 }
 
@@ -90,15 +94,17 @@ impl Workers {
     pub(crate) fn new(instance: &Arc<Instance>) -> Result<Self> {
         let queue = ReclaimQueue::new(c"dm_remap")?;
         let deadline = Deadline::new(instance)?;
+        let recovery = Recovery::new(instance)?;
         let mut lanes = KVec::new();
         for _ in 0..nr_cpu_ids() {
-            let its_deadline = deadline.clone();
+            let (its_deadline, its_recovery) = (deadline.clone(), recovery.clone());
             let lane = Arc::pin_init(
                 pin_init!(Lane {
                     instance: instance.clone(),
                     waiting: BioQueue::new(),
                     length: Atomic::new(0),
                     deadline: its_deadline,
+                    recovery: its_recovery,
                     work <- new_work!("dm_remap::lane"),
                 }),
                 GFP_KERNEL,
@@ -108,6 +114,7 @@ impl Workers {
         Ok(Self {
             lanes,
             deadline,
+            recovery,
             queue,
         })
     }
@@ -133,6 +140,13 @@ impl Workers {
         lane.waiting.push(bio);
         // Work that is already queued takes this bio too.
         let _ = self.queue.queue().enqueue(lane.clone());
+    }
+
+    /// Sees to it that a shortage of memory ends. Sleeps.
+    pub(crate) fn recover(&self, instance: &Instance) {
+        if instance.repair.lock().needs_recovery() {
+            self.recovery.arm();
+        }
     }
 
     /// Waits until what was handed over is done. Sleeps.
@@ -201,6 +215,9 @@ impl Lane {
             repair.settle(&self.instance);
             if let Some(left) = repair.parked.left(self.instance.milliseconds()) {
                 self.deadline.arm(left);
+            }
+            if repair.needs_recovery() {
+                self.recovery.arm();
             }
         }
     }

@@ -40,10 +40,16 @@ BUGS = [
     (
         "the_filter_is_not_told",
         "src/nodes.rs",
-        "        self.filter.note(unit, &mut self.pages)",
-        "        if unit.0 % 8 == 7 {\n            return Ok(());\n        }\n"
-        "        self.filter.note(unit, &mut self.pages)",
+        "            Some(home) => home.filter",
+        "            Some(_) if unit.0 % 8 == 7 => Ok(()),\n            Some(home) => home.filter",
         "model.main_fails",
+    ),
+    (
+        "another_node_is_not_told",
+        "src/replicas.rs",
+        "        self.map = map.set(&mut self.nodes, unit, entry).ok();",
+        "        self.map = Some(map);",
+        "memory.each_node_has_its_map",
     ),
     (
         "lost_blocks_are_zeroes",
@@ -56,7 +62,7 @@ BUGS = [
     (
         "writes_in_flight_are_not_waited_for",
         "src/relocate.rs",
-        "        self.publish(instance)?;\n        instance.map.synchronize();\n",
+        "        self.publish(instance)?;\n        instance.maps.synchronize();\n",
         "        self.publish(instance)?;\n",
         "races.write_in_flight_is_not_lost",
     ),

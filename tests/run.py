@@ -3,7 +3,7 @@
 
 Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of
 their name. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
-may ask for `disks=`, `cpus=`, `memory=`, `nodes=` or `seconds=`, and with `leaks=1` for kmemleak.
+may ask for `disks=`, `cpus=`, `memory=`, `nodes=`, `bare=` (nodes without memory) or `seconds=`, and with `leaks=1` for kmemleak.
 `idle=1` is for a test that mostly waits, which runs beside the others. `pull=N` has the host take disk N
 out when the test prints `pull`. `cut=2..9` has the guest killed so many seconds after it printed `begin` and
 the test run again with the same disks; a test that exits with 194 runs again too. `BOOT` counts, and /run/said
@@ -32,9 +32,9 @@ import module  # noqa: E402
 import vm  # noqa: E402
 from cache import CACHE, CARGO, locked, say  # noqa: E402
 
-# One guest on each CPU of the host: they are emulated by one thread for each of their CPUs, but wait
+# One guest more than the host has CPUs: each is emulated by one thread for each of its CPUs, but they wait
 # for each other and for their disks much of the time.
-AT_ONCE = max(1, os.cpu_count() or 1)
+AT_ONCE = 1 + max(1, os.cpu_count() or 1)
 SECONDS = 180
 # So many tests must go on from a state for it to be worth saving.
 ENOUGH = 4
@@ -44,7 +44,7 @@ TIMES = int(os.environ.get("TIMES") or 1)
 WRITES = os.environ.get("WRITES") or "8"
 STEP = os.environ.get("STEP") or "192"
 # What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
-OPS = os.environ.get("OPS") or "300"
+OPS = os.environ.get("OPS") or "200"
 SEED = os.environ.get("SEED") or ""
 # How often what might leak is repeated: kmemleak finds little in few cycles.
 CYCLES = os.environ.get("CYCLES") or "6"
@@ -57,7 +57,7 @@ class Machine:
 
     def __init__(self, name, script, wishes=()):
         self.name, self.script = name, script
-        known = {"disks": "", "cpus": 1, "memory": 1024, "nodes": 1, "seconds": SECONDS, "leaks": 0, "idle": 0}
+        known = {"disks": "", "cpus": 1, "memory": 1024, "nodes": 1, "bare": 0, "seconds": SECONDS, "leaks": 0, "idle": 0}
         known["cut"] = known["pull"] = ""
         for wish in wishes:
             key, value = wish.split("=", 1)
@@ -69,7 +69,8 @@ class Machine:
         self.cut = [float(second) for second in known["cut"].split("..") if second]
         disks = [vm.Disk(text) for text in known["disks"].split(",") if text]
         sizes = (int(known[key]) for key in ("cpus", "memory", "nodes"))
-        self.shape = vm.Shape("debug", *sizes, disks, leaks=bool(int(known["leaks"])))
+        leaks, bare = bool(int(known["leaks"])), int(known["bare"])
+        self.shape = vm.Shape("debug", *sizes, disks, leaks=leaks, bare=bare)
         # The state of a guest that has the module and two disks, once there is one for tests of this shape.
         self.saved = None
 

@@ -126,11 +126,13 @@ class Shape:
     """What a guest's state depends on: everything but the contents of its disks."""
 
     # pylint: disable-next=too-many-arguments
-    def __init__(self, flavour="debug", cpus=2, memory=1024, nodes=1, disks=(), leaks=True, counted=False):
+    def __init__(self, flavour="debug", cpus=2, memory=1024, nodes=1, disks=(), leaks=True, counted=False, bare=0):
         self.flavour, self.cpus, self.memory, self.nodes = flavour, cpus, memory, nodes
         self.disks = list(disks)
         self.leaks = leaks
         self.counted = counted
+        # How many of the nodes have CPUs only.
+        self.bare = bare
 
     def arguments(self):
         """QEMU's arguments that must be the same when a saved state is restored."""
@@ -162,16 +164,17 @@ class Shape:
 
     def memory_in(self, folder, shared):
         """QEMU's arguments for memory in files of `folder`, where writes to it stay only if it is `shared`,
-        or in none; a node has an equal part of it and of the CPUs."""
+        or in none; a node has an equal part of it, unless it is bare, and of the CPUs."""
         words, cpus = ["-machine", "memory-backend=memory0"] if self.nodes == 1 else [], self.cpus // self.nodes
-        for node in range(self.nodes):
-            store = f"id=memory{node},size={self.memory // self.nodes}M"
+        with_memory = self.nodes - self.bare
+        for node in range(with_memory):
+            store = f"id=memory{node},size={self.memory // with_memory}M"
             if folder:
                 store += f",mem-path={folder}/memory{node},share={'on' if shared else 'off'}"
             words += ["-object", f"memory-backend-{'file' if folder else 'ram'},{store}"]
-            if self.nodes > 1:
-                last = (node + 1) * cpus - 1
-                words += ["-numa", f"node,memdev=memory{node},cpus={node * cpus}-{last}"]
+        for node in range(self.nodes if self.nodes > 1 else 0):
+            memory = f"memdev=memory{node}," if node < with_memory else ""
+            words += ["-numa", f"node,{memory}cpus={node * cpus}-{(node + 1) * cpus - 1}"]
         return words
 
     def can_be_saved(self):
@@ -357,7 +360,7 @@ def save(guest, folder):
 def restored(shape, state_folder, payload, disks=None, saves=None):
     """A guest that goes on where another was saved."""
     if saves:
-        for node in range(shape.nodes):
+        for node in range(shape.nodes - shape.bare):
             run(["cp", "--sparse=always", f"{state_folder}/memory{node}", saves])
     guest = Guest(shape, payload, state_folder, saves, disks)
     guest.command("migrate-set-capabilities", capabilities=WITHOUT_MEMORY)
@@ -410,7 +413,9 @@ def payload_image(path, ours, flavour):
         for one in modules:
             shutil.copy(one, tree / "modules")
         (tree / "bin").mkdir()
-        tools.build(tree / "bin", ["model", "remapctl", "replay", "tamper", "units"], "dev")
+        # What is measured with them would wait for slow ones.
+        profile = "release" if flavour == "bench" else "dev"
+        tools.build(tree / "bin", ["model", "parts", "remapctl", "replay", "tamper", "units"], profile)
         tools.build_c(tree / "bin")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
         shutil.copytree(TOP / "tests/guest", tree / "tests")

@@ -439,6 +439,27 @@ impl<H: Heap> Index<H> {
         Self::rooted(heap, grown)
     }
 
+    /// The same entries in memory of `heap`, of which `ready` makes sure before each update, or says that there
+    /// is none.
+    pub fn copied(
+        &self,
+        heap: &mut H,
+        mut ready: impl FnMut(&mut H) -> bool,
+    ) -> Result<Self, OutOfMemory> {
+        let (mut copy, mut run) = (Self::new(), Run::default());
+        let mut add = |copy: &Self, run: &mut Run| match ready(heap) {
+            true => copy.append(heap, run),
+            false => Err(OutOfMemory),
+        };
+        for (unit, entry) in self.iter_from(Unit(0)) {
+            if run.is_full() {
+                copy = add(&copy, &mut run)?;
+            }
+            run.push(unit, entry)?;
+        }
+        add(&copy, &mut run)
+    }
+
     fn rooted(heap: &mut H, grown: Grown<H>) -> Result<Self, OutOfMemory> {
         let root = match grown {
             Grown::One(child) => child.node,
@@ -750,6 +771,37 @@ pub(crate) mod tests {
             };
         }
         levels
+    }
+
+    proptest! {
+        #[test]
+        fn a_copy_has_the_same_entries_and_nodes_of_its_own(
+            units in prop::collection::btree_set(0u64..5000, 0..600),
+            short in any::<prop::sample::Index>(),
+        ) {
+            let mut heap = Host { left: usize::MAX };
+            let mut index = Index::new();
+            let mut model = BTreeMap::new();
+            for unit in units {
+                index = index.with(&mut heap, Unit(unit), entry(unit)).unwrap();
+                model.insert(unit, entry(unit));
+            }
+            let mut other = Host { left: usize::MAX };
+            let copy = index.copied(&mut other, |_| true).unwrap();
+            let taken = usize::MAX - other.left;
+            agree(&copy, &model);
+            drop(index);
+            agree(&copy, &model);
+            // Where there is no memory, and says so or not.
+            let updates = model.len().div_ceil(ENTRIES).max(1);
+            let mut left = short.index(updates);
+            let ready = |_: &mut Host| left.checked_sub(1).map(|less| left = less).is_some();
+            prop_assert!(copy.copied(&mut other, ready).is_err());
+            if taken > 0 {
+                let mut few = Host { left: short.index(taken) };
+                prop_assert!(copy.copied(&mut few, |_| true).is_err());
+            }
+        }
     }
 
     #[test]

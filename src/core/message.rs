@@ -54,6 +54,10 @@ pub enum Message {
     SetBreaker(Limit),
     /// Writes the whole state to every region of the metadata.
     Checkpoint,
+    /// How the spare units that are put aside for each CPU serve.
+    Cache,
+    /// How each NUMA node is served.
+    Numa,
     /// Why the last message that failed did.
     Reason,
     /// The messages there are.
@@ -74,6 +78,8 @@ retest <sector>: read a suspect again and clear it if it reads well
 breaker [<units> <seconds>]: how many units may fail at a time; change that until another table is loaded
 rearm: relocate units again, after the disk that failed was seen to
 checkpoint: write the whole state to every region of the metadata
+cache: how the spare units that are put aside for each CPU serve
+numa: how each NUMA node is served
 reason: why the last refused message was refused
 help: this text
 ";
@@ -185,6 +191,8 @@ impl Message {
                     .ok_or(MessageError::Limit(usage))?,
             },
             "checkpoint" => Self::Checkpoint,
+            "cache" => Self::Cache,
+            "numa" => Self::Numa,
             "reason" => Self::Reason,
             "help" => Self::Help,
             _ => return Err(MessageError::Unknown(name)),

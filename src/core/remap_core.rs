@@ -26,6 +26,7 @@ pub mod confirm;
 pub mod fixed;
 pub mod geometry;
 pub mod index;
+pub mod magazines;
 pub mod message;
 pub mod metadata;
 pub mod number;

@@ -16,15 +16,20 @@ pub const fn words_for(units: u64) -> u64 {
 ///
 /// # Invariants
 ///
-/// - A set bit of `taken` is a unit that is in use, retired, or does not exist.
-/// - A set bit of `bad` is a unit that is retired; its bit of `taken` is set too.
-/// - `retired` is the number of bits set in `bad`, and `in_use + retired` the number of existing units
-///   whose bit is set in `taken`.
+/// A unit is
+///
+/// - free, if its bit is set neither in `taken` nor in `bad`;
+/// - in use, if it is set in `taken` only; so it is for units that do not exist;
+/// - put aside, if it is set in `bad` only;
+/// - retired, if it is set in both.
+///
+/// `in_use`, `aside` and `retired` are how many there are of each.
 pub struct Spares<B> {
     taken: B,
     bad: B,
     units: u64,
     in_use: u64,
+    aside: u64,
     retired: u64,
     /// The word where the next search begins.
     next: usize,
@@ -46,6 +51,7 @@ impl<B: DerefMut<Target = [u64]>> Spares<B> {
             bad,
             units,
             in_use: 0,
+            aside: 0,
             retired: 0,
             next: 0,
         };
@@ -63,7 +69,7 @@ impl<B: DerefMut<Target = [u64]>> Spares<B> {
             }
         }
         // INVARIANT: Only the bits past the last unit are set.
-        (self.in_use, self.retired, self.next) = (0, 0, 0);
+        (self.in_use, self.aside, self.retired, self.next) = (0, 0, 0, 0);
     }
 
     /// How many units there are, whatever their state.
@@ -81,7 +87,12 @@ impl<B: DerefMut<Target = [u64]>> Spares<B> {
         self.retired
     }
 
-    /// Whether no unit is free.
+    /// How many units are put aside.
+    pub fn aside(&self) -> u64 {
+        self.aside
+    }
+
+    /// Whether no unit is free or put aside.
     pub fn is_exhausted(&self) -> bool {
         self.in_use + self.retired == self.units
     }
@@ -95,23 +106,59 @@ impl<B: DerefMut<Target = [u64]>> Spares<B> {
 
     /// Takes a free unit.
     pub fn allocate(&mut self) -> Option<SpareUnit> {
+        let unit = self.next_free()?;
+        self.claim(unit).then_some(unit)
+    }
+
+    /// Puts a free unit aside, for [`Self::use_aside`] or [`Self::free_aside`].
+    pub fn put_aside(&mut self) -> Option<SpareUnit> {
+        let unit = self.next_free()?;
+        let (at, mask) = place(unit);
+        // INVARIANT: A unit that was free is put aside, and counted.
+        *self.bad.get_mut(at)? |= mask;
+        self.aside += 1;
+        Some(unit)
+    }
+
+    /// A unit that is free.
+    fn next_free(&mut self) -> Option<SpareUnit> {
         let words = self.taken.len();
-        let at = (self.next..words)
-            .chain(0..self.next)
-            .find(|&at| self.taken.get(at).is_some_and(|&w| w != u64::MAX))?;
-        let word = self.taken.get_mut(at)?;
-        let bit = word.trailing_ones();
-        // INVARIANT: One bit more is set, and one unit more in use.
-        *word |= 1 << bit;
-        self.in_use += 1;
+        let gone = |at: usize| Some(self.taken.get(at)? | self.bad.get(at)?);
+        let free = |at: usize| Some((at, !gone(at)?)).filter(|&(_, free)| free != 0);
+        let (at, free) = (self.next..words).chain(0..self.next).find_map(free)?;
         self.next = at;
-        Some(SpareUnit(at as u64 * WORD_BITS + u64::from(bit)))
+        let bit = u64::from(free.trailing_zeros());
+        Some(SpareUnit(at as u64 * WORD_BITS + bit))
+    }
+
+    /// Whether the unit is put aside.
+    fn is_aside(&self, unit: SpareUnit) -> bool {
+        is_set(&self.bad, unit) && !is_set(&self.taken, unit)
+    }
+
+    /// Takes a unit that is put aside; one that is not stays what it is.
+    pub fn use_aside(&mut self, unit: SpareUnit) {
+        if self.is_aside(unit) {
+            self.free_aside(unit);
+            self.claim(unit);
+        }
+    }
+
+    /// Makes a unit free again that is put aside; one that is not stays what it is.
+    pub fn free_aside(&mut self, unit: SpareUnit) {
+        let (at, mask) = place(unit);
+        if let (true, Some(word)) = (self.is_aside(unit), self.bad.get_mut(at)) {
+            // INVARIANT: The unit is free, and one less is put aside.
+            *word &= !mask;
+            self.aside -= 1;
+        }
     }
 
     /// Takes `unit`, if it exists and is free; whether it was.
     pub fn claim(&mut self, unit: SpareUnit) -> bool {
         let (at, mask) = place(unit);
-        let free = unit.0 < self.units && !is_set(&self.taken, unit);
+        let gone = is_set(&self.taken, unit) || is_set(&self.bad, unit);
+        let free = unit.0 < self.units && !gone;
         if let (true, Some(word)) = (free, self.taken.get_mut(at)) {
             // INVARIANT: One bit more is set, and one unit more in use.
             *word |= mask;
@@ -148,8 +195,9 @@ impl<B: DerefMut<Target = [u64]>> Spares<B> {
 
     /// The units that are retired, in order.
     pub fn retired_units(&self) -> impl Iterator<Item = SpareUnit> + '_ {
-        (0..).zip(self.bad.iter()).flat_map(|(at, &word)| {
-            let mut left = word;
+        let both = self.taken.iter().zip(self.bad.iter());
+        (0..).zip(both).flat_map(|(at, (taken, bad))| {
+            let mut left = taken & bad;
             core::iter::from_fn(move || {
                 let bit = left.trailing_zeros();
                 left &= left.checked_sub(1)?;

@@ -64,6 +64,44 @@ at_hits() {
 	at_random "remap_$1_hit" "$DEV" 0 $((step * 2 * UNIT)) 1000
 }
 
+# used NAME: kilobytes of memory of that kind.
+used() { awk -v name="$1:" '$1 == name { print $2 }' /proc/meminfo; }
+# what_is_used: bytes of the slab, of vmalloc and of all CPUs.
+what_is_used() {
+	echo $((1024 * ($(used Slab) + $(used VmallocUsed) + $(used Percpu))))
+}
+
+# nodes: bytes of the nodes of maps, with what is put aside and what the slab keeps beside them.
+nodes() { awk '$1 == "dm_remap_node" { print $3 * $4 }' /proc/slabinfo; }
+
+# of_a_target: what a target of 100 MiB without entries takes, with a spare of 64 MiB; the mean of ten.
+of_a_target() {
+	local before at
+	null_disk small_main 1200 memory_backed=0
+	for at in $(seq 0 10); do null_disk "small$at" 64; done
+	# The first one brings what all share.
+	create t0 "0 204800 remap /dev/small_main 2048000 /dev/small0 0 131072"
+	before=$(what_is_used)
+	for at in $(seq 10); do
+		create "t$at" "0 204800 remap /dev/small_main $(((at - 1) * 204800)) /dev/small$at 0 131072"
+	done
+	echo "memory target $((($(what_is_used) - before) / 10))"
+	for at in $(seq 0 10); do dm remove "t$at"; done
+}
+
+# of_entries COUNT BEFORE: the bytes of each entry's part of the nodes.
+of_entries() {
+	awk -v count="$1" -v bytes=$(($(nodes) - $2)) 'BEGIN { print "memory entry_of_" count, bytes / count }'
+}
+
+# moves COUNT: what one more relocation of 3200 costs, by message, with all I/O and commits.
+moves() {
+	local begun=$EPOCHREALTIME ended
+	message remap $((MAIN / 2)) 25600 >/dev/null
+	ended=$EPOCHREALTIME
+	echo "move $1 $(((${ended/./} - ${begun/./}) * 1000 / 3200))"
+}
+
 table="0 $MAIN remap /dev/main 0 /dev/spare 0 $SPARE 3 breaker 0 0"
 # with_entries COUNT: an array with so many entries, active.
 with_entries() {
@@ -71,14 +109,19 @@ with_entries() {
 	if [ "$1" = 0 ]; then return; fi
 	dm remove r
 	hold_entries "$1" 2
+	local before
+	before=$(nodes)
 	local begun=$EPOCHREALTIME
 	create r "$table"
 	local ended=$EPOCHREALTIME
 	echo "load $1 $((${ended/./} - ${begun/./}))"
+	of_entries "$1" "$before"
 }
 
 # The kernel has done by then what it puts off after boot.
 sleep 20
+parts
+of_a_target
 echo "module $(stat -c %s "$MODULES/dm_remap.ko")"
 at_random raw /dev/main
 in_all_ways raw /dev/main 0
@@ -102,5 +145,6 @@ for count in $COUNTS; do
 	}
 	in_all_ways "remap_$count" "$DEV" $((MAIN * 256))
 	[ "$count" = 0 ] || measure "remap_${count}_across" "$DEV" read 65536 0 65536 1000 seq 1 1
+	moves "$count"
 	dm remove r
 done

@@ -15,6 +15,9 @@ suite() {
 test_text() { suite text; }
 test_per_cpu() { suite per_cpu; }
 test_published() { suite published; }
+test_slab() { suite slab; }
+#@ cpus=2 nodes=2
+test_numa() { suite numa; }
 test_workqueue() { suite workqueue; }
 test_bio() { suite bio; }
 test_ratelimit() { suite ratelimit; }

@@ -35,8 +35,8 @@ test_unremap_copies_back() {
 	cmp -n 4096 -i 409600 two /dev/main || fail "main does not have the data"
 	same "healthy 0/1536" "$(field 1) $(field 2)" status
 	# The unit that was freed is used again.
-	message remap 1600
-	same "1600 2048 8/8" "$(message list)" list
+	message remap 1600 $((1536 * 8))
+	same "exhausted 1536/1536" "$(field 1) $(field 2)" status
 }
 
 test_unremap_refuses_where_main_still_fails() {

@@ -179,7 +179,7 @@ fn targets(dm: &DM, device: &str) -> Result<Vec<Target>> {
 
 /// The fields of a status line, by name.
 fn fields(target: &Target) -> Map<String, Value> {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 12] = [
         "health",
         "used",
         "retired",
@@ -190,6 +190,8 @@ fn fields(target: &Target) -> Map<String, Value> {
         "mode",
         "regions",
         "breaker",
+        "cache",
+        "memory",
     ];
     let mut map = Map::new();
     map.insert("start".into(), target.start.into());
@@ -213,7 +215,7 @@ fn show(say: &Say, dm: &DM, device: &str) -> Result<()> {
         };
         text.push(format!(
             "{device}: {}, {} spare units used, {} retired, {} suspects, {} lost blocks, \
-             {} read and {} write errors, {}, {} copies of the metadata good, breaker {}",
+             {} read and {} write errors, {}, {} copies of the metadata good, breaker {}, memory {}",
             of("health"),
             of("used"),
             of("retired"),
@@ -223,7 +225,8 @@ fn show(say: &Say, dm: &DM, device: &str) -> Result<()> {
             of("write_errors"),
             of("mode"),
             of("regions"),
-            of("breaker")
+            of("breaker"),
+            of("memory")
         ));
     }
     let value = json!({ "name": device, "targets": all });

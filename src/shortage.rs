@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is given up while memory is short, so that relocation is not.
+//!
+//! It begins when the reserve of the map cannot be filled. Then the replicas of the map are freed, and no suspects
+//! are remembered, which would take of the reserve. It ends when the reserve is full again, which is tried once
+//! a second, and whenever a unit is moved.
+
+use crate::{
+    instance::Instance,
+    repair::Repair, //
+};
+use kernel::{
+    impl_has_delayed_work,
+    new_delayed_work,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            AtomicFlag,
+            Release, //
+        },
+        Arc, //
+    },
+    time::msecs_to_jiffies,
+    workqueue::{
+        self,
+        DelayedWork,
+        WorkItem, //
+    }, //
+};
+use kernel_ext::{
+    noio::NoIo,
+    workqueue::hurry, //
+};
+
+/// How long to wait before the reserve is filled again, in milliseconds.
+const PAUSE: u32 = 1000;
+
+impl Repair {
+    /// Makes sure that there is memory for what one move of a unit changes, and waits for it if not. Sleeps.
+    pub(crate) fn ready(&mut self, instance: &Instance) {
+        let full = self.nodes.fill().is_ok();
+        self.note_shortage(instance, !full);
+        if !full {
+            self.nodes.ready(&self.map);
+        }
+    }
+
+    /// Whether memory is short.
+    pub(crate) fn is_short(&self) -> bool {
+        self.short
+    }
+
+    /// Whether something is to be tried again in a while.
+    pub(crate) fn needs_recovery(&self) -> bool {
+        self.short || self.shown.lacks_some()
+    }
+
+    /// Tries to end the shortage. Sleeps.
+    fn recover(&mut self, instance: &Instance) {
+        let full = self.nodes.fill().is_ok();
+        self.note_shortage(instance, !full);
+        if !self.short && self.shown.lacks_some() {
+            self.shown.restore();
+            self.republish(instance);
+        }
+    }
+
+    fn note_shortage(&mut self, instance: &Instance, short: bool) {
+        if short == self.short {
+            return;
+        }
+        self.short = short;
+        self.note_change();
+        if !short {
+            pr_info!("{}: there is memory again\n", instance.name());
+            return;
+        }
+        pr_warn!("{}: memory is short\n", instance.name());
+        self.shown.give_up();
+        self.republish(instance);
+    }
+
+    /// Publishes what was published, in other memory.
+    fn republish(&mut self, instance: &Instance) {
+        // If there is no memory for this, the next publication does it.
+        let _ = self.publish(instance);
+    }
+}
+
+/// Ends a shortage.
+#[pin_data]
+pub(crate) struct Recovery {
+    instance: Arc<Instance>,
+    /// The table is going.
+    closed: AtomicFlag,
+    #[pin]
+    work: DelayedWork<Recovery>,
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self> for Recovery { self.work }
+}
+
+impl Recovery {
+    /// May sleep.
+    pub(crate) fn new(instance: &Arc<Instance>) -> Result<Arc<Self>> {
+        let instance = instance.clone();
+        Arc::pin_init(
+            pin_init!(Self {
+                instance,
+                closed: AtomicFlag::new(false),
+                work <- new_delayed_work!("dm_remap::recovery"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Tries in a while, again and again.
+    pub(crate) fn arm(self: &Arc<Self>) {
+        if !self.closed.load(Acquire) {
+            let _ = workqueue::system().enqueue_delayed(self.clone(), msecs_to_jiffies(PAUSE));
+        }
+    }
+
+    /// Does not try again. Sleeps.
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.closed.store(true, Release);
+        hurry(self);
+    }
+}
+
+impl WorkItem for Recovery {
+    type Pointer = Arc<Recovery>;
+
+    fn run(this: Arc<Recovery>) {
+        let mut repair = this.instance.repair.lock();
+        NoIo::run(|| repair.recover(&this.instance));
+        let again = repair.needs_recovery();
+        drop(repair);
+        this.instance.tell_changes();
+        if again {
+            this.arm();
+        }
+    }
+}

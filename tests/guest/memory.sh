@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+# What is served from where: NUMA nodes, the spare units put aside for each CPU, and what happens without memory.
+
+# numa_of NODE: whose map its CPUs search.
+numa_of() { message numa | sed -n "s/^node $1: map of node \([0-9]*\).*/\1/p"; }
+
+# cache_of NAME: a counter of the units that are put aside.
+cache_of() { message cache | sed -n "s/^$1 //p"; }
+
+# seen_from_each_cpu FILE: r begins with it.
+seen_from_each_cpu() {
+	local cpu
+	for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
+		grep -q 0 "$cpu/online" 2>/dev/null || taskset -c "${cpu##*cpu}" cmp "$1" <(get 0 2048) || fail "from ${cpu##*/}"
+	done
+}
+
+# moved FIRST SECTORS: main has what was there before, until it is written anew, on the spare.
+moved() {
+	message remap "$1" "$2" >/dev/null
+	random one 1
+	put one
+}
+
+#@ cpus=2 nodes=2
+test_each_node_has_its_map() {
+	remap_on
+	same "0 1" "$(numa_of 0) $(numa_of 1)" "whose maps"
+	moved 0 256
+	seen_from_each_cpu one
+	dm suspend r
+	dm resume r
+	seen_from_each_cpu one
+	same 2 "$(message numa | grep -c "allocated [1-9][0-9]* local, 0 remote")" "nodes served locally"
+	# A map that is loaded is copied.
+	dm remove r
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	seen_from_each_cpu one
+	moved 512 64
+	seen_from_each_cpu one
+}
+
+#@ cpus=2 nodes=2 bare=1
+test_a_node_without_memory() {
+	remap_on
+	same "0 0" "$(numa_of 0) $(numa_of 1)" "whose maps"
+	moved 0 256
+	seen_from_each_cpu one
+}
+
+# no_nodes: no memory for nodes of maps. nodes_again: there is.
+no_nodes() {
+	echo 1 >/sys/kernel/slab/dm_remap_node/failslab
+	for pair in cache-filter=Y ignore-gfp-wait=N probability=100 interval=1 times=-1 verbose=0; do
+		echo "${pair#*=}" >"/sys/kernel/debug/failslab/${pair%%=*}"
+	done
+}
+nodes_again() { echo 0 >/sys/kernel/debug/failslab/probability; }
+
+# ends_by_itself: the shortage does.
+ends_by_itself() {
+	local _
+	for _ in $(seq 100); do
+		if [ "$(field 12)" = ok ]; then return; fi
+		sleep 0.1
+	done
+	fail "still short: $(dm status r)"
+}
+
+#@ cpus=2 nodes=2
+test_maps_are_given_up_while_memory_is_short() {
+	remap_on
+	same ok "$(field 12)" memory
+	no_nodes
+	moved 0 64
+	same short "$(field 12)" memory
+	same "0 0" "$(numa_of 0) $(numa_of 1)" "whose maps"
+	seen_from_each_cpu one
+	# A suspect would take of what is left.
+	bad main 1024 1024
+	fails get 1024 8
+	same 0 "$(field 4)" suspects
+	nodes_again
+	ends_by_itself
+	same "0 1" "$(numa_of 0) $(numa_of 1)" "whose maps"
+	good main 1024 1024
+	seen_from_each_cpu one
+	bad main 1024 1024
+	fails get 1024 8
+	same 1 "$(field 4)" suspects
+}
+
+# A process that may have no more memory asks for what takes some.
+test_a_memory_cgroup_at_its_limit() {
+	remap_on
+	mkdir -p /tmp/cgroup
+	mount -t cgroup2 none /tmp/cgroup
+	echo +memory >/tmp/cgroup/cgroup.subtree_control
+	mkdir /tmp/cgroup/small
+	random one 1
+	put one
+	bad main 512 519
+	(
+		echo "$BASHPID" >/tmp/cgroup/small/cgroup.procs
+		echo 0 >/tmp/cgroup/small/memory.high
+		message remap 0 256 >/dev/null
+		dd if=one of="$DEV" bs=4k skip=64 seek=64 count=1 oflag=direct status=none
+	) || fail "refused at the limit"
+	same 33/1536 "$(field 2)" "units used"
+	same ok "$(field 12)" memory
+	bad main 0 255
+	get 0 2048 | cmp - one || fail "what was moved at the limit"
+}
+
+test_units_put_aside() {
+	remap_on
+	same 0/0/0 "$(field 11)" "put aside, hits, misses"
+	# Units that are not neighbours.
+	for at in $(seq 0 16 1008); do message remap "$at" >/dev/null; done
+	same 0/62/2 "$(field 11)" "put aside, hits, misses"
+	same 2 "$(cache_of refills)" refills
+	# One that is, and whose neighbour has the last of what was put aside.
+	message remap 1016 >/dev/null
+	same 1 "$(cache_of near)" neighbours
+	message remap 2048 >/dev/null
+	same 31/62/3 "$(field 11)" "put aside, hits, misses"
+	dm suspend r
+	dm resume r
+	same 0/62/3 "$(field 11)" "put aside, hits, misses after a suspend"
+	same 66/1536 "$(field 2)" "units used"
+}
+
+# on_cpu CPU MESSAGE...
+on_cpu() {
+	local cpu=$1
+	shift
+	taskset -c "$cpu" dmsetup message r 0 "$@" >/dev/null
+}
+
+#@ cpus=2
+test_units_put_aside_for_a_cpu_that_goes() {
+	remap_on
+	for at in 0 16 32; do
+		on_cpu 0 remap $at
+		on_cpu 1 remap $((at + 8000))
+	done
+	# Each CPU's lie together.
+	same "0 8 16 256 264 272" "$(message list | awk -v from="$REGION" '{ print $2 - from }' | xargs)" "units of the spare"
+	same 58 "$(cache_of put_aside)" "put aside"
+	echo 0 >/sys/devices/system/cpu/cpu1/online
+	message remap 20000 $(((1536 - 6) * 8)) >/dev/null
+	same 1536/1536 "$(field 2)" "units used"
+	same 0 "$(cache_of put_aside)" "put aside"
+	same exhausted "$(field 1)" health
+	echo 1 >/sys/devices/system/cpu/cpu1/online
+	refused "no spare unit is left" on_cpu 1 remap 16000
+	message unremap 8000 >/dev/null
+	on_cpu 1 remap 16000
+	same 1536/1536 "$(field 2)" "units used"
+}
