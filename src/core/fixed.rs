@@ -74,7 +74,15 @@ impl<T, const N: usize> Fixed<T, N> {
 
     /// Puts `item` last; gives it back where it does not fit.
     pub fn push(&mut self, item: T) -> Result<(), T> {
-        self.insert(self.len, item)
+        match self.slots.get_mut(self.len) {
+            Some(slot) => {
+                // INVARIANT: One more item, in the first empty slot.
+                *slot = Some(item);
+                self.len += 1;
+                Ok(())
+            }
+            None => Err(item),
+        }
     }
 
     /// Takes the item at `at` out.

@@ -12,7 +12,10 @@ use crate::geometry::{
     SpareUnit,
     Unit, //
 };
-use core::ops::Deref;
+use core::ops::{
+    Deref,
+    Range, //
+};
 
 /// What stands in the map for one unit. A unit without an entry lies on main and is well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,10 @@ pub trait Heap: Sized {
 const ENTRIES: usize = 19;
 const CHILDREN: usize = 29;
 
+/// How many places are left free in nodes that are filled in order, so that few of the updates that follow
+/// must split them.
+const ROOM: usize = 2;
+
 /// The most nodes one update takes from its [`Heap`], for any tree that fits memory.
 ///
 /// Neighbouring nodes are merged when they fit one, so nodes are more than half full on average
@@ -100,6 +107,18 @@ fn below<const N: usize>(keys: &[u64; N], limit: u64) -> usize {
         left -= half;
     }
     count + is_below(count)
+}
+
+/// Copies some places of an array to the beginning of another.
+fn fill<T: Copy, const N: usize>(
+    to: &mut [T; N],
+    from: &[T; N],
+    places: &Range<usize>,
+) -> Result<(), OutOfMemory> {
+    let from = from.get(places.clone()).ok_or(OutOfMemory)?;
+    let to = to.get_mut(..from.len()).ok_or(OutOfMemory)?;
+    to.copy_from_slice(from);
+    Ok(())
 }
 
 /// Where the data of a unit with an entry are.
@@ -179,6 +198,22 @@ impl Leaf {
         Ok(())
     }
 
+    /// Some of the entries.
+    fn part(&self, places: Range<usize>) -> Result<Self, OutOfMemory> {
+        if places.end > self.len() {
+            return Err(OutOfMemory);
+        }
+        let mut part = Self::EMPTY;
+        fill(&mut part.units, &self.units, &places)?;
+        fill(&mut part.spares, &self.spares, &places)?;
+        fill(&mut part.valid, &self.valid, &places)?;
+        fill(&mut part.gates, &self.gates, &places)?;
+        fill(&mut part.places, &self.places, &places)?;
+        // INVARIANT: So many places were filled, all from those of entries.
+        part.len = u8::try_from(places.len()).map_err(|_| OutOfMemory)?;
+        Ok(part)
+    }
+
     #[inline]
     fn entry(&self, at: usize) -> Option<(Unit, Entry)> {
         if at >= self.len() {
@@ -244,6 +279,31 @@ impl<H: Heap> Inner<H> {
         Ok(Self { firsts, nodes })
     }
 
+    /// Some of the children.
+    fn part(&self, places: Range<usize>) -> Result<Self, OutOfMemory> {
+        let mut part = Self::new();
+        fill(&mut part.firsts, &self.firsts, &places)?;
+        for node in self.nodes.iter().take(places.end).skip(places.start) {
+            part.nodes.push(node.clone()).map_err(|_| OutOfMemory)?;
+        }
+        Ok(part)
+    }
+
+    /// Puts two children in the place of the one at `at`.
+    fn grow(&mut self, at: usize, left: Child<H>, right: Child<H>) -> Result<(), OutOfMemory> {
+        let len = self.len();
+        if at >= len || len == CHILDREN {
+            return Err(OutOfMemory);
+        }
+        // INVARIANT: One more of both.
+        self.firsts.copy_within(at..len, at + 1);
+        *self.firsts.get_mut(at).ok_or(OutOfMemory)? = left.first.0;
+        *self.firsts.get_mut(at + 1).ok_or(OutOfMemory)? = right.first.0;
+        self.nodes.replace(at, left.node).map_err(|_| OutOfMemory)?;
+        let inserted = self.nodes.insert(at + 1, right.node);
+        inserted.map_err(|_| OutOfMemory)
+    }
+
     fn child(&self, at: usize) -> Option<Child<H>> {
         Some(Child {
             first: Unit(*self.firsts.get(at)?),
@@ -304,9 +364,9 @@ impl Default for Run {
 }
 
 impl Run {
-    /// Whether no entry can be added.
+    /// Whether it has as many entries as are to lie in one node.
     pub fn is_full(&self) -> bool {
-        self.0.len() == ENTRIES
+        self.0.len() >= ENTRIES - ROOM
     }
 
     /// The unit of the last entry.
@@ -587,14 +647,15 @@ fn insert_into_leaf<H: Heap>(
         new.insert(at, unit, entry)?;
         return Ok(Grown::One(kept(heap, Kind::Leaf(new))?));
     }
-    let all = || {
-        let before = old.iter().take(at);
-        before.chain([(unit, entry)]).chain(old.iter().skip(at))
-    };
-    let half = split_at(ENTRIES + 1, at == ENTRIES);
+    let half = split_at(ENTRIES, at == ENTRIES);
+    let (mut left, mut right) = (old.part(0..half)?, old.part(half..ENTRIES)?);
+    match at.checked_sub(half) {
+        Some(at) => right.insert(at, unit, entry)?,
+        None => left.insert(at, unit, entry)?,
+    }
     Ok(Grown::Two(
-        leaf(heap, all().take(half))?,
-        leaf(heap, all().skip(half))?,
+        kept(heap, Kind::Leaf(left))?,
+        kept(heap, Kind::Leaf(right))?,
     ))
 }
 
@@ -608,20 +669,20 @@ fn insert_into_inner<H: Heap>(
         Grown::One(child) => return kept(heap, Kind::Inner(old.with(at, child)?)).map(Grown::One),
         Grown::Two(left, right) => (left, right),
     };
-    let all = || {
-        let before = old.children().take(at);
-        before
-            .chain([middle.clone(), second.clone()])
-            .chain(old.children().skip(at + 1))
-    };
-    let total = old.len() + 1;
-    if total <= CHILDREN {
-        return Ok(Grown::One(inner(heap, all())?));
+    if old.len() < CHILDREN {
+        let mut new = old.part(0..old.len())?;
+        new.grow(at, middle, second)?;
+        return kept(heap, Kind::Inner(new)).map(Grown::One);
     }
-    let half = split_at(total, at + 1 == old.len());
+    let half = split_at(CHILDREN, at + 1 == CHILDREN);
+    let (mut left, mut right) = (old.part(0..half)?, old.part(half..CHILDREN)?);
+    match at.checked_sub(half) {
+        Some(at) => right.grow(at, middle, second)?,
+        None => left.grow(at, middle, second)?,
+    }
     Ok(Grown::Two(
-        inner(heap, all().take(half))?,
-        inner(heap, all().skip(half))?,
+        kept(heap, Kind::Inner(left))?,
+        kept(heap, Kind::Inner(right))?,
     ))
 }
 
@@ -638,14 +699,15 @@ fn append<H: Heap>(heap: &mut H, left: Child<H>, right: Child<H>) -> Result<Grow
     }
 }
 
-/// Where a node that became too long is cut.
+/// Where a node is cut that has no room for one more.
 ///
-/// Units that come in ascending order, as a scan or a copy finds them, leave full nodes behind.
-fn split_at(total: usize, ascending: bool) -> usize {
+/// Units that come in ascending order, as a scan or a copy finds them, leave nodes behind that are full but for
+/// a little room.
+fn split_at(len: usize, ascending: bool) -> usize {
     if ascending {
-        total - 1
+        len - ROOM
     } else {
-        total / 2
+        len / 2
     }
 }
 
@@ -834,13 +896,20 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn ascending_units_leave_full_nodes() {
+    fn ascending_units_leave_nodes_with_a_little_room() {
         let mut heap = Host { left: usize::MAX };
         let mut index = Index::new();
-        for unit in 0..(ENTRIES * CHILDREN * CHILDREN) as u64 {
-            index = index.with(&mut heap, Unit(unit), entry(unit)).unwrap();
+        let (leaf, inner) = (ENTRIES - ROOM, CHILDREN - ROOM);
+        for unit in 0..(leaf * inner * inner) as u64 {
+            index = index.with(&mut heap, Unit(2 * unit), entry(unit)).unwrap();
         }
         assert_eq!(height(&index), 3);
+        for unit in 0..ROOM as u64 {
+            heap.left = height(&index);
+            index = index
+                .with(&mut heap, Unit(2 * unit + 1), entry(unit))
+                .unwrap();
+        }
     }
 
     proptest! {

@@ -16,7 +16,7 @@ pub const FILL: usize = 32;
 ///
 /// # Invariants
 ///
-/// The first `len` of `units` are put aside in the [`Spares`] that they are of, in descending order.
+/// The first `len` of `units` are put aside in the [`Spares`] that they are of; the last is the next to be taken.
 #[derive(Clone)]
 pub struct Magazine {
     units: [SpareUnit; FILL],
@@ -47,10 +47,10 @@ impl Magazine {
             *place = unit;
             len += 1;
         }
-        // INVARIANT: They came in ascending order.
+        // INVARIANT: The first that came is to be the last.
         self.len = len;
         if let Some(own) = self.units.get_mut(..len) {
-            own.sort_unstable_by(|a, b| b.cmp(a));
+            own.reverse();
         }
     }
 }

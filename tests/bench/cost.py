@@ -16,6 +16,7 @@ sys.path.insert(0, str(TOP / "scripts/dev"))
 
 # pylint: disable=wrong-import-position
 import guest as guests  # noqa: E402
+import locked  # noqa: E402
 import module  # noqa: E402
 import vm  # noqa: E402
 from cache import CACHE, say  # noqa: E402
@@ -39,6 +40,7 @@ BARS = {
 }
 # Other bars: a figure, the most it may be, and what it is.
 OTHER_BARS = {
+    "locked": (0, "locked instructions of the module on the way to main"),
     "part magazine_hit": (200, "instructions for a spare unit that is put aside"),
     "part magazine_refill": (3000, "instructions where 32 are put aside first"),
     "part misses_in_1000": (50, "requests of 1000 that find none"),
@@ -147,6 +149,7 @@ def main(words):
         run = figures(output(1, COUNTS, HANDS))
         say(f"the same with {CPUS} CPUs ...")
         several = figures(output(CPUS, CPUS_COUNTS, ""))
+        run["locked"] = len(locked.locked(module.build("bench") / "dm_remap.ko"))
         run.update({key: cost for key, cost in several.items() if is_of_several(key)})
         runs.append(run)
     least = {key: min(run[key] for run in runs) for key in runs[0]}

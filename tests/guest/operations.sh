@@ -157,6 +157,25 @@ test_nowait_passes() {
 	[ "$(stat_of redirected)" -gt 0 ] || fail "the relocated unit was not met"
 }
 
+# Whoever asks waits by asking the disk, and none of both has an interrupt.
+test_polled_io() {
+	load_module
+	null_disk main 64 poll_queues=1
+	null_disk spare 8 poll_queues=1
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	same 1 "$(<"$(sysfs r)/queue/io_poll")" "can be polled"
+	message remap 800 64 >/dev/null
+	# null_blk must not be polled for what it has no memory for yet.
+	fio --name=p --filename="$DEV" --direct=1 --rw=write --bs=4k --size=1M --verify=crc32c --do_verify=0 >/dev/null
+	fio --name=p --filename="$DEV" --ioengine=io_uring --hipri=1 --direct=1 --rw=read --bs=4k --size=1M \
+		--iodepth=8 --verify=crc32c --verify_fatal=1 >fio.log 2>&1 || fail "$(cat fio.log)"
+	[ "$(stat_of redirected)" -gt 0 ] || fail "the relocated units were not met"
+	dm remove r
+	null_disk main 64 poll_queues=0
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	same 0 "$(<"$(sysfs r)/queue/io_poll")" "can be polled"
+}
+
 test_ioctl_goes_to_main() {
 	load_module
 	null_disk spare 8
