@@ -117,6 +117,8 @@ impl Op {
 pub enum Transfer {
     /// Reads.
     Read,
+    /// Reads when the device has nothing else to do, where its scheduler knows priorities.
+    IdleRead,
     /// Writes.
     Write,
     /// Writes through to the medium (`REQ_FUA`).
@@ -131,6 +133,7 @@ impl Transfer {
     fn opf(self) -> blk_opf_t {
         match self {
             Self::Read => kernel::bindings::req_op_REQ_OP_READ | bindings::REQ_SYNC,
+            Self::IdleRead => kernel::bindings::req_op_REQ_OP_READ,
             Self::Write => kernel::bindings::req_op_REQ_OP_WRITE | bindings::REQ_SYNC,
             Self::WriteThrough => {
                 kernel::bindings::req_op_REQ_OP_WRITE | bindings::REQ_SYNC | bindings::REQ_FUA
@@ -334,7 +337,12 @@ impl BioSet {
         };
         // SAFETY: From a set with vectors and a reserve, and with a mask that may wait, the
         // allocation does not fail (see `bio_alloc_bioset`).
-        OwnBio(unsafe { NonNull::new_unchecked(own) })
+        let own = unsafe { NonNull::new_unchecked(own) };
+        if transfer == Transfer::IdleRead {
+            // SAFETY: The bio was just allocated.
+            unsafe { (*own.as_ptr()).bi_ioprio = bindings::IOPRIO_IDLE };
+        }
+        OwnBio(own)
     }
 }
 

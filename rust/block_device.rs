@@ -45,6 +45,12 @@ impl BlockDevice {
         Self { file, device }
     }
 
+    /// A further reference to the same.
+    pub fn again(&self) -> Self {
+        // SAFETY: By the type invariant `self` holds a reference to the open file of a block device.
+        unsafe { Self::from_file(self.file) }
+    }
+
     pub(crate) fn as_ptr(&self) -> *mut block_device {
         self.device.as_ptr()
     }

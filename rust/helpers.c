@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What Rust cannot call because it is inline or a macro in C. Each function
- * does nothing but call what it is named after.
+ * What Rust cannot call because it is inline or a macro in C. Most functions
+ * do nothing but call what they are named after.
  */
 
 #include "helpers.h"
@@ -159,4 +159,37 @@ int rust_helper_next_possible_node(int node)
 bool rust_helper_node_has_memory(int node)
 {
 	return node_state(node, N_MEMORY);
+}
+
+struct task_struct *
+rust_helper_kthread_create_named(int (*main)(void *data), void *data, const char *name)
+{
+	return kthread_create(main, data, "%s", name);
+}
+
+bool rust_helper_this_module_get(void)
+{
+	return try_module_get(THIS_MODULE);
+}
+
+void rust_helper_this_module_put(void)
+{
+	module_put(THIS_MODULE);
+}
+
+void rust_helper_kthread_begin(void)
+{
+	set_freezable();
+}
+
+void rust_helper_kthread_sleep(unsigned int milliseconds)
+{
+	set_current_state(TASK_IDLE | TASK_FREEZABLE);
+	schedule_timeout(msecs_to_jiffies(milliseconds));
+	try_to_freeze();
+}
+
+int rust_helper_kthread_end(void)
+{
+	module_put_and_kthread_exit(0);
 }

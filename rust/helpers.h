@@ -10,8 +10,11 @@
 
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/freezer.h>
 #include <linux/fs.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/nodemask.h>
 #include <linux/percpu.h>
 #include <linux/ratelimit.h>
@@ -47,6 +50,14 @@ void rust_helper_ratelimit_state_init(struct ratelimit_state *rs, int interval, 
 
 unsigned int rust_helper_memalloc_noio_save(void);
 void rust_helper_memalloc_noio_restore(unsigned int flags);
+
+struct task_struct *
+rust_helper_kthread_create_named(int (*main)(void *data), void *data, const char *name);
+bool rust_helper_this_module_get(void);
+void rust_helper_this_module_put(void);
+void rust_helper_kthread_begin(void);
+void rust_helper_kthread_sleep(unsigned int milliseconds);
+int rust_helper_kthread_end(void);
 
 struct kmem_cache *
 rust_helper_kmem_cache_create(const char *name, unsigned int size, unsigned int align);

@@ -16,6 +16,7 @@ pub mod block_device;
 pub mod chain;
 pub mod crc32c;
 pub mod device_mapper;
+pub mod kthread;
 pub mod noio;
 pub mod numa;
 pub mod per_cpu;

@@ -50,6 +50,10 @@ counts! {
     Retired = "retired",
     /// Writes that failed because no spare unit was left.
     NoSpare = "no_spare",
+    /// Units that the scan could not read, and that nobody had asked for.
+    ScanFound = "scan_found",
+    /// Units that the scan could read after some tries only, or slowly.
+    ScanWeak = "scan_weak",
 }
 
 impl Count {
@@ -64,6 +68,8 @@ impl Count {
         Count::Unremapped,
         Count::Retired,
         Count::NoSpare,
+        Count::ScanFound,
+        Count::ScanWeak,
     ];
 }
 

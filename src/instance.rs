@@ -12,6 +12,7 @@ use crate::{
         Maps,
         Places, //
     },
+    scan::Scan,
     settings::Settings, //
 };
 use kernel::{
@@ -21,7 +22,9 @@ use kernel::{
     sync::{
         atomic::{
             Acquire,
+            Atomic,
             AtomicFlag,
+            Relaxed,
             Release, //
         },
         Arc,
@@ -137,6 +140,8 @@ pub(crate) struct Instance {
     /// Set while no I/O may be done on our own account.
     suspended: AtomicFlag,
     read_only: AtomicFlag,
+    scan_position: Atomic<u64>,
+    pub(crate) scan: Arc<Scan>,
     /// What the breaker is, for those who do not hold the lock.
     tripped: AtomicFlag,
     #[pin]
@@ -159,6 +164,7 @@ impl Instance {
             Repair::new(&layout.geometry, caches, &places, filter.clone()).map_err(memory)?;
         let counters = Counters::new().map_err(memory)?;
         let maps = Published::new(Maps::EMPTY).map_err(memory)?;
+        let scan = Scan::new().map_err(memory)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 layout,
@@ -170,6 +176,8 @@ impl Instance {
                 repair <- new_mutex!(repair, "dm_remap::repair"),
                 suspended: AtomicFlag::new(true),
                 read_only: AtomicFlag::new(true),
+                scan_position: Atomic::new(0),
+                scan,
                 tripped: AtomicFlag::new(false),
                 events <- new_mutex!(None, "dm_remap::events"),
                 refusal <- new_mutex!([0; 200], "dm_remap::refusal"),
@@ -270,6 +278,32 @@ impl Instance {
 
     pub(crate) fn is_tripped(&self) -> bool {
         self.tripped.load(Acquire)
+    }
+
+    /// Whether units may be read, and moved, on behalf of a scan.
+    pub(crate) fn may_scan(&self) -> bool {
+        !self.is_suspended() && !self.is_tripped()
+    }
+
+    /// The unit up to which a pass of the scan has read.
+    pub(crate) fn scan_position(&self) -> u64 {
+        self.scan_position.load(Relaxed)
+    }
+
+    /// Has the next commit remember the position of the scan.
+    pub(crate) fn set_scan_position(&self, unit: u64) {
+        self.scan_position.store(unit, Relaxed);
+    }
+
+    /// Says that a sector of the spare that is in use cannot be read.
+    pub(crate) fn tell_unreadable_spare(&self, sector: u64) {
+        if self.log.allows() {
+            pr_err!(
+                "{}: sector {} of the spare cannot be read\n",
+                self.name(),
+                sector
+            );
+        }
     }
 
     /// Tells whoever waits for an event if there is something to tell. Sleeps.

@@ -261,6 +261,7 @@ impl Repair {
                 u64::wrapping_add,
             );
         }
+        instance.set_scan_position(standing.cursor);
         for (&count, &value) in Count::SURVIVE.iter().zip(&standing.counters) {
             instance.counters.add(count, value);
         }

@@ -8,8 +8,13 @@ use crate::{
     instance::Instance,
     nodes::Served,
     refusal::Refusal,
-    relocate::Stay,
+    relocate::{
+        Losses,
+        Stay, //
+    },
     repair::Repair,
+    scan::Wanted,
+    scan_messages,
     settings::Settings,
     target::RemapTarget, //
 };
@@ -110,6 +115,16 @@ fn answer<'a>(
             breaker(limit, out)
         }
         Message::Checkpoint => return checkpoint(instance, out),
+        Message::Scan => scan_messages::scan(instance, out),
+        Message::ScanStart => return scan_start(instance, out),
+        Message::ScanPause => scan_halt(instance, Wanted::Paused, out),
+        Message::ScanStop => scan_halt(instance, Wanted::Stopped, out),
+        Message::ScanRate(rate) => {
+            settings.set_scan_rate(rate);
+            instance.scan.state.lock().ceiling = settings.scan_rate();
+            instance.scan.wake();
+            writeln!(out, "at most {rate} KiB a second")
+        }
         Message::Cache => cache(instance, out),
         Message::Numa => numa(instance, out),
         Message::Reason => reason(instance, out),
@@ -204,6 +219,23 @@ fn debug(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     writeln!(out, "writes_parked {}", repair.parked.count())?;
     writeln!(out, "suspended {}", u8::from(instance.is_suspended()))?;
     writeln!(out, "read_only {}", u8::from(instance.is_read_only()))
+}
+
+fn scan_start(instance: &Instance, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
+    let active = instance.scan.active().ok_or(Refusal::Suspended)?;
+    match active.scan.start(&active) {
+        Ok(()) => writeln!(out, "scanning").map_err(|_| Refusal::NoMemory),
+        Err(EBUSY) => Err(Refusal::ScanEnds),
+        Err(error) => Err(Refusal::NoScan(error)),
+    }
+}
+
+fn scan_halt(instance: &Instance, wanted: Wanted, out: &mut Text<'_>) -> fmt::Result {
+    match instance.scan.halt(wanted) {
+        true if wanted == Wanted::Paused => writeln!(out, "waiting"),
+        true => writeln!(out, "ending"),
+        false => writeln!(out, "there was no scan"),
+    }
 }
 
 fn cache(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
@@ -328,7 +360,7 @@ fn remap_one(
     }
     let at = sector_of(instance, unit);
     let lost = repair
-        .relocate(instance, unit, None)
+        .relocate(instance, unit, None, Losses::Accepted)
         .map_err(|stay| match stay {
             Stay::NoSpare => Refusal::NoSpare(at),
             Stay::NoMemory => Refusal::NoMemory,

@@ -225,7 +225,7 @@ fn standing(instance: &Instance, clean: bool) -> Standing {
     }
     Standing {
         clean,
-        cursor: 0,
+        cursor: instance.scan_position(),
         counters,
     }
 }

@@ -38,6 +38,10 @@ pub(crate) enum Refusal<'a> {
     NoSpare(u64),
     /// No region of the metadata can be written.
     Frozen,
+    /// The scan that was stopped still waits for a read.
+    ScanEnds,
+    /// The thread of the scan cannot be started.
+    NoScan(Error),
     /// No memory.
     NoMemory,
 }
@@ -49,7 +53,8 @@ impl Refusal<'_> {
             Self::NotText | Self::Message(_) => EINVAL,
             Self::OutOfRange(_) => ERANGE,
             Self::ReadOnly => EROFS,
-            Self::Suspended => EBUSY,
+            Self::Suspended | Self::ScanEnds => EBUSY,
+            Self::NoScan(error) => *error,
             Self::NotRelocated(_) | Self::NotSuspect(_) => ENOENT,
             Self::Lost(_) => EPERM,
             Self::MainFails(_) | Self::SpareFails(_) | Self::DeviceFails(_) => EIO,
@@ -86,6 +91,10 @@ impl fmt::Display for Refusal<'_> {
             }
             Self::NoSpare(sector) => write!(f, "sector {sector}: no spare unit is left"),
             Self::Frozen => write!(f, "no copy of the metadata can be written"),
+            Self::ScanEnds => write!(f, "the scan that was stopped still waits for a read"),
+            Self::NoScan(error) => {
+                write!(f, "the scan cannot be started: error {}", error.to_errno())
+            }
             Self::NoMemory => write!(f, "out of memory"),
         }
     }

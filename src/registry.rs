@@ -13,7 +13,8 @@ use crate::{
         Instance,
         Layout, //
     },
-    load::NotReady, //
+    load::NotReady,
+    scan::Wanted, //
 };
 use kernel::{
     new_mutex,
@@ -117,6 +118,9 @@ impl Registry {
         let mut live = self.live.lock();
         if let Some(found) = live.iter_mut().find(|l| Arc::ptr_eq(&l.instance, instance)) {
             found.tables -= 1;
+            if found.tables == 0 {
+                instance.scan.halt(Wanted::Stopped);
+            }
         }
         live.retain(|l| l.tables > 0);
     }

@@ -49,6 +49,15 @@ use remap_core::{
 /// How many spare units are tried for one unit.
 const TRIES: usize = 8;
 
+/// Whether a unit is moved of which some blocks cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Losses {
+    /// They are lost.
+    Accepted,
+    /// It stays where it is.
+    Refused,
+}
+
 /// Why a unit stays where it is.
 pub(crate) enum Stay {
     /// No spare unit is left.
@@ -70,7 +79,7 @@ impl Repair {
         overlay: Overlay<'_>,
     ) -> Result<(), Status> {
         let sector = instance.mapped(overlay.sectors.start);
-        match self.relocate(instance, unit, Some(overlay)) {
+        match self.relocate(instance, unit, Some(overlay), Losses::Accepted) {
             Ok(lost) => {
                 instance.counters.add(Count::Relocated, 1);
                 if instance.log.allows() {
@@ -111,6 +120,7 @@ impl Repair {
         instance: &Instance,
         unit: Unit,
         mut overlay: Option<Overlay<'_>>,
+        losses: Losses,
     ) -> Result<u32, Stay> {
         self.make_room(instance).map_err(|_| Stay::Frozen)?;
         self.ready(instance);
@@ -126,6 +136,10 @@ impl Repair {
             .as_ref()
             .map_or(Blocks::NONE, |o| geometry.blocks_at(unit, &o.sectors));
         let moved = match self.collect(instance, unit, state, all.minus(written)) {
+            Ok(kept) if losses == Losses::Refused && kept.union(written) != all => {
+                self.spares.release(spare);
+                Err(Stay::Io(Status::MEDIUM))
+            }
             Ok(kept) => self
                 .fill_spare(instance, unit, spare, kept, &mut overlay)
                 .map(|spare| (spare, kept.union(written))),

@@ -366,7 +366,7 @@ impl Repair {
     }
 
     /// Remembers that `unit` failed to read at `sector`.
-    fn suspect(&mut self, instance: &Instance, unit: Unit, sector: u64) {
+    pub(crate) fn suspect(&mut self, instance: &Instance, unit: Unit, sector: u64) {
         let known = self.map.get(unit).is_some() || self.group.has(unit);
         if known || self.is_short() || !self.is_closed() || self.suspects >= MAX_SUSPECTS {
             return;

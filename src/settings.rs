@@ -2,6 +2,7 @@
 
 //! What a table line asks for beside its devices, and what messages change of it.
 
+use crate::scan::DEFAULT_RATE;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -21,6 +22,10 @@ pub(crate) struct Settings {
     unit: Option<u64>,
     policy: Option<Policy>,
     patience: Option<u64>,
+    scan_interval: Option<u64>,
+    proactive: Option<bool>,
+    #[pin]
+    scan_rate: Mutex<Option<u64>>,
     #[pin]
     breaker: Mutex<Option<Limit>>,
 }
@@ -31,6 +36,9 @@ impl Settings {
             unit: features.unit,
             policy: features.policy,
             patience: features.patience,
+            scan_interval: features.scan_interval,
+            proactive: features.proactive,
+            scan_rate <- new_mutex!(features.scan_rate, "dm_remap::settings_rate"),
             breaker <- new_mutex!(features.breaker, "dm_remap::settings"),
         })
     }
@@ -42,6 +50,9 @@ impl Settings {
             breaker: *self.breaker.lock(),
             policy: self.policy,
             patience: self.patience,
+            scan_interval: self.scan_interval,
+            scan_rate: *self.scan_rate.lock(),
+            proactive: self.proactive,
         }
     }
 
@@ -52,6 +63,26 @@ impl Settings {
     /// For how many seconds a write waits for a spare unit, if it does.
     pub(crate) fn patience(&self) -> Option<u64> {
         self.patience
+    }
+
+    /// After how many seconds a scan begins anew; 0 if there is none but by message.
+    pub(crate) fn scan_interval(&self) -> u64 {
+        self.scan_interval.unwrap_or(0)
+    }
+
+    /// How many KiB a second a scan may read. Sleeps.
+    pub(crate) fn scan_rate(&self) -> u64 {
+        self.scan_rate.lock().unwrap_or(DEFAULT_RATE)
+    }
+
+    /// Changes that from the next resume on. Sleeps.
+    pub(crate) fn set_scan_rate(&self, rate: u64) {
+        *self.scan_rate.lock() = Some(rate);
+    }
+
+    /// Whether a scan moves weak units.
+    pub(crate) fn is_proactive(&self) -> bool {
+        self.proactive.unwrap_or(true)
     }
 
     /// The breaker's limit. Sleeps.

@@ -6,6 +6,7 @@ use crate::{
     counters::Count,
     instance::Instance,
     repair::Repair,
+    scan_messages,
     settings::Settings,
     target::RemapTarget, //
 };
@@ -37,7 +38,7 @@ fn health(repair: &Repair) -> &'static str {
 }
 
 /// `<health> <used>/<total> <retired> <suspects> <lost blocks> <read errors> <write errors> <mode>
-/// <good regions>/<regions> <breaker> <put aside>/<hits>/<misses> <memory>`.
+/// <good regions>/<regions> <breaker> <put aside>/<hits>/<misses> <memory> <scan> <position>/<units>`.
 pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let repair = instance.repair.lock();
     let (good, total) = repair.metadata.regions();
@@ -64,7 +65,9 @@ pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         cache.hits,
         cache.misses,
         if repair.is_short() { "short" } else { "ok" },
-    )
+    )?;
+    drop(repair);
+    scan_messages::summary(instance, out)
 }
 
 /// `<main> <start> <spare> <start> <len> [<#features> <feature>...]`.

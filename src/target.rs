@@ -278,11 +278,13 @@ impl Target for RemapTarget {
     }
 
     fn presuspend(&self) {
+        self.instance.scan.detach();
         self.instance.stop();
     }
 
     fn presuspend_undo(&self) {
         self.instance.go_on();
+        self.instance.scan.attach(&self.instance);
     }
 
     fn postsuspend(&self) {
@@ -297,6 +299,8 @@ impl Target for RemapTarget {
     fn resume(&self) {
         self.instance
             .start(self.read_only, self.events.clone(), &self.settings);
+        self.instance.scan.configure(&self.settings);
+        self.instance.scan.attach(&self.instance);
         self.instance.tell_changes();
     }
 

@@ -8,6 +8,7 @@
 #include <linux/blkdev.h>
 #include <linux/crc32.h>
 #include <linux/device-mapper.h>
+#include <linux/ioprio.h>
 #include <linux/srcu.h>
 #include <linux/workqueue.h>
 
@@ -46,4 +47,5 @@ const blk_opf_t RUST_CONST_HELPER_REQ_NOWAIT = REQ_NOWAIT;
 const blk_opf_t RUST_CONST_HELPER_REQ_ATOMIC = REQ_ATOMIC;
 
 const blk_mode_t RUST_CONST_HELPER_BLK_OPEN_WRITE = BLK_OPEN_WRITE;
+const u16 RUST_CONST_HELPER_IOPRIO_IDLE = IOPRIO_CLASS_IDLE << IOPRIO_CLASS_SHIFT;
 const gfp_t RUST_CONST_HELPER_GFP_NOIO_FLAGS = GFP_NOIO;

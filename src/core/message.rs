@@ -54,6 +54,16 @@ pub enum Message {
     SetBreaker(Limit),
     /// Writes the whole state to every region of the metadata.
     Checkpoint,
+    /// How far the scan is, and what it found.
+    Scan,
+    /// Begins to scan, or goes on.
+    ScanStart,
+    /// Has the scan wait.
+    ScanPause,
+    /// Ends the scan.
+    ScanStop,
+    /// How many KiB a second the scan may read.
+    ScanRate(u64),
     /// How the spare units that are put aside for each CPU serve.
     Cache,
     /// How each NUMA node is served.
@@ -78,6 +88,8 @@ retest <sector>: read a suspect again and clear it if it reads well
 breaker [<units> <seconds>]: how many units may fail at a time; change that until another table is loaded
 rearm: relocate units again, after the disk that failed was seen to
 checkpoint: write the whole state to every region of the metadata
+scan [status|start|pause|stop|rate <number>]: how far the scan for failing sectors is; begin it, or go on; have it \
+wait; end it; set how many KiB a second it may read
 cache: how the spare units that are put aside for each CPU serve
 numa: how each NUMA node is served
 reason: why the last refused message was refused
@@ -97,6 +109,10 @@ pub enum MessageError<'a> {
     NotNumber(&'a str, &'static str),
     /// A count of zero; the usage.
     Zero(&'static str),
+    /// A rate of zero; the usage.
+    NoRate(&'static str),
+    /// A word that says none of what can be done; the usage.
+    Order(&'static str),
     /// Two numbers that are no limit; the usage.
     Limit(&'static str),
 }
@@ -111,6 +127,8 @@ impl fmt::Display for MessageError<'_> {
                 write!(f, "'{word}' is not a number: want '{usage}'")
             }
             Self::Limit(usage) => write!(f, "no limit of the breaker: want '{usage}'"),
+            Self::NoRate(usage) => write!(f, "no rate: want '{usage}'"),
+            Self::Order(usage) => write!(f, "no such order: want '{usage}'"),
             Self::Zero(usage) => write!(f, "nothing to do for zero sectors: want '{usage}'"),
         }
     }
@@ -191,6 +209,17 @@ impl Message {
                     .ok_or(MessageError::Limit(usage))?,
             },
             "checkpoint" => Self::Checkpoint,
+            "scan" => match words.words.next() {
+                None | Some("status") => Self::Scan,
+                Some("start") => Self::ScanStart,
+                Some("pause") => Self::ScanPause,
+                Some("stop") => Self::ScanStop,
+                Some("rate") => match words.required()? {
+                    0 => return Err(MessageError::NoRate(usage)),
+                    rate => Self::ScanRate(rate),
+                },
+                Some(_) => return Err(MessageError::Order(usage)),
+            },
             "cache" => Self::Cache,
             "numa" => Self::Numa,
             "reason" => Self::Reason,
@@ -253,6 +282,10 @@ mod tests {
             ("list 64", Message::List { from: 64 }),
             ("suspects 1", Message::Suspects { from: 1 }),
             ("retest 1", Message::Retest { sector: 1 }),
+            ("scan", Message::Scan),
+            ("scan status", Message::Scan),
+            ("scan start", Message::ScanStart),
+            ("scan rate 100", Message::ScanRate(100)),
             ("breaker", Message::Breaker),
             ("breaker 32 10", Message::SetBreaker(Limit::DEFAULT)),
         ] {
@@ -291,6 +324,22 @@ mod tests {
                 "no limit of the breaker: want 'breaker [<units> <seconds>]'",
             ),
             ("stats all", "too many arguments: want 'stats [reset]'"),
+            (
+                "scan now",
+                "no such order: want 'scan [status|start|pause|stop|rate <number>]'",
+            ),
+            (
+                "scan rate",
+                "argument missing: want 'scan [status|start|pause|stop|rate <number>]'",
+            ),
+            (
+                "scan rate 0",
+                "no rate: want 'scan [status|start|pause|stop|rate <number>]'",
+            ),
+            (
+                "scan start 5",
+                "too many arguments: want 'scan [status|start|pause|stop|rate <number>]'",
+            ),
             ("ping pong", "too many arguments: want 'ping'"),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), want);

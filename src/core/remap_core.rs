@@ -31,5 +31,6 @@ pub mod message;
 pub mod metadata;
 pub mod number;
 pub mod plan;
+pub mod scan;
 pub mod spares;
 pub mod table;

@@ -38,7 +38,18 @@ pub struct Features {
     pub policy: Option<Policy>,
     /// For how many seconds writes wait for a spare unit when none is left, where the line says that they do.
     pub patience: Option<u64>,
+    /// After how many seconds a scan begins anew, where the line says that there are any.
+    pub scan_interval: Option<u64>,
+    /// How many KiB a second a scan may read, where the line says so.
+    pub scan_rate: Option<u64>,
+    /// Whether a scan moves weak units, where the line says so.
+    pub proactive: Option<bool>,
 }
+
+/// The most seconds between two scans: a year.
+const MOST_INTERVAL: u64 = 31_536_000;
+/// The most KiB a second that a scan may read.
+const MOST_RATE: u64 = 1 << 30;
 
 /// The most seconds that a write may wait for a spare unit: a day.
 const MOST_PATIENCE: u64 = 86_400;
@@ -78,7 +89,10 @@ impl fmt::Display for Features {
         let words = self.unit.map_or(0, |_| 2)
             + self.breaker.map_or(0, |_| 3)
             + self.policy.map_or(0, |_| 2)
-            + self.patience.map_or(0, |_| 2);
+            + self.patience.map_or(0, |_| 2)
+            + self.scan_interval.map_or(0, |_| 2)
+            + self.scan_rate.map_or(0, |_| 2)
+            + self.proactive.map_or(0, |_| 2);
         if words > 0 {
             write!(f, " {words}")?;
         }
@@ -93,6 +107,15 @@ impl fmt::Display for Features {
         }
         if let Some(seconds) = self.patience {
             write!(f, " queue_if_no_spare {seconds}")?;
+        }
+        if let Some(seconds) = self.scan_interval {
+            write!(f, " scan_interval {seconds}")?;
+        }
+        if let Some(rate) = self.scan_rate {
+            write!(f, " scan_rate {rate}")?;
+        }
+        if let Some(on) = self.proactive {
+            write!(f, " proactive {}", if on { "on" } else { "off" })?;
         }
         Ok(())
     }
@@ -114,6 +137,9 @@ pub enum TableError {
     Breaker,
     Policy,
     Patience,
+    ScanInterval,
+    ScanRate,
+    Proactive,
     Repeated,
 }
 
@@ -135,6 +161,9 @@ impl TableError {
             Self::Breaker => c"breaker is not a number of units and one of seconds",
             Self::Policy => c"policy is neither main nor spare",
             Self::Patience => c"queue_if_no_spare is not a number of seconds from 1 to 86400",
+            Self::ScanInterval => c"scan_interval is not a number of seconds from 1 to 31536000",
+            Self::ScanRate => c"scan_rate is not a number of KiB a second from 1 to 1073741824",
+            Self::Proactive => c"proactive is neither on nor off",
             Self::Repeated => c"feature given twice",
         }
     }
@@ -187,7 +216,23 @@ impl Features {
                 "policy" if this.policy.is_some() => return Err(TableError::Repeated),
                 "policy" => this.policy = Some(Policy::parse(next()?)?),
                 "queue_if_no_spare" if this.patience.is_some() => return Err(TableError::Repeated),
-                "queue_if_no_spare" => this.patience = Some(patience(next()?)?),
+                "queue_if_no_spare" => {
+                    let seconds = within(next()?, MOST_PATIENCE);
+                    this.patience = Some(seconds.ok_or(TableError::Patience)?);
+                }
+                "scan_interval" if this.scan_interval.is_some() => {
+                    return Err(TableError::Repeated)
+                }
+                "scan_interval" => {
+                    let seconds = within(next()?, MOST_INTERVAL);
+                    this.scan_interval = Some(seconds.ok_or(TableError::ScanInterval)?);
+                }
+                "scan_rate" if this.scan_rate.is_some() => return Err(TableError::Repeated),
+                "scan_rate" => {
+                    this.scan_rate = Some(within(next()?, MOST_RATE).ok_or(TableError::ScanRate)?);
+                }
+                "proactive" if this.proactive.is_some() => return Err(TableError::Repeated),
+                "proactive" => this.proactive = Some(is_on(next()?)?),
                 _ => return Err(TableError::UnknownFeature),
             }
         }
@@ -198,12 +243,18 @@ impl Features {
     }
 }
 
-fn patience(seconds: &str) -> Result<u64, TableError> {
-    let seconds = number::parse(seconds).map_err(|_| TableError::Patience)?;
-    if seconds == 0 || seconds > MOST_PATIENCE {
-        return Err(TableError::Patience);
+/// A number from 1 to `most`.
+fn within(word: &str, most: u64) -> Option<u64> {
+    let number = number::parse(word).ok()?;
+    (1..=most).contains(&number).then_some(number)
+}
+
+fn is_on(word: &str) -> Result<bool, TableError> {
+    match word {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(TableError::Proactive),
     }
-    Ok(seconds)
 }
 
 fn limit(units: &str, seconds: &str) -> Result<Limit, TableError> {
@@ -284,6 +335,18 @@ mod tests {
             ("a 0 b 0 8 2 queue_if_no_spare 0", TableError::Patience),
             ("a 0 b 0 8 2 queue_if_no_spare 86401", TableError::Patience),
             ("a 0 b 0 8 1 queue_if_no_spare", TableError::MissingFeature),
+            ("a 0 b 0 8 2 scan_interval 0", TableError::ScanInterval),
+            (
+                "a 0 b 0 8 2 scan_interval 31536001",
+                TableError::ScanInterval,
+            ),
+            ("a 0 b 0 8 2 scan_rate x", TableError::ScanRate),
+            ("a 0 b 0 8 2 scan_rate 0", TableError::ScanRate),
+            ("a 0 b 0 8 2 proactive maybe", TableError::Proactive),
+            (
+                "a 0 b 0 8 4 proactive on proactive on",
+                TableError::Repeated,
+            ),
             ("a 0 b 0 8 1 policy", TableError::MissingFeature),
             ("a 0 b 0 8 2 policy both", TableError::Policy),
             ("a 0 b 0 8 4 policy main policy spare", TableError::Repeated),
@@ -299,9 +362,12 @@ mod tests {
             breaker in prop::option::of((1u64..1 << 32, 1u64..86_400)),
             policy in prop::option::of(prop::sample::select(&Policy::ALL[..])),
             patience in prop::option::of(1u64..86_400),
+            scan_interval in prop::option::of(1..=MOST_INTERVAL),
+            scan_rate in prop::option::of(1..=MOST_RATE),
+            proactive in prop::option::of(any::<bool>()),
         ) {
             let breaker = breaker.and_then(|(units, seconds)| Limit::new(units, seconds));
-            let features = Features { unit, breaker, policy, patience };
+            let features = Features { unit, breaker, policy, patience, scan_interval, scan_rate, proactive };
             let text = format!("a 0 b 0 8{features}");
             prop_assert_eq!(parse(&text).map(|line| line.features), Ok(features));
         }

@@ -393,7 +393,7 @@ test_counters_and_reset() {
 	same 1 "$(stat_of reads)" reads
 	same 1 "$(stat_of redirected)" redirected
 	same 1 "$(stat_of remapped)" remapped
-	same "relocated 1/1536 0 0 0 0 0 rw 2/2 closed 31/0/1 ok" "$(dm status r | cut -d' ' -f4-)" status
+	same "relocated 1/1536 0 0 0 0 0 rw 2/2 closed 31/0/1 ok stopped 0/16384" "$(dm status r | cut -d' ' -f4-)" status
 }
 
 test_wait_returns_on_an_event() {

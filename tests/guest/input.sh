@@ -136,7 +136,7 @@ no_message() {
 	shift
 	refused "$reason" message "$@"
 	message reason | grep -qF -- "$reason" || fail "'reason' says: $(message reason)"
-	same "healthy 0/1536 0 0 0 0 0 rw 2/2 closed 0/0/0 ok" "$(dm status r | cut -d' ' -f4-)" "state after '$*'"
+	same "healthy 0/1536 0 0 0 0 0 rw 2/2 closed 0/0/0 ok stopped 0/16384" "$(dm status r | cut -d' ' -f4-)" "state after '$*'"
 }
 
 test_unknown_messages() {

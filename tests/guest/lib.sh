@@ -207,6 +207,12 @@ take_down() {
 	cd /
 	dm remove_all
 	if [ -d /sys/module/dm_remap ]; then
+		# A scan ends soon after its device.
+		local _
+		for _ in $(seq 50); do
+			if [ "$(</sys/module/dm_remap/refcnt)" = 0 ]; then return; fi
+			sleep 0.1
+		done
 		same 0 "$(</sys/module/dm_remap/refcnt)" "users of the module"
 	fi
 }

@@ -43,7 +43,7 @@ test_survives_removal_and_unload() {
 	create r "$TABLE"
 	holds one
 	same "$list" "$(message list)" list
-	same "relocated 10/1536 0 0 0 0 0 rw 2/2 closed 0/0/0 ok" "$(dm status r | cut -d' ' -f4-)" status
+	same "relocated 10/1536 0 0 0 0 0 rw 2/2 closed 0/0/0 ok stopped 0/16384" "$(dm status r | cut -d' ' -f4-)" status
 	message unremap 800
 	again
 	holds one

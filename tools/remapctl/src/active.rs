@@ -98,6 +98,9 @@ fn table(disks: &mut Disks, args: &cli::Create) -> Result<(u64, String)> {
             breaker: args.breaker,
             policy: args.policy,
             patience: args.queue_if_no_spare,
+            scan_interval: args.scan_interval,
+            scan_rate: args.scan_rate,
+            proactive: args.not_proactive.then_some(false),
         }
     );
     Ok((len, words))
@@ -179,7 +182,7 @@ fn targets(dm: &DM, device: &str) -> Result<Vec<Target>> {
 
 /// The fields of a status line, by name.
 fn fields(target: &Target) -> Map<String, Value> {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 14] = [
         "health",
         "used",
         "retired",
@@ -192,6 +195,8 @@ fn fields(target: &Target) -> Map<String, Value> {
         "breaker",
         "cache",
         "memory",
+        "scan",
+        "scan_position",
     ];
     let mut map = Map::new();
     map.insert("start".into(), target.start.into());
@@ -215,7 +220,7 @@ fn show(say: &Say, dm: &DM, device: &str) -> Result<()> {
         };
         text.push(format!(
             "{device}: {}, {} spare units used, {} retired, {} suspects, {} lost blocks, \
-             {} read and {} write errors, {}, {} copies of the metadata good, breaker {}, memory {}",
+             {} read and {} write errors, {}, {} copies of the metadata good, breaker {}, memory {}, scan {} at {}",
             of("health"),
             of("used"),
             of("retired"),
@@ -226,7 +231,9 @@ fn show(say: &Say, dm: &DM, device: &str) -> Result<()> {
             of("mode"),
             of("regions"),
             of("breaker"),
-            of("memory")
+            of("memory"),
+            of("scan"),
+            of("scan_position")
         ));
     }
     let value = json!({ "name": device, "targets": all });

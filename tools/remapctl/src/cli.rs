@@ -193,6 +193,15 @@ pub struct Create {
     /// Have writes wait for so many seconds when no spare unit is left, before they fail.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub queue_if_no_spare: Option<u64>,
+    /// Look for failing sectors, and begin anew after so many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub scan_interval: Option<u64>,
+    /// Read no more than so many KiB a second for that. The target's own limit is 8192.
+    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub scan_rate: Option<u64>,
+    /// Leave units on main that can be read only slowly, or after some tries.
+    #[arg(long)]
+    pub not_proactive: bool,
     /// Only read.
     #[arg(long)]
     pub readonly: bool,

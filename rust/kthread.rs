@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Threads of the kernel that nobody waits for.
+//!
+//! A thread may hang in I/O for as long as its device does. So it is not stopped from outside but told to end, by
+//! what its job and others share, and it keeps the module until it has ended.
+//!
+//! C headers: [`include/linux/kthread.h`](srctree/include/linux/kthread.h),
+//! [`include/linux/freezer.h`](srctree/include/linux/freezer.h).
+
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::{
+    error::from_err_ptr,
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    prelude::*,
+    types::NotThreadSafe, //
+};
+
+/// What a thread does.
+pub trait Job: Send + 'static {
+    /// Runs in the thread, which ends with it.
+    fn run(self: KBox<Self>, running: &Running);
+}
+
+/// Stands for being in a thread that [`Kthread::start`] started.
+///
+/// # Invariants
+///
+/// The current task is such a thread.
+pub struct Running(NotThreadSafe);
+
+impl Running {
+    /// Sleeps for so many milliseconds, or until the thread is woken. A system that is put to sleep meanwhile does
+    /// not wait for it.
+    pub fn sleep(&self, milliseconds: u32) {
+        // SAFETY: By the type invariant the current task is a kernel thread, which made itself freezable.
+        unsafe { bindings::kthread_sleep(milliseconds) };
+    }
+}
+
+/// A thread, which may have ended.
+///
+/// # Invariants
+///
+/// `task` is a kernel thread of which this value holds a reference.
+pub struct Kthread {
+    task: NonNull<kernel::bindings::task_struct>,
+}
+
+// SAFETY: A task may be woken by any thread.
+unsafe impl Send for Kthread {}
+// SAFETY: As above.
+unsafe impl Sync for Kthread {}
+
+impl Kthread {
+    /// Starts a thread that `ps` shows under `name`. Sleeps.
+    pub fn start<J: Job>(name: &CStr, job: KBox<J>) -> Result<Self> {
+        // SAFETY: The module is there, since its code runs.
+        if !unsafe { bindings::this_module_get() } {
+            return Err(ENODEV);
+        }
+        let job = KBox::into_raw(job);
+        // SAFETY: `name` is NUL-terminated and is copied; `main` takes what `job` points to.
+        let made = unsafe {
+            bindings::kthread_create_named(Some(main::<J>), job.cast(), name.as_char_ptr())
+        };
+        match from_err_ptr(made) {
+            // SAFETY: The thread was made and waits to be woken.
+            Ok(task) => Ok(unsafe { Self::begun(task) }),
+            Err(error) => {
+                // SAFETY: There is no thread that could have taken it.
+                drop(unsafe { KBox::from_raw(job) });
+                // SAFETY: The reference was taken above.
+                unsafe { bindings::this_module_put() };
+                Err(error)
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `task` must be a thread that waits to be woken for the first time.
+    unsafe fn begun(task: *mut kernel::bindings::task_struct) -> Self {
+        // SAFETY: By the safety requirements it is there.
+        unsafe { kernel::bindings::get_task_struct(task) };
+        // SAFETY: As above.
+        unsafe { kernel::bindings::wake_up_process(task) };
+        // INVARIANT: The reference was just taken.
+        Self {
+            // SAFETY: A thread is not null.
+            task: unsafe { NonNull::new_unchecked(task) },
+        }
+    }
+
+    /// Ends a [`Running::sleep`].
+    pub fn wake(&self) {
+        // SAFETY: By the type invariant the task is there.
+        unsafe { kernel::bindings::wake_up_process(self.task.as_ptr()) };
+    }
+}
+
+impl Drop for Kthread {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this reference is ours.
+        unsafe { kernel::bindings::put_task_struct(self.task.as_ptr()) };
+    }
+}
+
+/// The function of a thread, to which belongs a reference to the module.
+///
+/// # Safety
+///
+/// `data` must be from [`KBox::into_raw`] of a `KBox<J>`, and not be taken by anybody else.
+unsafe extern "C" fn main<J: Job>(data: *mut c_void) -> c_int {
+    // SAFETY: By the safety requirements.
+    let job = unsafe { KBox::from_raw(data.cast::<J>()) };
+    // SAFETY: This is a kernel thread.
+    unsafe { bindings::kthread_begin() };
+    // INVARIANT: As above.
+    job.run(&Running(NotThreadSafe));
+    // SAFETY: The reference to the module is the thread's, and nothing of the module's code runs after it.
+    unsafe { bindings::kthread_end() }
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the scanner's thread and others share: what is wanted of it, how far it is, and what it found.
+//!
+//! The thread (`scanner.rs`) may hang in a read for as long as main does. Nobody waits for it: it looks here
+//! before it does anything that others would notice, and it reaches the instance only while a table is
+//! active.
+
+use crate::{
+    instance::Instance,
+    scanner,
+    settings::Settings, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+    time::{
+        Instant,
+        Monotonic, //
+    }, //
+};
+use kernel_ext::kthread::Kthread;
+
+/// How many finished passes are remembered.
+const HISTORY: usize = 4;
+/// How many reads are counted apart by how long they took: less than 1, 2, 4 ... milliseconds, and all longer ones.
+pub(crate) const LATENCIES: usize = 14;
+/// How fast it may read if nothing else is said, in KiB a second.
+pub(crate) const DEFAULT_RATE: u64 = 8192;
+
+/// What is wanted of the thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// It ends.
+    Stopped,
+    /// It reads.
+    Running,
+    /// It waits.
+    Paused,
+}
+
+/// One pass over main.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass {
+    pub(crate) begun: Instant<Monotonic>,
+    /// How many seconds it took, once it is finished.
+    pub(crate) seconds: Option<u64>,
+    /// Units that could not be read.
+    pub(crate) found: u64,
+    /// Units that could be read but after some tries, or slowly.
+    pub(crate) weak: u64,
+    /// Of those, how many were moved to the spare.
+    pub(crate) moved: u64,
+    /// Bytes that were read.
+    pub(crate) bytes: u64,
+    /// How many reads took how long.
+    pub(crate) latencies: [u32; LATENCIES],
+}
+
+impl Pass {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            seconds: None,
+            found: 0,
+            weak: 0,
+            moved: 0,
+            bytes: 0,
+            latencies: [0; LATENCIES],
+        }
+    }
+
+    /// Counts a read.
+    pub(crate) fn read(&mut self, bytes: u64, milliseconds: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let place = (u64::BITS - milliseconds.leading_zeros()) as usize;
+        if let Some(count) = self.latencies.get_mut(place.min(LATENCIES - 1)) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// How many seconds ago it began.
+    pub(crate) fn age(&self) -> u64 {
+        self.begun.elapsed().as_millis().unsigned_abs() / 1000
+    }
+}
+
+/// What is known of the scan.
+pub(crate) struct State {
+    pub(crate) wanted: Wanted,
+    /// The thread is there.
+    pub(crate) is_alive: bool,
+    /// Why it is not, where it should be.
+    pub(crate) failed: Option<Error>,
+    /// How fast it may read, in KiB a second.
+    pub(crate) ceiling: u64,
+    /// After how many seconds a pass begins anew, and until when it should be done; 0 for one pass only.
+    pub(crate) interval: u64,
+    /// Weak units are moved.
+    pub(crate) is_proactive: bool,
+    /// How fast it reads, in KiB a second.
+    pub(crate) rate: u64,
+    /// The number of the pass, from 1 on.
+    pub(crate) number: u64,
+    /// The unit up to which all was read in order.
+    pub(crate) position: u64,
+    /// The pass that is under way, or the last.
+    pub(crate) pass: Option<Pass>,
+    /// Those before, the newest first.
+    pub(crate) history: [Option<Pass>; HISTORY],
+    thread: Option<Kthread>,
+}
+
+impl State {
+    /// Begins a pass.
+    pub(crate) fn begin_pass(&mut self) {
+        if let Some(last) = self.pass.take() {
+            self.history.rotate_right(1);
+            if let Some(first) = self.history.first_mut() {
+                *first = Some(last);
+            }
+        }
+        self.number += 1;
+        self.pass = Some(Pass::new());
+    }
+
+    /// Notes that all was read.
+    pub(crate) fn finish_pass(&mut self) {
+        if let Some(pass) = &mut self.pass {
+            pass.seconds = Some(pass.age());
+        }
+    }
+
+    /// Whether a pass is under way.
+    pub(crate) fn is_in_pass(&self) -> bool {
+        self.pass.is_some_and(|pass| pass.seconds.is_none())
+    }
+
+    /// In how many seconds the next pass begins, if one is due.
+    pub(crate) fn until_next(&self) -> Option<u64> {
+        let pass = self.pass.filter(|_| self.interval > 0)?;
+        Some(self.interval.saturating_sub(pass.age()))
+    }
+
+    /// In one word.
+    pub(crate) fn word(&self) -> &'static str {
+        match self.wanted {
+            _ if self.failed.is_some() => "failed",
+            Wanted::Stopped if self.is_alive => "stopping",
+            Wanted::Stopped => "stopped",
+            Wanted::Paused => "paused",
+            Wanted::Running if self.is_in_pass() => "running",
+            Wanted::Running => "waiting",
+        }
+    }
+}
+
+/// The scan of an instance.
+#[pin_data]
+pub(crate) struct Scan {
+    /// The instance, while a table is active.
+    #[pin]
+    active: Mutex<Option<Arc<Instance>>>,
+    #[pin]
+    pub(crate) state: Mutex<State>,
+}
+
+impl Scan {
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let state = State {
+            wanted: Wanted::Stopped,
+            is_alive: false,
+            failed: None,
+            ceiling: DEFAULT_RATE,
+            interval: 0,
+            is_proactive: true,
+            rate: 0,
+            number: 0,
+            position: 0,
+            pass: None,
+            history: [None; HISTORY],
+            thread: None,
+        };
+        Arc::pin_init(
+            pin_init!(Self {
+                active <- new_mutex!(None, "dm_remap::scan_active"),
+                state <- new_mutex!(state, "dm_remap::scan_state"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The instance, if a table is active.
+    pub(crate) fn active(&self) -> Option<Arc<Instance>> {
+        self.active.lock().clone()
+    }
+
+    /// Has what follows go by these settings. Sleeps.
+    pub(crate) fn configure(&self, settings: &Settings) {
+        let rate = settings.scan_rate();
+        let mut state = self.state.lock();
+        state.ceiling = rate;
+        state.interval = settings.scan_interval();
+        state.is_proactive = settings.is_proactive();
+    }
+
+    /// A table became active. Starts the scan if that has an interval, and it was not stopped. Sleeps.
+    pub(crate) fn attach(self: &Arc<Self>, instance: &Arc<Instance>) {
+        *self.active.lock() = Some(instance.clone());
+        let state = self.state.lock();
+        let due = state.interval > 0 && !state.is_alive && state.number == 0;
+        drop(state);
+        if due {
+            // What fails is shown by the state.
+            let _ = self.start(instance);
+        }
+        self.wake();
+    }
+
+    /// No table is active any more. What the thread has in flight may still end. Sleeps.
+    pub(crate) fn detach(&self) {
+        *self.active.lock() = None;
+    }
+
+    /// Starts the thread, or has one that waits go on. Sleeps.
+    pub(crate) fn start(self: &Arc<Self>, instance: &Instance) -> Result {
+        let mut state = self.state.lock();
+        if state.is_alive {
+            if state.wanted == Wanted::Stopped {
+                return Err(EBUSY);
+            }
+            state.wanted = Wanted::Running;
+            drop(state);
+            self.wake();
+            return Ok(());
+        }
+        let position = instance.scan_position();
+        (state.failed, state.position) = (None, position);
+        match scanner::start(self, instance, position) {
+            Ok(thread) => {
+                (state.wanted, state.is_alive) = (Wanted::Running, true);
+                if !state.is_in_pass() {
+                    state.begin_pass();
+                }
+                state.thread = Some(thread);
+                Ok(())
+            }
+            Err(error) => {
+                state.failed = Some(error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Has the thread end or wait. Whether there was one. Sleeps.
+    pub(crate) fn halt(&self, wanted: Wanted) -> bool {
+        let mut state = self.state.lock();
+        let is_alive = state.is_alive;
+        if is_alive {
+            state.wanted = wanted;
+        }
+        drop(state);
+        self.wake();
+        is_alive
+    }
+
+    /// The thread ends. Sleeps.
+    pub(crate) fn ended(&self) {
+        let mut state = self.state.lock();
+        state.is_alive = false;
+        state.wanted = Wanted::Stopped;
+        state.rate = 0;
+        state.thread = None;
+    }
+
+    /// Has the thread look at what is wanted. Sleeps.
+    pub(crate) fn wake(&self) {
+        if let Some(thread) = &self.state.lock().thread {
+            thread.wake();
+        }
+    }
+}

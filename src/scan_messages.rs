@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `scan` answers, and what `status` says of a scan.
+
+use crate::{
+    instance::Instance,
+    scan::{
+        Pass,
+        State, //
+    }, //
+};
+use core::fmt::Write;
+use kernel::fmt;
+use kernel_ext::text::Text;
+
+/// `scan`: how far it is and what it found.
+pub(crate) fn scan(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
+    let state = instance.scan.state.lock();
+    let units = instance.geometry().units();
+    writeln!(out, "state {}", state.word())?;
+    if let Some(error) = state.failed {
+        writeln!(out, "error {}", error.to_errno())?;
+    }
+    writeln!(out, "pass {}", state.number)?;
+    writeln!(out, "position {}/{units}", state.position)?;
+    writeln!(out, "rate {}/{}", state.rate, state.ceiling)?;
+    writeln!(out, "interval {}", state.interval)?;
+    writeln!(
+        out,
+        "proactive {}",
+        if state.is_proactive { "on" } else { "off" }
+    )?;
+    if let Some(pass) = &state.pass {
+        found(pass, out)?;
+        time(&state, pass, units, out)?;
+        write!(out, "reads_by_milliseconds")?;
+        for count in pass.latencies {
+            write!(out, " {count}")?;
+        }
+        writeln!(out)?;
+    }
+    for pass in state.history.iter().flatten() {
+        write!(out, "before ")?;
+        found(pass, out)?;
+    }
+    Ok(())
+}
+
+fn found(pass: &Pass, out: &mut Text<'_>) -> fmt::Result {
+    let Pass {
+        found, weak, moved, ..
+    } = pass;
+    writeln!(out, "found {found} weak {weak} moved {moved}")
+}
+
+/// How long a pass took, or is expected to take yet, and whether that is too long.
+fn time(state: &State, pass: &Pass, units: u64, out: &mut Text<'_>) -> fmt::Result {
+    if let Some(seconds) = pass.seconds {
+        return writeln!(out, "took {seconds}");
+    }
+    let age = pass.age();
+    let left = units.saturating_sub(state.position);
+    let Some(expected) = age.saturating_mul(left).checked_div(state.position) else {
+        return writeln!(out, "seconds {age}");
+    };
+    let is_late = state.interval > 0 && age.saturating_add(expected) > state.interval;
+    let late = if is_late { " late" } else { "" };
+    writeln!(out, "seconds {age} left {expected}{late}")
+}
+
+/// `<state> <position>/<units>`.
+pub(crate) fn summary(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
+    let state = instance.scan.state.lock();
+    write!(
+        out,
+        " {} {}/{}",
+        state.word(),
+        state.position,
+        instance.geometry().units()
+    )
+}

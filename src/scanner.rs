@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The thread that looks for units of main that fail, before anybody asks for them.
+//!
+//! It reads what the planner says, in batches, at idle priority, into memory of its own. A batch that fails, or that
+//! is slow, is read again unit by unit. A unit that fails for good becomes a suspect. One that can be read, but
+//! only after some tries or slowly, is weak: it is moved to the spare while its data can still be had, the way all
+//! units are moved.
+
+use crate::{
+    counters::Count,
+    errors::bad_sector,
+    instance::Instance,
+    nodes::Map,
+    relocate::Losses,
+    repair::{
+        bytes_from,
+        Repair, //
+    },
+    retry::confirmed,
+    scan::{
+        Scan,
+        Wanted, //
+    }, //
+};
+use core::{
+    fmt::Write,
+    ops::Range, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    time::{
+        Instant,
+        Monotonic, //
+    }, //
+};
+use kernel_ext::{
+    bio::{
+        BioSet,
+        Buffer,
+        Status,
+        Transfer, //
+    },
+    block_device::BlockDevice,
+    kthread::{
+        Job,
+        Kthread,
+        Running, //
+    },
+    noio::NoIo,
+    text::Text, //
+};
+use remap_core::{
+    fixed::Fixed,
+    geometry::{
+        Geometry,
+        Unit, //
+    },
+    index::State,
+    scan::{
+        pace::Pace,
+        planner::Planner,
+        weak::Usual, //
+    }, //
+};
+
+/// How many bytes are read at once.
+const BATCH: usize = 256 << 10;
+/// How many weak units that stay where they are a pass remembers, as it may read them again.
+const KNOWN: usize = 64;
+/// For how many milliseconds it waits when there is nothing to do.
+const IDLE: u32 = 1000;
+
+/// Starts the thread, which begins at `position`. Sleeps.
+pub(crate) fn start(scan: &Arc<Scan>, instance: &Instance, position: u64) -> Result<Kthread> {
+    let geometry = instance.geometry();
+    let unit_bytes = (geometry.unit_sectors() << 9) as usize;
+    let job = Scanner {
+        scan: scan.clone(),
+        geometry: *geometry,
+        main: instance.main().again(),
+        spare: instance.spare().again(),
+        bios: KBox::pin_init(BioSet::new(1), GFP_KERNEL)?,
+        buffer: Buffer::zeroed(BATCH.max(unit_bytes))?,
+        planner: Planner::new(geometry.units(), geometry.unit_sectors(), position),
+        pace: Pace::new(0),
+        unread: None,
+        batches: Usual::default(),
+        singles: Usual::default(),
+        known_weak: Fixed::new(),
+        others: 0,
+    };
+    let (major, minor) = instance.main().number();
+    let mut name = [0; 16];
+    let _ = write!(Text::new(&mut name), "remap/{major}:{minor}");
+    let name = CStr::from_bytes_until_nul(&name).map_err(|_| EINVAL)?;
+    Kthread::start(name, KBox::new(job, GFP_KERNEL)?)
+}
+
+/// What the thread has.
+struct Scanner {
+    scan: Arc<Scan>,
+    geometry: Geometry,
+    main: BlockDevice,
+    spare: BlockDevice,
+    bios: Pin<KBox<BioSet>>,
+    buffer: Buffer,
+    planner: Planner,
+    pace: Pace,
+    /// What is to be read once more, since the device was suspended or failed meanwhile.
+    unread: Option<Range<u64>>,
+    /// How long batches take, and single units.
+    batches: Usual,
+    singles: Usual,
+    /// Weak units that this pass knows of.
+    known_weak: Fixed<Unit, KNOWN>,
+    /// How many requests others had made.
+    others: u64,
+}
+
+/// How a read went.
+enum Outcome {
+    Well,
+    Slow,
+    Failed(Status),
+}
+
+/// Why a batch is not done.
+struct Later;
+
+impl Job for Scanner {
+    fn run(mut self: KBox<Self>, running: &Running) {
+        loop {
+            let wanted = self.look();
+            let pause = match wanted {
+                Wanted::Stopped => break,
+                Wanted::Paused => IDLE,
+                Wanted::Running => NoIo::run(|| self.turn()),
+            };
+            running.sleep(pause);
+        }
+        self.scan.ended();
+    }
+}
+
+impl Scanner {
+    /// What is wanted.
+    fn look(&mut self) -> Wanted {
+        let state = self.scan.state.lock();
+        self.pace.set_ceiling(state.ceiling << 10);
+        state.wanted
+    }
+
+    /// Reads a batch and sees to what it finds; for how many milliseconds to sleep then.
+    fn turn(&mut self) -> u32 {
+        let Some(instance) = self.scan.active().filter(|instance| instance.may_scan()) else {
+            return IDLE;
+        };
+        if !self.is_due() {
+            return IDLE;
+        }
+        let map = instance.repair.lock().map.clone();
+        let others = instance.counters.sum(Count::Reads) + instance.counters.sum(Count::Writes);
+        // It is not held while a device may hang.
+        drop(instance);
+        let Some(units) = self.next(&map) else {
+            self.end_pass();
+            return 0;
+        };
+        let begun = Instant::<Monotonic>::now();
+        match self.read_all(&map, units.clone()) {
+            Ok(bytes) => {
+                self.note_position();
+                self.pace.adapt(others.wrapping_sub(self.others));
+                self.others = others;
+                let pause = self.pace.pause(bytes, since(begun));
+                self.scan.state.lock().rate = self.pace.rate() >> 10;
+                u32::try_from(pause).unwrap_or(u32::MAX)
+            }
+            Err(Later) => {
+                self.unread = Some(units);
+                IDLE
+            }
+        }
+    }
+
+    /// Whether a pass is under way, which begins now if it is time.
+    fn is_due(&mut self) -> bool {
+        let mut state = self.scan.state.lock();
+        if state.is_in_pass() {
+            return true;
+        }
+        let is_due = state.until_next() == Some(0);
+        if is_due {
+            state.begin_pass();
+            self.planner.begin();
+            self.known_weak = Fixed::new();
+        }
+        is_due
+    }
+
+    /// The units that are read next.
+    fn next(&mut self, map: &Map) -> Option<Range<u64>> {
+        let known = |unit| map.next(unit).map(|(unit, _)| unit);
+        let most = (BATCH as u64 >> 9) / self.geometry.unit_sectors();
+        let unread = self.unread.take();
+        unread.or_else(|| self.planner.next(most, known))
+    }
+
+    fn end_pass(&mut self) {
+        let mut state = self.scan.state.lock();
+        state.finish_pass();
+        state.position = 0;
+        if state.interval == 0 {
+            state.wanted = Wanted::Stopped;
+        }
+        let pass = state.pass;
+        drop(state);
+        let Some(instance) = self.scan.active() else {
+            return;
+        };
+        if let Some(pass) = pass {
+            pr_info!(
+                "{}: scanned, {} units cannot be read, {} are weak, {} were moved\n",
+                instance.name(),
+                pass.found,
+                pass.weak,
+                pass.moved
+            );
+        }
+        instance.set_scan_position(0);
+        instance.repair.lock().note_change();
+        instance.tell_changes();
+    }
+
+    fn note_position(&self) {
+        let position = self.planner.position().0;
+        self.scan.state.lock().position = position;
+        if let Some(instance) = self.scan.active() {
+            instance.set_scan_position(position);
+        }
+    }
+
+    /// Reads these units, wherever they are; how many bytes that was.
+    fn read_all(&mut self, map: &Map, units: Range<u64>) -> Result<u64, Later> {
+        let (mut at, mut bytes) = (units.start, 0);
+        while at < units.end {
+            let entry = map.next(Unit(at)).filter(|(unit, _)| unit.0 < units.end);
+            let free = entry.map_or(units.end, |(unit, _)| unit.0);
+            if at < free {
+                bytes += self.read_run(at..free)?;
+            }
+            at = free;
+            if let Some((unit, entry)) = entry {
+                bytes += self.read_known(unit, entry.state);
+                at += 1;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Reads units that are on main, one by one if there is something about them.
+    fn read_run(&mut self, units: Range<u64>) -> Result<u64, Later> {
+        let (outcome, bytes) = self.read_main(units.clone());
+        if matches!(outcome, Outcome::Well) {
+            return Ok(bytes);
+        }
+        for unit in units.map(Unit) {
+            self.judge(unit)?;
+        }
+        Ok(2 * bytes)
+    }
+
+    /// Reads a unit that is not on main, or is known not to be readable; what there is to be said of it is said.
+    fn read_known(&mut self, unit: Unit, state: State) -> u64 {
+        let State::Relocated { spare, valid } = state else {
+            return 0;
+        };
+        if !valid.contains(self.geometry.blocks_of(unit)) {
+            return 0;
+        }
+        let sectors = self.geometry.sectors_of(unit);
+        let at = self.geometry.on_spare(spare, sectors.start);
+        let bytes = bytes_from(sectors.start, &sectors);
+        let (bios, buffer) = (&self.bios, &mut self.buffer);
+        let read = || bios.transfer(Transfer::IdleRead, &self.spare, at, buffer, bytes.clone());
+        if matches!(confirmed(read), Err(status) if bad_sector(status)) {
+            if let Some(instance) = self.scan.active() {
+                instance.tell_unreadable_spare(at);
+            }
+        }
+        bytes.len() as u64
+    }
+
+    /// Reads units of main, and counts how long it took.
+    fn read_main(&mut self, units: Range<u64>) -> (Outcome, u64) {
+        let is_single = units.end - units.start == 1;
+        let first = self.geometry.sectors_of(Unit(units.start)).start;
+        let end = self.geometry.sectors_of(Unit(units.end - 1)).end;
+        let bytes = bytes_from(first, &(first..end));
+        let at = self.geometry.on_main(first);
+        let begun = Instant::<Monotonic>::now();
+        let idle = Transfer::IdleRead;
+        let read = self
+            .bios
+            .transfer(idle, &self.main, at, &mut self.buffer, bytes.clone());
+        let took = since(begun);
+        if let Some(pass) = &mut self.scan.state.lock().pass {
+            pass.read(bytes.len() as u64, took);
+        }
+        let usual = match is_single {
+            true => &mut self.singles,
+            false => &mut self.batches,
+        };
+        let outcome = match read {
+            Err(status) => Outcome::Failed(status),
+            Ok(()) if usual.is_slow(took) => Outcome::Slow,
+            Ok(()) => Outcome::Well,
+        };
+        (outcome, bytes.len() as u64)
+    }
+
+    /// Finds out what there is about one unit.
+    fn judge(&mut self, unit: Unit) -> Result<(), Later> {
+        let units = unit.0..unit.0 + 1;
+        let is_weak = match self.read_main(units.clone()).0 {
+            Outcome::Well => return Ok(()),
+            Outcome::Slow => matches!(self.read_main(units).0, Outcome::Slow),
+            Outcome::Failed(_) => {
+                let again = || match self.read_main(units.clone()).0 {
+                    Outcome::Failed(status) => Err(status),
+                    Outcome::Well | Outcome::Slow => Ok(()),
+                };
+                match confirmed(again) {
+                    Ok(()) => true,
+                    Err(status) if bad_sector(status) => return self.bad(unit),
+                    Err(_) => return Err(Later),
+                }
+            }
+        };
+        match is_weak && !self.known_weak.iter().any(|&known| known == unit) {
+            true => self.weak(unit),
+            false => Ok(()),
+        }
+    }
+
+    /// A unit cannot be read.
+    fn bad(&mut self, unit: Unit) -> Result<(), Later> {
+        let instance = self.scan.active().ok_or(Later)?;
+        let sector = instance.geometry().sectors_of(unit).start;
+        let is_new = instance
+            .repair
+            .lock()
+            .find_unreadable(&instance, unit, sector);
+        instance.tell_changes();
+        self.planner.found(unit);
+        if is_new {
+            instance.counters.add(Count::ScanFound, 1);
+            if let Some(pass) = &mut self.scan.state.lock().pass {
+                pass.found += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// A unit can be read, but not easily.
+    fn weak(&mut self, unit: Unit) -> Result<(), Later> {
+        let instance = self.scan.active().ok_or(Later)?;
+        instance.counters.add(Count::ScanWeak, 1);
+        let is_proactive = self.scan.state.lock().is_proactive;
+        let moved = is_proactive && instance.repair.lock().move_weak(&instance, unit);
+        instance.tell_changes();
+        self.planner.found(unit);
+        // One for which there is no room may be counted once more.
+        let _ = self.known_weak.push(unit);
+        if let Some(pass) = &mut self.scan.state.lock().pass {
+            pass.weak += 1;
+            pass.moved += u64::from(moved);
+        }
+        Ok(())
+    }
+}
+
+/// How many milliseconds ago that was.
+fn since(begun: Instant<Monotonic>) -> u64 {
+    begun.elapsed().as_millis().unsigned_abs()
+}
+
+impl Repair {
+    /// Makes a unit a suspect that the scan could not read; whether it was none. May sleep.
+    fn find_unreadable(&mut self, instance: &Instance, unit: Unit, sector: u64) -> bool {
+        let before = self.suspects;
+        if instance.may_scan() && self.state(unit) == State::Main {
+            self.suspect(instance, unit, sector);
+        }
+        self.suspects != before
+    }
+
+    /// Moves a weak unit to the spare, if nothing speaks against it and all of it can be read; whether it was.
+    /// Sleeps.
+    fn move_weak(&mut self, instance: &Instance, unit: Unit) -> bool {
+        let is_there = self.map.get(unit).is_none() && !self.group.has(unit);
+        if !instance.may_scan() || instance.is_read_only() || !is_there || !self.admit(instance) {
+            return false;
+        }
+        let moved = self.relocate(instance, unit, None, Losses::Refused).is_ok();
+        self.settle(instance);
+        let moved = moved && matches!(self.state(unit), State::Relocated { .. });
+        if moved {
+            instance.counters.add(Count::Relocated, 1);
+        }
+        moved
+    }
+}
