@@ -154,7 +154,8 @@ impl Deadline {
     /// Looks in so many milliseconds whether the wait is over, if not before that.
     pub(crate) fn arm(self: &Arc<Self>, milliseconds: u64) {
         let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX);
-        let _ = workqueue::system().enqueue_delayed(self.clone(), msecs_to_jiffies(milliseconds));
+        let _ = workqueue::system_power_efficient()
+            .enqueue_delayed(self.clone(), msecs_to_jiffies(milliseconds));
     }
 
     /// Looks now, if it was to look at all, and not again. Sleeps.

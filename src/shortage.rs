@@ -120,7 +120,8 @@ impl Recovery {
     /// Tries in a while, again and again.
     pub(crate) fn arm(self: &Arc<Self>) {
         if !self.closed.load(Acquire) {
-            let _ = workqueue::system().enqueue_delayed(self.clone(), msecs_to_jiffies(PAUSE));
+            let _ = workqueue::system_power_efficient()
+                .enqueue_delayed(self.clone(), msecs_to_jiffies(PAUSE));
         }
     }
 

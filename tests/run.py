@@ -42,14 +42,14 @@ ENOUGH = 4
 # part of the allocations is made to fail.
 TIMES = int(os.environ.get("TIMES") or 1)
 WRITES = os.environ.get("WRITES") or "8"
-STEP = os.environ.get("STEP") or "192"
+STEP = os.environ.get("STEP") or "384"
 # What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
-OPS = os.environ.get("OPS") or "200"
+OPS = os.environ.get("OPS") or "150"
 SEED = os.environ.get("SEED") or ""
 # How often what might leak is repeated: kmemleak finds little in few cycles.
-CYCLES = os.environ.get("CYCLES") or "6"
+CYCLES = os.environ.get("CYCLES") or "4"
 # For how many seconds memory is swapped.
-SWAP = os.environ.get("SWAP") or "10"
+SWAP = os.environ.get("SWAP") or "8"
 
 
 class Machine:
@@ -321,7 +321,7 @@ def save_loaded(tests, payload, folder):
 
 def fuzz_tests():
     """A bounded run of each fuzz target, the same each time, as pairs of a name and a function."""
-    runs = {"block": 20_000, "words": 50_000, "load": 1000}
+    runs = {"block": 10_000, "words": 50_000, "load": 1000}
     return [(f"fuzz.{name}", lambda name=name: fuzz.fuzz(name, runs[name], 1)) for name in runs]
 
 

@@ -144,7 +144,7 @@ test_unknown_messages() {
 	same "no message was refused" "$(message reason)" reason
 	no_message "unknown message 'frobnicate', see 'help'" frobnicate
 	no_message "unknown message 'PING', see 'help'" PING
-	no_message "unknown message 'scan', see 'help'" scan start
+	no_message "unknown message 'look', see 'help'" look start
 }
 
 test_message_arguments() {

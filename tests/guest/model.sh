@@ -19,9 +19,10 @@ happened() {
 
 #@ seconds=36000 cpus=2
 test_main_fails() {
-	remap_on 64 8 "3 breaker 0 0"
+	remap_on 64 8 "7 breaker 0 0 scan_interval 1 scan_rate 65536"
 	check main="$NULLB/main/badblocks" blocks=2048
 	happened relocated
+	message scan | grep -q "^reads_by_milliseconds.* [1-9]" || fail "nothing was scanned: $(message scan)"
 }
 
 #@ seconds=36000
@@ -37,6 +38,7 @@ test_main_fails_in_part() {
 #@ seconds=36000
 test_both_fail() {
 	remap_on 64 8 "3 breaker 0 0"
+	message scan start >/dev/null
 	check main="$NULLB/main/badblocks" spare="$NULLB/spare/badblocks" spare_from="$REGION" spare_sectors=128 faults=120 blocks=2048
 	happened relocated
 }
@@ -72,6 +74,7 @@ test_writes_in_flight_while_units_move() {
 	null_disk spare 8
 	create main "0 131072 delay /dev/disk 0 0 /dev/disk 0 20"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
+	message scan start >/dev/null
 	check threads=12 blocks=512 largest=24 faults=10
 }
 
