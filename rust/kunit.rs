@@ -294,6 +294,87 @@ mod workqueue {
     }
 }
 
+#[kunit_tests(dm_remap_kthread)]
+mod kthread {
+    use crate::kthread::{
+        Job,
+        Kthread,
+        Running, //
+    };
+    use kernel::{
+        prelude::*,
+        sync::{
+            atomic::{
+                Acquire,
+                Atomic,
+                Release, //
+            },
+            Arc, //
+        },
+        time::{
+            delay::fsleep,
+            Delta, //
+        }, //
+    };
+
+    const BEGUN: i32 = 1;
+    const GO_ON: i32 = 2;
+    const DONE: i32 = 3;
+
+    /// Begins, sleeps for so long or until it is woken, again until it may go on, and is done when it is dropped.
+    struct Sleeper(Arc<Atomic<i32>>, u32);
+
+    impl Job for Sleeper {
+        fn run(self: KBox<Self>, running: &Running) {
+            self.0.store(BEGUN, Release);
+            while self.0.load(Acquire) != GO_ON {
+                running.sleep(self.1);
+            }
+        }
+    }
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            self.0.store(DONE, Release);
+        }
+    }
+
+    /// Waits, some seconds at most.
+    fn reaches(state: &Atomic<i32>, wanted: i32) -> bool {
+        (0..1000).any(|_| {
+            fsleep(Delta::from_millis(5));
+            state.load(Acquire) == wanted
+        })
+    }
+
+    #[test]
+    fn a_thread_runs_is_woken_and_drops_its_job() -> Result {
+        let state = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let job = KBox::new(Sleeper(state.clone(), 100_000), GFP_KERNEL)?;
+        let thread = Kthread::start(c"dm_remap_kunit", job)?;
+        assert!(reaches(&state, BEGUN));
+        state.store(GO_ON, Release);
+        thread.wake();
+        assert!(reaches(&state, DONE));
+        // One that has ended may be woken.
+        thread.wake();
+        Ok(())
+    }
+
+    #[test]
+    fn a_thread_outlives_who_started_it() -> Result {
+        let state = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let job = KBox::new(Sleeper(state.clone(), 10), GFP_KERNEL)?;
+        let thread = Kthread::start(c"dm_remap_kunit", job)?;
+        assert!(reaches(&state, BEGUN));
+        drop(thread);
+        assert_eq!(state.load(Acquire), BEGUN);
+        state.store(GO_ON, Release);
+        assert!(reaches(&state, DONE));
+        Ok(())
+    }
+}
+
 #[kunit_tests(dm_remap_bio)]
 mod bio {
     use super::pinned;

@@ -208,16 +208,9 @@ impl Scan {
         state.is_proactive = settings.is_proactive();
     }
 
-    /// A table became active. Starts the scan if that has an interval, and it was not stopped. Sleeps.
-    pub(crate) fn attach(self: &Arc<Self>, instance: &Arc<Instance>) {
+    /// A table became active. Sleeps.
+    pub(crate) fn attach(&self, instance: &Arc<Instance>) {
         *self.active.lock() = Some(instance.clone());
-        let state = self.state.lock();
-        let due = state.interval > 0 && !state.is_alive && state.number == 0;
-        drop(state);
-        if due {
-            // What fails is shown by the state.
-            let _ = self.start(instance);
-        }
         self.wake();
     }
 
@@ -226,7 +219,8 @@ impl Scan {
         *self.active.lock() = None;
     }
 
-    /// Starts the thread, or has one that waits go on. Sleeps.
+    /// Starts the thread, which begins when a table is active, or has one that waits go on. Sleeps, and allocates
+    /// with `GFP_KERNEL`: not while the device is suspended.
     pub(crate) fn start(self: &Arc<Self>, instance: &Instance) -> Result {
         let mut state = self.state.lock();
         if state.is_alive {
@@ -238,9 +232,8 @@ impl Scan {
             self.wake();
             return Ok(());
         }
-        let position = instance.scan_position();
-        (state.failed, state.position) = (None, position);
-        match scanner::start(self, instance, position) {
+        state.failed = None;
+        match scanner::start(self, instance) {
             Ok(thread) => {
                 (state.wanted, state.is_alive) = (Wanted::Running, true);
                 if !state.is_in_pass() {

@@ -72,8 +72,8 @@ const KNOWN: usize = 64;
 /// For how many milliseconds it waits when there is nothing to do.
 const IDLE: u32 = 1000;
 
-/// Starts the thread, which begins at `position`. Sleeps.
-pub(crate) fn start(scan: &Arc<Scan>, instance: &Instance, position: u64) -> Result<Kthread> {
+/// Starts the thread. Sleeps.
+pub(crate) fn start(scan: &Arc<Scan>, instance: &Instance) -> Result<Kthread> {
     let geometry = instance.geometry();
     let unit_bytes = (geometry.unit_sectors() << 9) as usize;
     let job = Scanner {
@@ -83,13 +83,13 @@ pub(crate) fn start(scan: &Arc<Scan>, instance: &Instance, position: u64) -> Res
         spare: instance.spare().again(),
         bios: KBox::pin_init(BioSet::new(1), GFP_KERNEL)?,
         buffer: Buffer::zeroed(BATCH.max(unit_bytes))?,
-        planner: Planner::new(geometry.units(), geometry.unit_sectors(), position),
+        planner: None,
         pace: Pace::new(0),
         unread: None,
         batches: Usual::default(),
         singles: Usual::default(),
         known_weak: Fixed::new(),
-        others: 0,
+        others: others(instance),
     };
     let (major, minor) = instance.main().number();
     let mut name = [0; 16];
@@ -106,7 +106,8 @@ struct Scanner {
     spare: BlockDevice,
     bios: Pin<KBox<BioSet>>,
     buffer: Buffer,
-    planner: Planner,
+    /// None before the instance is active for the first time, and knows where the last pass ended.
+    planner: Option<Planner>,
     pace: Pace,
     /// What is to be read once more, since the device was suspended or failed meanwhile.
     unread: Option<Range<u64>>,
@@ -160,8 +161,11 @@ impl Scanner {
         if !self.is_due() {
             return IDLE;
         }
+        let (units, sectors) = (self.geometry.units(), self.geometry.unit_sectors());
+        let begin = || Planner::new(units, sectors, instance.scan_position());
+        self.planner.get_or_insert_with(begin);
         let map = instance.repair.lock().map.clone();
-        let others = instance.counters.sum(Count::Reads) + instance.counters.sum(Count::Writes);
+        let others = others(&instance);
         // It is not held while a device may hang.
         drop(instance);
         let Some(units) = self.next(&map) else {
@@ -194,7 +198,9 @@ impl Scanner {
         let is_due = state.until_next() == Some(0);
         if is_due {
             state.begin_pass();
-            self.planner.begin();
+            if let Some(planner) = &mut self.planner {
+                planner.begin();
+            }
             self.known_weak = Fixed::new();
         }
         is_due
@@ -205,7 +211,7 @@ impl Scanner {
         let known = |unit| map.next(unit).map(|(unit, _)| unit);
         let most = (BATCH as u64 >> 9) / self.geometry.unit_sectors();
         let unread = self.unread.take();
-        unread.or_else(|| self.planner.next(most, known))
+        unread.or_else(|| self.planner.as_mut()?.next(most, known))
     }
 
     fn end_pass(&mut self) {
@@ -235,7 +241,10 @@ impl Scanner {
     }
 
     fn note_position(&self) {
-        let position = self.planner.position().0;
+        let Some(planner) = &self.planner else {
+            return;
+        };
+        let position = planner.position().0;
         self.scan.state.lock().position = position;
         if let Some(instance) = self.scan.active() {
             instance.set_scan_position(position);
@@ -323,6 +332,9 @@ impl Scanner {
 
     /// Finds out what there is about one unit.
     fn judge(&mut self, unit: Unit) -> Result<(), Later> {
+        if !self.goes_on() {
+            return Err(Later);
+        }
         let units = unit.0..unit.0 + 1;
         let is_weak = match self.read_main(units.clone()).0 {
             Outcome::Well => return Ok(()),
@@ -345,6 +357,20 @@ impl Scanner {
         }
     }
 
+    /// Whether it is still wanted and allowed to read.
+    fn goes_on(&self) -> bool {
+        let is_wanted = self.scan.state.lock().wanted == Wanted::Running;
+        let active = self.scan.active();
+        is_wanted && active.is_some_and(|instance| instance.may_scan())
+    }
+
+    /// What is near `unit` is read next.
+    fn found(&mut self, unit: Unit) {
+        if let Some(planner) = &mut self.planner {
+            planner.found(unit);
+        }
+    }
+
     /// A unit cannot be read.
     fn bad(&mut self, unit: Unit) -> Result<(), Later> {
         let instance = self.scan.active().ok_or(Later)?;
@@ -354,7 +380,10 @@ impl Scanner {
             .lock()
             .find_unreadable(&instance, unit, sector);
         instance.tell_changes();
-        self.planner.found(unit);
+        if instance.is_tripped() {
+            return Err(Later);
+        }
+        self.found(unit);
         if is_new {
             instance.counters.add(Count::ScanFound, 1);
             if let Some(pass) = &mut self.scan.state.lock().pass {
@@ -371,7 +400,7 @@ impl Scanner {
         let is_proactive = self.scan.state.lock().is_proactive;
         let moved = is_proactive && instance.repair.lock().move_weak(&instance, unit);
         instance.tell_changes();
-        self.planner.found(unit);
+        self.found(unit);
         // One for which there is no room may be counted once more.
         let _ = self.known_weak.push(unit);
         if let Some(pass) = &mut self.scan.state.lock().pass {
@@ -380,6 +409,12 @@ impl Scanner {
         }
         Ok(())
     }
+}
+
+/// How many requests others have made.
+fn others(instance: &Instance) -> u64 {
+    let sum = |count| instance.counters.sum(count);
+    sum(Count::Reads).wrapping_add(sum(Count::Writes))
 }
 
 /// How many milliseconds ago that was.
@@ -391,7 +426,9 @@ impl Repair {
     /// Makes a unit a suspect that the scan could not read; whether it was none. May sleep.
     fn find_unreadable(&mut self, instance: &Instance, unit: Unit, sector: u64) -> bool {
         let before = self.suspects;
-        if instance.may_scan() && self.state(unit) == State::Main {
+        let is_on_main = self.state(unit) == State::Main;
+        // A disk on which nothing can be read has no bad units.
+        if instance.may_scan() && is_on_main && self.probe(instance, unit) {
             self.suspect(instance, unit, sector);
         }
         self.suspects != before

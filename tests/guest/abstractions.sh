@@ -18,6 +18,7 @@ test_published() { suite published; }
 test_slab() { suite slab; }
 #@ cpus=2 nodes=2
 test_numa() { suite numa; }
+test_kthread() { suite kthread; }
 test_workqueue() { suite workqueue; }
 test_bio() { suite bio; }
 test_ratelimit() { suite ratelimit; }

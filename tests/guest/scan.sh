@@ -176,13 +176,12 @@ test_a_disk_that_is_gone_has_no_bad_units() {
 	create main "0 32768 linear /dev/disk 0"
 	create r "0 32768 remap /dev/mapper/main 0 /dev/spare 0 16384 4 scan_rate 1024 scan_interval 1000"
 	until [ "$(scan_of position)" != 0/4096 ]; do sleep 0.1; done
-	message breaker 1 1000 >/dev/null
 	replace main --table "0 32768 error"
-	fails dd if=/dev/zero of="$DEV" bs=4k count=1 oflag=direct
-	same tripped "$(field 1)" health
+	until [ "$(field 1)" = tripped ]; do sleep 0.2; done
+	same "0 0/1536" "$(field 4) $(field 2)" "suspects and units used"
 	replace main --table "0 32768 linear /dev/disk 0"
-	same 0/1536 "$(field 2)" "units used"
 	message rearm >/dev/null
 	message scan rate 1000000 >/dev/null
 	until_scan waiting
+	same "0 0/1536" "$(field 4) $(field 2)" "suspects and units used"
 }
