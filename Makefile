@@ -62,6 +62,7 @@ bench:
 	@$(ENTER) python3 tests/bench/cost.py
 	@$(ENTER) python3 tests/bench/structures.py
 	@KERNEL=bench SMP=1 MEM=4096 $(DEV)/guest.py - <tests/bench/metadata.sh
+	@KERNEL=bench SMP=2 MEM=1024 $(DEV)/guest.py - <tests/bench/scan.sh
 
 # Fails where I/O costs more than in the figures of the tree.
 bench-compare:
