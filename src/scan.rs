@@ -30,7 +30,7 @@ const HISTORY: usize = 4;
 /// How many reads are counted apart by how long they took: less than 1, 2, 4 ... milliseconds, and all longer ones.
 pub(crate) const LATENCIES: usize = 14;
 /// How fast it may read if nothing else is said, in KiB a second.
-pub(crate) const DEFAULT_RATE: u64 = 8192;
+pub(crate) const DEFAULT_RATE: u64 = 4096;
 
 /// What is wanted of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -104,19 +104,21 @@ moves() {
 }
 
 table="0 $MAIN remap /dev/main 0 /dev/spare 0 $SPARE 3 breaker 0 0"
-# with_entries COUNT: an array with so many entries, active.
+# with_entries COUNT: an array with so many entries, active; how many microseconds it took to make it so.
 with_entries() {
+	local before begun=$EPOCHREALTIME ended
 	create r "$table"
-	if [ "$1" = 0 ]; then return; fi
-	dm remove r
-	hold_entries "$1" 2
-	local before
-	before=$(nodes)
-	local begun=$EPOCHREALTIME
-	create r "$table"
-	local ended=$EPOCHREALTIME
+	ended=$EPOCHREALTIME
+	if [ "$1" != 0 ]; then
+		dm remove r
+		hold_entries "$1" 2
+		before=$(nodes)
+		begun=$EPOCHREALTIME
+		create r "$table"
+		ended=$EPOCHREALTIME
+		of_entries "$1" "$before"
+	fi
 	echo "load $1 $((${ended/./} - ${begun/./}))"
-	of_entries "$1" "$before"
 }
 
 # The kernel has done by then what it puts off after boot.

@@ -196,7 +196,7 @@ pub struct Create {
     /// Look for failing sectors, and begin anew after so many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub scan_interval: Option<u64>,
-    /// Read no more than so many KiB a second for that. The target's own limit is 8192.
+    /// Read no more than so many KiB a second for that. The target's own limit is 4096.
     #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub scan_rate: Option<u64>,
     /// Leave units on main that can be read only slowly, or after some tries.
