@@ -100,6 +100,8 @@ pub(crate) struct State {
     pub(crate) ceiling: u64,
     /// After how many seconds a pass begins anew, and until when it should be done; 0 for one pass only.
     pub(crate) interval: u64,
+    /// It was ended by message, and does not begin by itself.
+    is_off: bool,
     /// Weak units are moved.
     pub(crate) is_proactive: bool,
     /// How fast it reads, in KiB a second.
@@ -177,6 +179,7 @@ impl Scan {
             failed: None,
             ceiling: DEFAULT_RATE,
             interval: 0,
+            is_off: false,
             is_proactive: true,
             rate: 0,
             number: 0,
@@ -206,6 +209,21 @@ impl Scan {
         state.ceiling = rate;
         state.interval = settings.scan_interval();
         state.is_proactive = settings.is_proactive();
+        state.is_off = false;
+    }
+
+    /// Whether the thread is to be started by itself. Sleeps.
+    pub(crate) fn is_due(&self) -> bool {
+        let state = self.state.lock();
+        state.interval > 0 && !state.is_off && !state.is_alive && state.failed.is_none()
+    }
+
+    /// Starts the thread if it is to be started by itself and a table is active. Sleeps, as [`Self::start`].
+    pub(crate) fn begin(self: &Arc<Self>, instance: &Instance) {
+        if self.active().is_some() && self.is_due() {
+            // What fails is shown by the state; it does not concern I/O.
+            let _ = self.start(instance);
+        }
     }
 
     /// A table became active. Sleeps.
@@ -232,7 +250,7 @@ impl Scan {
             self.wake();
             return Ok(());
         }
-        state.failed = None;
+        (state.failed, state.is_off) = (None, false);
         match scanner::start(self, instance) {
             Ok(thread) => {
                 (state.wanted, state.is_alive) = (Wanted::Running, true);
@@ -253,6 +271,7 @@ impl Scan {
     pub(crate) fn halt(&self, wanted: Wanted) -> bool {
         let mut state = self.state.lock();
         let is_alive = state.is_alive;
+        state.is_off = wanted == Wanted::Stopped;
         if is_alive {
             state.wanted = wanted;
         }

@@ -89,7 +89,7 @@ impl Repair {
     }
 }
 
-/// Ends a shortage.
+/// Ends a shortage, and begins a scan that is due: while a device is resumed that must not be done.
 #[pin_data]
 pub(crate) struct Recovery {
     instance: Arc<Instance>,
@@ -140,6 +140,7 @@ impl WorkItem for Recovery {
         NoIo::run(|| repair.recover(&this.instance));
         let again = repair.needs_recovery();
         drop(repair);
+        this.instance.scan.begin(&this.instance);
         this.instance.tell_changes();
         if again {
             this.arm();

@@ -229,10 +229,6 @@ impl Target for RemapTarget {
         let instance = constructor.shared().share(layout)?;
         let workers =
             Workers::new(&instance).map_err(|e| NewError::new(c"cannot make workers", e))?;
-        if features.scan_interval.is_some() {
-            // What fails is shown by the state of the scan; it does not concern I/O.
-            let _ = instance.scan.start(&instance);
-        }
         let read_only = constructor.is_read_only();
         let events = constructor.events();
         let this = KBox::pin_init(
@@ -305,6 +301,7 @@ impl Target for RemapTarget {
             .start(self.read_only, self.events.clone(), &self.settings);
         self.instance.scan.configure(&self.settings);
         self.instance.scan.attach(&self.instance);
+        self.workers.recover(&self.instance);
         self.instance.tell_changes();
     }
 

@@ -142,9 +142,9 @@ impl Workers {
         let _ = self.queue.queue().enqueue(lane.clone());
     }
 
-    /// Sees to it that a shortage of memory ends. Sleeps.
+    /// Sees to it that a shortage of memory ends, and that a scan begins that is due. Sleeps.
     pub(crate) fn recover(&self, instance: &Instance) {
-        if instance.repair.lock().needs_recovery() {
+        if instance.scan.is_due() || instance.repair.lock().needs_recovery() {
             self.recovery.arm();
         }
     }

@@ -141,6 +141,19 @@ test_it_begins_by_itself_again_and_again() {
 	local before
 	before=$(events)
 	until [ "$(events)" -gt "$before" ]; do sleep 0.1; done
+	# What was ended begins by itself with the next resume only.
+	message scan stop >/dev/null
+	until_scan stopped
+	dm suspend r
+	dm resume r
+	until_scan waiting
+	message scan stop >/dev/null
+	until_scan stopped
+	# A table that is loaded and not used changes nothing.
+	dmsetup load r --table "0 32768 remap /dev/main 0 /dev/spare 0 16384 2 scan_interval 1"
+	dmsetup clear r
+	sleep 2
+	same stopped "$(field 13)" "the scan"
 }
 
 # Nobody waits for a disk that hangs: not a suspend, nor a removal.
