@@ -93,7 +93,7 @@ test_main_is_gone_at_times() {
 bad_sectors() {
 	load_module
 	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768 3 breaker 0 0"
-	check sick=81+3 sick=163+1 sick=200+16 faults=4
+	check sick=81+3 sick=163+1 sick=200+16 faults=4 blocks=256
 	happened relocated
 }
 
@@ -110,6 +110,6 @@ test_sense_codes() {
 	disk=$(scsi_disk medium_error_start=81 medium_error_count=10 opts=2)
 	null_disk spare 8
 	create r "0 131072 remap /dev/$disk 0 /dev/spare 0 16384 3 breaker 0 0"
-	check sick=81+10 faults=4
+	check sick=81+10 faults=4 blocks=256
 	happened relocated
 }
