@@ -2,7 +2,25 @@
 
 //! Tests of what needs no device, run by the kernel's KUnit.
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+
+/// Counts how many of its kind were dropped.
+struct Tracked(u32, Arc<Atomic<i32>>);
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.1.add(1, Relaxed);
+    }
+}
 
 /// Makes something pinned.
 fn pinned<T>(init: impl PinInit<T, Error>) -> Result<Pin<KBox<T>>> {
@@ -92,7 +110,10 @@ mod per_cpu {
 
 #[kunit_tests(dm_remap_published)]
 mod published {
-    use super::pinned;
+    use super::{
+        pinned,
+        Tracked, //
+    };
     use crate::published::{
         Blank,
         Published, //
@@ -107,15 +128,6 @@ mod published {
             Arc, //
         }, //
     };
-
-    /// Counts how many of its kind were dropped.
-    struct Tracked(u32, Arc<Atomic<i32>>);
-
-    impl Drop for Tracked {
-        fn drop(&mut self) {
-            self.1.add(1, Relaxed);
-        }
-    }
 
     #[test]
     fn old_values_live_as_long_as_their_readers() -> Result {
@@ -153,6 +165,7 @@ mod published {
 
 #[kunit_tests(dm_remap_slab)]
 mod slab {
+    use super::Tracked;
     use crate::{
         numa::Node,
         slab::Slab, //
@@ -167,15 +180,6 @@ mod slab {
             Arc, //
         }, //
     };
-
-    /// Counts how many of its kind were dropped.
-    struct Tracked(u64, Arc<Atomic<i32>>);
-
-    impl Drop for Tracked {
-        fn drop(&mut self) {
-            self.1.add(1, Relaxed);
-        }
-    }
 
     #[test]
     fn an_object_lives_as_long_as_its_references() -> Result {

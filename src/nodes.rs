@@ -137,18 +137,16 @@ impl Nodes {
             && others.is_none_or(|home| home.blanks.len() >= BLANKS && !home.pages.is_empty())
     }
 
-    /// Makes sure that there is enough for [`UPDATES`] updates of `map`, and waits for memory if not; whether
-    /// there was memory for all of the reserve. Sleeps.
+    /// Waits for memory until there is enough for [`UPDATES`] updates of `map`. Sleeps.
     ///
     /// The I/O path calls this within [`kernel_ext::noio::NoIo`]. What it then does gives memory back, if
     /// anything does: so the reserve is used up before anybody waits.
-    pub(crate) fn ready(&mut self, map: &Map) -> bool {
-        let mut filled = self.fill();
-        while filled.is_err() && !self.has_enough(map) {
+    pub(crate) fn wait(&mut self, map: &Map) {
+        while !self.has_enough(map) {
             pause(WAIT);
-            filled = self.fill();
+            // It is asked again whether that was enough.
+            let _ = self.fill();
         }
-        filled.is_ok()
     }
 
     /// Memory to publish a map with.

@@ -5,27 +5,13 @@
 
 use crate::{
     instance::Instance,
+    later::Errand,
     repair::Repair,
     target::RemapTarget, //
 };
 use kernel::{
-    impl_has_delayed_work,
-    new_delayed_work,
     prelude::*,
-    sync::{
-        atomic::{
-            Acquire,
-            AtomicFlag,
-            Release, //
-        },
-        Arc, //
-    },
-    time::msecs_to_jiffies,
-    workqueue::{
-        self,
-        DelayedWork,
-        WorkItem, //
-    }, //
+    sync::Arc, //
 };
 use kernel_ext::{
     bio::Status,
@@ -33,8 +19,7 @@ use kernel_ext::{
         BioQueue,
         OwnedBio, //
     },
-    noio::NoIo,
-    workqueue::hurry, //
+    noio::NoIo, //
 };
 
 /// The writes that wait, and for how long they may.
@@ -124,59 +109,17 @@ impl Repair {
 }
 
 /// Ends the wait.
-#[pin_data]
-pub(crate) struct Deadline {
-    instance: Arc<Instance>,
-    /// The table is going; others may wait on behalf of the next one.
-    closed: AtomicFlag,
-    #[pin]
-    work: DelayedWork<Deadline>,
-}
+pub(crate) struct Deadline;
 
-impl_has_delayed_work! {
-    impl HasDelayedWork<Self> for Deadline { self.work }
-}
-
-impl Deadline {
-    /// May sleep.
-    pub(crate) fn new(instance: &Arc<Instance>) -> Result<Arc<Self>> {
-        let instance = instance.clone();
-        Arc::pin_init(
-            pin_init!(Self {
-                instance,
-                closed: AtomicFlag::new(false),
-                work <- new_delayed_work!("dm_remap::deadline"),
-            }),
-            GFP_KERNEL,
-        )
-    }
-
-    /// Looks in so many milliseconds whether the wait is over, if not before that.
-    pub(crate) fn arm(self: &Arc<Self>, milliseconds: u64) {
-        let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX);
-        let _ = workqueue::system_power_efficient()
-            .enqueue_delayed(self.clone(), msecs_to_jiffies(milliseconds));
-    }
-
-    /// Looks now, if it was to look at all, and not again. Sleeps.
-    pub(crate) fn close(self: &Arc<Self>) {
-        self.closed.store(true, Release);
-        hurry(self);
-    }
-}
-
-impl WorkItem for Deadline {
-    type Pointer = Arc<Deadline>;
-
-    fn run(this: Arc<Deadline>) {
-        let mut repair = this.instance.repair.lock();
-        match repair.parked.left(this.instance.milliseconds()) {
-            None => {}
-            Some(0) => NoIo::run(|| repair.give_up(&this.instance)),
-            Some(more) if !this.closed.load(Acquire) => this.arm(more),
-            Some(_) => {}
+impl Errand for Deadline {
+    fn run(instance: &Arc<Instance>) -> Option<u64> {
+        let mut repair = instance.repair.lock();
+        match repair.parked.left(instance.milliseconds()) {
+            Some(0) => {
+                NoIo::run(|| repair.give_up(instance));
+                None
+            }
+            left => left,
         }
-        drop(repair);
-        this.instance.tell_changes();
     }
 }

@@ -19,6 +19,7 @@ mod errors;
 mod filter;
 mod group;
 mod instance;
+mod later;
 mod load;
 mod messages;
 mod metadata;

@@ -365,10 +365,15 @@ impl Repair {
         bio.transfer_part(&instance.bios, Transfer::Read, device, at, sectors)
     }
 
+    /// Whether there is an entry for `unit`, or the next commit says something of it.
+    pub(crate) fn knows(&self, unit: Unit) -> bool {
+        self.map.get(unit).is_some() || self.group.has(unit)
+    }
+
     /// Remembers that `unit` failed to read at `sector`.
     pub(crate) fn suspect(&mut self, instance: &Instance, unit: Unit, sector: u64) {
-        let known = self.map.get(unit).is_some() || self.group.has(unit);
-        if known || self.is_short() || !self.is_closed() || self.suspects >= MAX_SUSPECTS {
+        if self.knows(unit) || self.is_short() || !self.is_closed() || self.suspects >= MAX_SUSPECTS
+        {
             return;
         }
         let entry = Entry {

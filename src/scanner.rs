@@ -437,8 +437,8 @@ impl Repair {
     /// Moves a weak unit to the spare, if nothing speaks against it and all of it can be read; whether it was.
     /// Sleeps.
     fn move_weak(&mut self, instance: &Instance, unit: Unit) -> bool {
-        let is_there = self.map.get(unit).is_none() && !self.group.has(unit);
-        if !instance.may_scan() || instance.is_read_only() || !is_there || !self.admit(instance) {
+        let may_move = instance.may_scan() && !instance.is_read_only();
+        if !may_move || self.knows(unit) || !self.admit(instance) {
             return false;
         }
         let moved = self.relocate(instance, unit, None, Losses::Refused).is_ok();

@@ -8,34 +8,17 @@
 
 use crate::{
     instance::Instance,
+    later::Errand,
     repair::Repair, //
 };
 use kernel::{
-    impl_has_delayed_work,
-    new_delayed_work,
     prelude::*,
-    sync::{
-        atomic::{
-            Acquire,
-            AtomicFlag,
-            Release, //
-        },
-        Arc, //
-    },
-    time::msecs_to_jiffies,
-    workqueue::{
-        self,
-        DelayedWork,
-        WorkItem, //
-    }, //
+    sync::Arc, //
 };
-use kernel_ext::{
-    noio::NoIo,
-    workqueue::hurry, //
-};
+use kernel_ext::noio::NoIo;
 
 /// How long to wait before the reserve is filled again, in milliseconds.
-const PAUSE: u32 = 1000;
+pub(crate) const PAUSE: u64 = 1000;
 
 impl Repair {
     /// Makes sure that there is memory for what one move of a unit changes, and waits for it if not. Sleeps.
@@ -43,7 +26,7 @@ impl Repair {
         let full = self.nodes.fill().is_ok();
         self.note_shortage(instance, !full);
         if !full {
-            self.nodes.ready(&self.map);
+            self.nodes.wait(&self.map);
         }
     }
 
@@ -90,60 +73,15 @@ impl Repair {
 }
 
 /// Ends a shortage, and begins a scan that is due: while a device is resumed that must not be done.
-#[pin_data]
-pub(crate) struct Recovery {
-    instance: Arc<Instance>,
-    /// The table is going.
-    closed: AtomicFlag,
-    #[pin]
-    work: DelayedWork<Recovery>,
-}
+pub(crate) struct Recovery;
 
-impl_has_delayed_work! {
-    impl HasDelayedWork<Self> for Recovery { self.work }
-}
-
-impl Recovery {
-    /// May sleep.
-    pub(crate) fn new(instance: &Arc<Instance>) -> Result<Arc<Self>> {
-        let instance = instance.clone();
-        Arc::pin_init(
-            pin_init!(Self {
-                instance,
-                closed: AtomicFlag::new(false),
-                work <- new_delayed_work!("dm_remap::recovery"),
-            }),
-            GFP_KERNEL,
-        )
-    }
-
-    /// Tries in a while, again and again.
-    pub(crate) fn arm(self: &Arc<Self>) {
-        if !self.closed.load(Acquire) {
-            let _ = workqueue::system_power_efficient()
-                .enqueue_delayed(self.clone(), msecs_to_jiffies(PAUSE));
-        }
-    }
-
-    /// Does not try again. Sleeps.
-    pub(crate) fn close(self: &Arc<Self>) {
-        self.closed.store(true, Release);
-        hurry(self);
-    }
-}
-
-impl WorkItem for Recovery {
-    type Pointer = Arc<Recovery>;
-
-    fn run(this: Arc<Recovery>) {
-        let mut repair = this.instance.repair.lock();
-        NoIo::run(|| repair.recover(&this.instance));
+impl Errand for Recovery {
+    fn run(instance: &Arc<Instance>) -> Option<u64> {
+        let mut repair = instance.repair.lock();
+        NoIo::run(|| repair.recover(instance));
         let again = repair.needs_recovery();
         drop(repair);
-        this.instance.scan.begin(&this.instance);
-        this.instance.tell_changes();
-        if again {
-            this.arm();
-        }
+        instance.scan.begin(instance);
+        again.then_some(PAUSE)
     }
 }

@@ -10,13 +10,17 @@
 use crate::{
     counters::Count,
     instance::Instance,
+    later::Later,
     parked::Deadline,
     retry::{
         pause,
         retry,
         Retried, //
     },
-    shortage::Recovery,
+    shortage::{
+        Recovery,
+        PAUSE, //
+    },
     target::RemapTarget, //
 };
 use kernel::{
@@ -62,8 +66,8 @@ struct Lane {
     waiting: BioQueue<RemapTarget>,
     /// How many wait or are being served, roughly.
     length: Atomic<usize>,
-    deadline: Arc<Deadline>,
-    recovery: Arc<Recovery>,
+    deadline: Arc<Later<Deadline>>,
+    recovery: Arc<Later<Recovery>>,
     #[pin]
     work: Work<Lane>,
 }
@@ -75,8 +79,8 @@ impl_has_work! {
 /// The lanes of one table.
 pub(crate) struct Workers {
     lanes: KVec<Arc<Lane>>,
-    deadline: Arc<Deadline>,
-    recovery: Arc<Recovery>,
+    deadline: Arc<Later<Deadline>>,
+    recovery: Arc<Later<Recovery>>,
     queue: ReclaimQueue,
 }
 
@@ -93,8 +97,8 @@ impl Workers {
     /// Makes a lane for each CPU there may be. May sleep.
     pub(crate) fn new(instance: &Arc<Instance>) -> Result<Self> {
         let queue = ReclaimQueue::new(c"dm_remap")?;
-        let deadline = Deadline::new(instance)?;
-        let recovery = Recovery::new(instance)?;
+        let deadline = Later::new(instance)?;
+        let recovery = Later::new(instance)?;
         let mut lanes = KVec::new();
         for _ in 0..nr_cpu_ids() {
             let (its_deadline, its_recovery) = (deadline.clone(), recovery.clone());
@@ -145,7 +149,7 @@ impl Workers {
     /// Sees to it that a shortage of memory ends, and that a scan begins that is due. Sleeps.
     pub(crate) fn recover(&self, instance: &Instance) {
         if instance.scan.is_due() || instance.repair.lock().needs_recovery() {
-            self.recovery.arm();
+            self.recovery.arm(PAUSE);
         }
     }
 
@@ -217,7 +221,7 @@ impl Lane {
                 self.deadline.arm(left);
             }
             if repair.needs_recovery() {
-                self.recovery.arm();
+                self.recovery.arm(PAUSE);
             }
         }
     }

@@ -162,18 +162,21 @@ class Shape:
                 words += ["-device", json.dumps(disk.device(number))]
         return words
 
+    def stores(self):
+        """How many nodes have memory."""
+        return self.nodes - self.bare
+
     def memory_in(self, folder, shared):
         """QEMU's arguments for memory in files of `folder`, where writes to it stay only if it is `shared`,
         or in none; a node has an equal part of it, unless it is bare, and of the CPUs."""
         words, cpus = ["-machine", "memory-backend=memory0"] if self.nodes == 1 else [], self.cpus // self.nodes
-        with_memory = self.nodes - self.bare
-        for node in range(with_memory):
-            store = f"id=memory{node},size={self.memory // with_memory}M"
+        for node in range(self.stores()):
+            store = f"id=memory{node},size={self.memory // self.stores()}M"
             if folder:
                 store += f",mem-path={folder}/memory{node},share={'on' if shared else 'off'}"
             words += ["-object", f"memory-backend-{'file' if folder else 'ram'},{store}"]
         for node in range(self.nodes if self.nodes > 1 else 0):
-            memory = f"memdev=memory{node}," if node < with_memory else ""
+            memory = f"memdev=memory{node}," if node < self.stores() else ""
             words += ["-numa", f"node,{memory}cpus={node * cpus}-{(node + 1) * cpus - 1}"]
         return words
 
@@ -360,7 +363,7 @@ def save(guest, folder):
 def restored(shape, state_folder, payload, disks=None, saves=None):
     """A guest that goes on where another was saved."""
     if saves:
-        for node in range(shape.nodes - shape.bare):
+        for node in range(shape.stores()):
             run(["cp", "--sparse=always", f"{state_folder}/memory{node}", saves])
     guest = Guest(shape, payload, state_folder, saves, disks)
     guest.command("migrate-set-capabilities", capabilities=WITHOUT_MEMORY)
