@@ -54,6 +54,10 @@ counts! {
     ScanFound = "scan_found",
     /// Units that the scan could read after some tries only, or slowly.
     ScanWeak = "scan_weak",
+    /// Of those, units that were moved to the spare.
+    ScanMoved = "scan_moved",
+    /// Passes of the scan that were done.
+    ScanPasses = "scan_passes",
 }
 
 impl Count {
@@ -70,6 +74,8 @@ impl Count {
         Count::NoSpare,
         Count::ScanFound,
         Count::ScanWeak,
+        Count::ScanMoved,
+        Count::ScanPasses,
     ];
 }
 

@@ -144,6 +144,8 @@ pub(crate) struct Instance {
     pub(crate) scan: Arc<Scan>,
     /// What the breaker is, for those who do not hold the lock.
     tripped: AtomicFlag,
+    /// Whether memory is short, for them.
+    short: AtomicFlag,
     #[pin]
     events: Mutex<Option<TableEvents>>,
     #[pin]
@@ -164,7 +166,7 @@ impl Instance {
             Repair::new(&layout.geometry, caches, &places, filter.clone()).map_err(memory)?;
         let counters = Counters::new().map_err(memory)?;
         let maps = Published::new(Maps::EMPTY).map_err(memory)?;
-        let scan = Scan::new().map_err(memory)?;
+        let scan = Scan::new(&layout.geometry).map_err(memory)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 layout,
@@ -179,6 +181,7 @@ impl Instance {
                 scan_position: Atomic::new(0),
                 scan,
                 tripped: AtomicFlag::new(false),
+                short: AtomicFlag::new(false),
                 events <- new_mutex!(None, "dm_remap::events"),
                 refusal <- new_mutex!([0; 200], "dm_remap::refusal"),
                 log <- Ratelimit::new(),
@@ -280,9 +283,20 @@ impl Instance {
         self.tripped.load(Acquire)
     }
 
+    /// Takes note of whether memory is short.
+    pub(crate) fn set_short(&self, short: bool) {
+        self.short.store(short, Release);
+    }
+
     /// Whether units may be read, and moved, on behalf of a scan.
     pub(crate) fn may_scan(&self) -> bool {
-        !self.is_suspended() && !self.is_tripped()
+        !self.is_suspended() && !self.is_tripped() && !self.short.load(Acquire)
+    }
+
+    /// Says that the scan could not be begun, or ended by itself. Sleeps.
+    pub(crate) fn note_scan_failed(&self, error: Error) {
+        pr_err!("{}: no scan: error {}\n", self.name(), error.to_errno());
+        self.repair.lock().note_change();
     }
 
     /// The unit up to which a pass of the scan has read.

@@ -265,6 +265,9 @@ impl Repair {
         for (&count, &value) in Count::SURVIVE.iter().zip(&standing.counters) {
             instance.counters.add(count, value);
         }
+        instance
+            .scan
+            .resume(instance.counters.sum(Count::ScanPasses));
         self.shown.copy(&self.map);
         self.show_all(instance).map_err(|_| NotReady::NoMemory)
     }

@@ -24,9 +24,18 @@ use kernel::{
     }, //
 };
 use kernel_ext::kthread::Kthread;
+use remap_core::{
+    geometry::Geometry,
+    scan::health::{
+        Health,
+        Spot, //
+    }, //
+};
 
 /// How many finished passes are remembered.
 const HISTORY: usize = 4;
+/// How many regions that gave trouble are remembered.
+const REGIONS: usize = 1024;
 /// How many reads are counted apart by how long they took: less than 1, 2, 4 ... milliseconds, and all longer ones.
 pub(crate) const LATENCIES: usize = 14;
 /// How fast it may read if nothing else is said, in KiB a second.
@@ -110,6 +119,8 @@ pub(crate) struct State {
     pub(crate) number: u64,
     /// The unit up to which all was read in order.
     pub(crate) position: u64,
+    /// The regions of main that gave trouble.
+    pub(crate) health: Health<KVec<Spot>>,
     /// The pass that is under way, or the last.
     pub(crate) pass: Option<Pass>,
     /// Those before, the newest first.
@@ -135,6 +146,16 @@ impl State {
         if let Some(pass) = &mut self.pass {
             pass.seconds = Some(pass.age());
         }
+        self.health.end_pass();
+        self.position = 0;
+        if self.interval == 0 {
+            self.wanted = Wanted::Stopped;
+        }
+    }
+
+    /// Whether a pass that took so many seconds, or will, takes longer than it should.
+    pub(crate) fn is_late(&self, seconds: u64) -> bool {
+        self.interval > 0 && seconds > self.interval
     }
 
     /// Whether a pass is under way.
@@ -172,7 +193,8 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    pub(crate) fn new(geometry: &Geometry) -> Result<Arc<Self>> {
+        let spots = KVec::from_elem(Spot::default(), REGIONS, GFP_KERNEL)?;
         let state = State {
             wanted: Wanted::Stopped,
             is_alive: false,
@@ -184,6 +206,7 @@ impl Scan {
             rate: 0,
             number: 0,
             position: 0,
+            health: Health::new(spots, geometry.unit_sectors()),
             pass: None,
             history: [None; HISTORY],
             thread: None,
@@ -262,6 +285,8 @@ impl Scan {
             }
             Err(error) => {
                 state.failed = Some(error);
+                drop(state);
+                instance.note_scan_failed(error);
                 Err(error)
             }
         }
@@ -280,13 +305,19 @@ impl Scan {
         is_alive
     }
 
-    /// The thread ends. Sleeps.
-    pub(crate) fn ended(&self) {
+    /// So many passes were done before. Sleeps.
+    pub(crate) fn resume(&self, passes: u64) {
+        self.state.lock().number = passes;
+    }
+
+    /// The thread ends, as it should or with an error. Sleeps.
+    pub(crate) fn ended(&self, with: Result) {
         let mut state = self.state.lock();
         state.is_alive = false;
         state.wanted = Wanted::Stopped;
         state.rate = 0;
         state.thread = None;
+        state.failed = with.err();
     }
 
     /// Has the thread look at what is wanted. Sleeps.

@@ -12,6 +12,13 @@ use crate::{
 use core::fmt::Write;
 use kernel::fmt;
 use kernel_ext::text::Text;
+use remap_core::{
+    geometry::Unit,
+    table::on_or_off, //
+};
+
+/// How many regions that gave trouble are named.
+const REGIONS: usize = 16;
 
 /// `scan`: how far it is and what it found.
 pub(crate) fn scan(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
@@ -25,11 +32,7 @@ pub(crate) fn scan(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     writeln!(out, "position {}/{units}", state.position)?;
     writeln!(out, "rate {}/{}", state.rate, state.ceiling)?;
     writeln!(out, "interval {}", state.interval)?;
-    writeln!(
-        out,
-        "proactive {}",
-        if state.is_proactive { "on" } else { "off" }
-    )?;
+    writeln!(out, "proactive {}", on_or_off(state.is_proactive))?;
     if let Some(pass) = &state.pass {
         found(pass, out)?;
         time(&state, pass, units, out)?;
@@ -39,9 +42,27 @@ pub(crate) fn scan(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         }
         writeln!(out)?;
     }
+    regions(instance, &state, out)?;
     for pass in state.history.iter().flatten() {
         write!(out, "before ")?;
         found(pass, out)?;
+    }
+    Ok(())
+}
+
+/// How many regions gave trouble, and where the worst of them begin.
+fn regions(instance: &Instance, state: &State, out: &mut Text<'_>) -> fmt::Result {
+    let health = &state.health;
+    writeln!(out, "regions_with_trouble {}", health.len())?;
+    let mut last = None;
+    for _ in 0..REGIONS {
+        let Some(spot) = health.next_worst(last) else {
+            break;
+        };
+        let first = Unit(health.units_of(spot).start);
+        let sector = instance.mapped(instance.geometry().sectors_of(first).start);
+        writeln!(out, "region {sector} {}", spot.score())?;
+        last = Some(spot);
     }
     Ok(())
 }
@@ -63,7 +84,7 @@ fn time(state: &State, pass: &Pass, units: u64, out: &mut Text<'_>) -> fmt::Resu
     let Some(expected) = age.saturating_mul(left).checked_div(state.position) else {
         return writeln!(out, "seconds {age}");
     };
-    let is_late = state.interval > 0 && age.saturating_add(expected) > state.interval;
+    let is_late = state.is_late(age.saturating_add(expected));
     let late = if is_late { " late" } else { "" };
     writeln!(out, "seconds {age} left {expected}{late}")
 }

@@ -19,6 +19,7 @@ use crate::{
     },
     retry::confirmed,
     scan::{
+        Pass,
         Scan,
         Wanted, //
     }, //
@@ -59,8 +60,16 @@ use remap_core::{
     },
     index::State,
     scan::{
+        health::{
+            Health,
+            Spot,
+            Trouble, //
+        },
         pace::Pace,
-        planner::Planner,
+        planner::{
+            Known,
+            Planner, //
+        },
         weak::Usual, //
     }, //
 };
@@ -74,28 +83,39 @@ const IDLE: u32 = 1000;
 
 /// Starts the thread. Sleeps.
 pub(crate) fn start(scan: &Arc<Scan>, instance: &Instance) -> Result<Kthread> {
-    let geometry = instance.geometry();
-    let unit_bytes = (geometry.unit_sectors() << 9) as usize;
-    let job = Scanner {
+    let beginning = Beginning {
         scan: scan.clone(),
-        geometry: *geometry,
+        geometry: *instance.geometry(),
         main: instance.main().again(),
         spare: instance.spare().again(),
-        bios: KBox::pin_init(BioSet::new(1), GFP_KERNEL)?,
-        buffer: Buffer::zeroed(BATCH.max(unit_bytes))?,
-        planner: None,
-        pace: Pace::new(0),
-        unread: None,
-        batches: Usual::default(),
-        singles: Usual::default(),
-        known_weak: Fixed::new(),
         others: others(instance),
     };
     let (major, minor) = instance.main().number();
     let mut name = [0; 16];
     let _ = write!(Text::new(&mut name), "remap/{major}:{minor}");
     let name = CStr::from_bytes_until_nul(&name).map_err(|_| EINVAL)?;
-    Kthread::start(name, KBox::new(job, GFP_KERNEL)?)
+    Kthread::start(name, KBox::new(beginning, GFP_KERNEL)?)
+}
+
+/// What the thread begins with. It allocates the rest itself, on the node that it runs on.
+struct Beginning {
+    scan: Arc<Scan>,
+    geometry: Geometry,
+    main: BlockDevice,
+    spare: BlockDevice,
+    others: u64,
+}
+
+impl Job for Beginning {
+    fn run(self: KBox<Self>, running: &Running) {
+        let scan = self.scan.clone();
+        let ended = Scanner::new(KBox::into_inner(self)).map(|mut scanner| scanner.work(running));
+        scan.ended(ended);
+        if let (Err(error), Some(instance)) = (ended, scan.active()) {
+            instance.note_scan_failed(error);
+            instance.tell_changes();
+        }
+    }
 }
 
 /// What the thread has.
@@ -130,22 +150,63 @@ enum Outcome {
 /// Why a batch is not done.
 struct Later;
 
-impl Job for Scanner {
-    fn run(mut self: KBox<Self>, running: &Running) {
+/// What the planner asks for.
+struct Past<'a> {
+    map: &'a Map,
+    health: &'a Health<KVec<Spot>>,
+}
+
+impl Known for Past<'_> {
+    fn failed(&self, from: Unit) -> Option<Unit> {
+        self.map.next(from).map(|(unit, _)| unit)
+    }
+
+    fn weak(&self, last: Option<Spot>) -> Option<(Spot, Range<u64>)> {
+        let spot = self.health.next_worst(last)?;
+        Some((spot, self.health.units_of(spot)))
+    }
+}
+
+impl Scanner {
+    /// Allocates what it needs. Sleeps.
+    fn new(beginning: Beginning) -> Result<Self> {
+        let Beginning {
+            scan,
+            geometry,
+            main,
+            spare,
+            others,
+        } = beginning;
+        let unit_bytes = (geometry.unit_sectors() << 9) as usize;
+        Ok(Self {
+            scan,
+            geometry,
+            main,
+            spare,
+            bios: KBox::pin_init(BioSet::new(1), GFP_KERNEL)?,
+            buffer: Buffer::zeroed(BATCH.max(unit_bytes))?,
+            planner: None,
+            pace: Pace::new(0),
+            unread: None,
+            batches: Usual::default(),
+            singles: Usual::default(),
+            known_weak: Fixed::new(),
+            others,
+        })
+    }
+
+    /// Reads until it is not wanted any more.
+    fn work(&mut self, running: &Running) {
         loop {
-            let wanted = self.look();
-            let pause = match wanted {
-                Wanted::Stopped => break,
+            let pause = match self.look() {
+                Wanted::Stopped => return,
                 Wanted::Paused => IDLE,
                 Wanted::Running => NoIo::run(|| self.turn()),
             };
             running.sleep(pause);
         }
-        self.scan.ended();
     }
-}
 
-impl Scanner {
     /// What is wanted.
     fn look(&mut self) -> Wanted {
         let state = self.scan.state.lock();
@@ -208,20 +269,21 @@ impl Scanner {
 
     /// The units that are read next.
     fn next(&mut self, map: &Map) -> Option<Range<u64>> {
-        let known = |unit| map.next(unit).map(|(unit, _)| unit);
         let most = (BATCH as u64 >> 9) / self.geometry.unit_sectors();
         let unread = self.unread.take();
-        unread.or_else(|| self.planner.as_mut()?.next(most, known))
+        unread.or_else(|| {
+            let state = self.scan.state.lock();
+            let health = &state.health;
+            self.planner.as_mut()?.next(most, &Past { map, health })
+        })
     }
 
     fn end_pass(&mut self) {
         let mut state = self.scan.state.lock();
         state.finish_pass();
-        state.position = 0;
-        if state.interval == 0 {
-            state.wanted = Wanted::Stopped;
-        }
-        let pass = state.pass;
+        let (pass, interval) = (state.pass, state.interval);
+        let is_late = |pass: &Pass| pass.seconds.is_some_and(|seconds| state.is_late(seconds));
+        let is_late = pass.as_ref().is_some_and(is_late);
         drop(state);
         let Some(instance) = self.scan.active() else {
             return;
@@ -235,6 +297,14 @@ impl Scanner {
                 pass.moved
             );
         }
+        if is_late {
+            pr_warn!(
+                "{}: the scan took longer than its interval of {} seconds\n",
+                instance.name(),
+                interval
+            );
+        }
+        instance.counters.add(Count::ScanPasses, 1);
         instance.set_scan_position(0);
         instance.repair.lock().note_change();
         instance.tell_changes();
@@ -297,6 +367,8 @@ impl Scanner {
         if matches!(confirmed(read), Err(status) if bad_sector(status)) {
             if let Some(instance) = self.scan.active() {
                 instance.tell_unreadable_spare(at);
+                instance.repair.lock().note_change();
+                instance.tell_changes();
             }
         }
         bytes.len() as u64
@@ -364,11 +436,12 @@ impl Scanner {
         is_wanted && active.is_some_and(|instance| instance.may_scan())
     }
 
-    /// What is near `unit` is read next.
-    fn found(&mut self, unit: Unit) {
+    /// There is trouble with `unit`, so what is near it is read next.
+    fn found(&mut self, unit: Unit, trouble: Trouble) {
         if let Some(planner) = &mut self.planner {
             planner.found(unit);
         }
+        self.scan.state.lock().health.note(unit, trouble);
     }
 
     /// A unit cannot be read.
@@ -383,7 +456,7 @@ impl Scanner {
         if instance.is_tripped() {
             return Err(Later);
         }
-        self.found(unit);
+        self.found(unit, Trouble::Unreadable);
         if is_new {
             instance.counters.add(Count::ScanFound, 1);
             if let Some(pass) = &mut self.scan.state.lock().pass {
@@ -398,9 +471,13 @@ impl Scanner {
         let instance = self.scan.active().ok_or(Later)?;
         instance.counters.add(Count::ScanWeak, 1);
         let is_proactive = self.scan.state.lock().is_proactive;
-        let moved = is_proactive && instance.repair.lock().move_weak(&instance, unit);
+        let mut repair = instance.repair.lock();
+        let moved = is_proactive && repair.move_weak(&instance, unit);
+        repair.note_change();
+        drop(repair);
+        instance.counters.add(Count::ScanMoved, u64::from(moved));
         instance.tell_changes();
-        self.found(unit);
+        self.found(unit, Trouble::Weak);
         // One for which there is no room may be counted once more.
         let _ = self.known_weak.push(unit);
         if let Some(pass) = &mut self.scan.state.lock().pass {

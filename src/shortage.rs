@@ -2,8 +2,8 @@
 
 //! What is given up while memory is short, so that relocation is not.
 //!
-//! It begins when the reserve of the map cannot be filled. Then the replicas of the map are freed, and no suspects
-//! are remembered, which would take of the reserve. It ends when the reserve is full again, which is tried once
+//! It begins when the reserve of the map cannot be filled. Then the replicas of the map are freed, no suspects
+//! are remembered, which would take of the reserve, and the scan waits. It ends when the reserve is full again, which is tried once
 //! a second, and whenever a unit is moved.
 
 use crate::{
@@ -55,6 +55,7 @@ impl Repair {
             return;
         }
         self.short = short;
+        instance.set_short(short);
         self.note_change();
         if !short {
             pr_info!("{}: there is memory again\n", instance.name());

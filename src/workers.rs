@@ -148,7 +148,9 @@ impl Workers {
 
     /// Sees to it that a shortage of memory ends, and that a scan begins that is due. Sleeps.
     pub(crate) fn recover(&self, instance: &Instance) {
-        if instance.scan.is_due() || instance.repair.lock().needs_recovery() {
+        if instance.scan.is_due() {
+            self.recovery.arm(0);
+        } else if instance.repair.lock().needs_recovery() {
             self.recovery.arm(PAUSE);
         }
     }

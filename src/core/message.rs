@@ -4,6 +4,7 @@
 
 use crate::breaker::Limit;
 use crate::number;
+use crate::table::MOST_RATE;
 use core::fmt;
 
 /// A message, read but not yet held against the device.
@@ -109,7 +110,7 @@ pub enum MessageError<'a> {
     NotNumber(&'a str, &'static str),
     /// A count of zero; the usage.
     Zero(&'static str),
-    /// A rate of zero; the usage.
+    /// A rate that is none, or more than there may be; the usage.
     NoRate(&'static str),
     /// A word that says none of what can be done; the usage.
     Order(&'static str),
@@ -127,7 +128,7 @@ impl fmt::Display for MessageError<'_> {
                 write!(f, "'{word}' is not a number: want '{usage}'")
             }
             Self::Limit(usage) => write!(f, "no limit of the breaker: want '{usage}'"),
-            Self::NoRate(usage) => write!(f, "no rate: want '{usage}'"),
+            Self::NoRate(usage) => write!(f, "no rate from 1 to {MOST_RATE}: want '{usage}'"),
             Self::Order(usage) => write!(f, "no such order: want '{usage}'"),
             Self::Zero(usage) => write!(f, "nothing to do for zero sectors: want '{usage}'"),
         }
@@ -215,8 +216,8 @@ impl Message {
                 Some("pause") => Self::ScanPause,
                 Some("stop") => Self::ScanStop,
                 Some("rate") => match words.required()? {
-                    0 => return Err(MessageError::NoRate(usage)),
-                    rate => Self::ScanRate(rate),
+                    rate @ 1..=MOST_RATE => Self::ScanRate(rate),
+                    _ => return Err(MessageError::NoRate(usage)),
                 },
                 Some(_) => return Err(MessageError::Order(usage)),
             },
@@ -334,7 +335,11 @@ mod tests {
             ),
             (
                 "scan rate 0",
-                "no rate: want 'scan [status|start|pause|stop|rate <number>]'",
+                "no rate from 1 to 1073741824: want 'scan [status|start|pause|stop|rate <number>]'",
+            ),
+            (
+                "scan rate 1073741825",
+                "no rate from 1 to 1073741824: want 'scan [status|start|pause|stop|rate <number>]'",
             ),
             (
                 "scan start 5",

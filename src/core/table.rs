@@ -49,7 +49,7 @@ pub struct Features {
 /// The most seconds between two scans: a year.
 const MOST_INTERVAL: u64 = 31_536_000;
 /// The most KiB a second that a scan may read.
-const MOST_RATE: u64 = 1 << 30;
+pub const MOST_RATE: u64 = 1 << 30;
 
 /// The most seconds that a write may wait for a spare unit: a day.
 const MOST_PATIENCE: u64 = 86_400;
@@ -115,7 +115,7 @@ impl fmt::Display for Features {
             write!(f, " scan_rate {rate}")?;
         }
         if let Some(on) = self.proactive {
-            write!(f, " proactive {}", if on { "on" } else { "off" })?;
+            write!(f, " proactive {}", on_or_off(on))?;
         }
         Ok(())
     }
@@ -249,10 +249,21 @@ fn within(word: &str, most: u64) -> Option<u64> {
     (1..=most).contains(&number).then_some(number)
 }
 
+const ON: &str = "on";
+const OFF: &str = "off";
+
+/// What stands for a choice that was made in a table line.
+pub const fn on_or_off(is_on: bool) -> &'static str {
+    match is_on {
+        true => ON,
+        false => OFF,
+    }
+}
+
 fn is_on(word: &str) -> Result<bool, TableError> {
     match word {
-        "on" => Ok(true),
-        "off" => Ok(false),
+        ON => Ok(true),
+        OFF => Ok(false),
         _ => Err(TableError::Proactive),
     }
 }
@@ -342,6 +353,7 @@ mod tests {
             ),
             ("a 0 b 0 8 2 scan_rate x", TableError::ScanRate),
             ("a 0 b 0 8 2 scan_rate 0", TableError::ScanRate),
+            ("a 0 b 0 8 2 scan_rate 1073741825", TableError::ScanRate),
             ("a 0 b 0 8 2 proactive maybe", TableError::Proactive),
             (
                 "a 0 b 0 8 4 proactive on proactive on",

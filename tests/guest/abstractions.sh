@@ -2,25 +2,29 @@
 # shellcheck shell=bash
 # The kernel abstractions of rust/ by themselves: their KUnit suites.
 
-# suite NAME: runs one suite of the module and prints what failed.
-suite() {
+# suites NAME...: runs suites of the module, and prints what failed.
+suites() {
 	load_module
-	local debugfs=/sys/kernel/debug/kunit/dm_remap_$1
-	[ -e "$debugfs/run" ] || fail "no suite $1"
-	echo 1 >"$debugfs/run"
-	grep -q "^ok 1 dm_remap_$1" "$debugfs/results" || fail "$(cat "$debugfs/results")"
-	grep -q "^    ok 1 " "$debugfs/results" || fail "no test ran: $(cat "$debugfs/results")"
+	local name debugfs line passed ran
+	for name; do
+		debugfs=/sys/kernel/debug/kunit/dm_remap_$name passed='' ran=''
+		[ -e "$debugfs/run" ] || fail "no suite $name"
+		echo 1 >"$debugfs/run"
+		while IFS= read -r line; do
+			case $line in
+			"ok 1 dm_remap_$name"*) passed=1 ;;
+			"    ok 1 "*) ran=1 ;;
+			esac
+		done <"$debugfs/results"
+		[ "$passed$ran" = 11 ] || fail "$(cat "$debugfs/results")"
+	done
 }
 
-test_text() { suite text; }
-test_per_cpu() { suite per_cpu; }
-test_published() { suite published; }
-test_slab() { suite slab; }
+test_suites() {
+	suites text per_cpu published slab kthread workqueue bio ratelimit crc32c random
+	# There are no others.
+	local all=(/sys/kernel/debug/kunit/dm_remap_*)
+	same 11 "${#all[@]}" suites
+}
 #@ cpus=2 nodes=2
-test_numa() { suite numa; }
-test_kthread() { suite kthread; }
-test_workqueue() { suite workqueue; }
-test_bio() { suite bio; }
-test_ratelimit() { suite ratelimit; }
-test_crc32c() { suite crc32c; }
-test_random() { suite random; }
+test_numa() { suites numa; }

@@ -19,7 +19,7 @@ test_too_many_units_at_a_time() {
 	[ "$(events)" -gt "$before" ] || fail "no event"
 	kmsg has "too many units fail at a time" || fail "nothing in the kernel log"
 	# What was relocated until then stays so, and main is used where it works.
-	get 8000 64 | cmp - <(part one 320 64) || fail "units that were relocated"
+	reads 8000 64 one 320 || fail "units that were relocated"
 	fails put one 8064
 	put one 16384
 }
@@ -54,7 +54,7 @@ test_rearm() {
 	same closed "$(field 10)" breaker
 	same "the breaker was closed" "$(message rearm)" "rearm again"
 	put one 7680
-	get 7680 2048 | cmp - one || fail "the write after rearm"
+	reads 7680 2048 one || fail "the write after rearm"
 	same 16/1536 "$(field 2)" "units used"
 }
 
@@ -70,7 +70,7 @@ test_a_limit_that_a_reload_lifts() {
 	message rearm
 	put one 7680
 	same "64/1536 closed" "$(field 2) $(field 10)" "without a limit"
-	get 7680 2048 | cmp - one || fail "the write without a limit"
+	reads 7680 2048 one || fail "the write without a limit"
 }
 
 test_the_limit_by_message() {
@@ -121,7 +121,7 @@ test_a_disk_that_is_offline() {
 	echo offline >"$state"
 	fails put one
 	fails get 0 8
-	get 800 8 | cmp - <(part one 800 8) || fail "a relocated unit without main"
+	reads 800 8 one 800 || fail "a relocated unit without main"
 	same 1/3584 "$(field 2)" "units used"
 	same 0 "$(field 5)" "lost blocks"
 	echo running >"$state"

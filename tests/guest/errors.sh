@@ -19,7 +19,7 @@ test_policy_spare() {
 	# Main would take it.
 	put one 8000
 	used 1 0
-	get 8000 8 | cmp - one || fail "the write"
+	reads 8000 8 one || fail "the write"
 	put one 16000
 	used 1 0
 }
@@ -62,7 +62,7 @@ test_a_write_waits_for_a_spare_unit() {
 	put one 24000
 	message unremap 16000
 	wait $! || fail "the write that waited"
-	get 8000 8 | cmp - one || fail "what it wrote"
+	reads 8000 8 one || fail "what it wrote"
 	same 1/1 "$(field 2)" "units used"
 }
 
@@ -139,9 +139,9 @@ test_partial_write_loses_only_unreadable_blocks() {
 	put new 1003
 	used 1 1
 	same "1000 2048 7/8" "$(message list)" list
-	get 1003 1 | cmp - new || fail "the written block"
-	get 1000 3 | cmp - <(part one 1000 3) || fail "blocks before"
-	get 1005 3 | cmp - <(part one 1005 3) || fail "blocks behind"
+	reads 1003 1 new || fail "the written block"
+	reads 1000 3 one 1000 || fail "blocks before"
+	reads 1005 3 one 1005 || fail "blocks behind"
 	fails get 1004 1
 	fails get 1000 8
 	fails get 900 200
@@ -151,7 +151,7 @@ test_partial_write_loses_only_unreadable_blocks() {
 	blkdiscard "$DEV" 2>/dev/null || true
 	fails get 1004 1
 	put new 1004
-	get 1004 1 | cmp - new || fail "a lost block after it was written"
+	reads 1004 1 new || fail "a lost block after it was written"
 	used 1 0
 	same relocated "$(field 1)" health
 }
@@ -186,9 +186,9 @@ test_failed_read_fails_and_neighbours_are_readable() {
 	fails get 1003 1
 	fails get 1000 8
 	fails get 0 2048
-	get 1000 3 | cmp - <(part one 1000 3) || fail "neighbours before"
-	get 1004 4 | cmp - <(part one 1004 4) || fail "neighbours behind"
-	get 0 1000 | cmp - <(part one 0 1000)
+	reads 1000 3 one 1000 || fail "neighbours before"
+	reads 1004 4 one 1004 || fail "neighbours behind"
+	reads 0 1000 one 0
 	used 0 0
 	same 1 "$(stat_of suspects)" suspects
 	same 1000 "$(message suspects)" suspects
@@ -204,7 +204,7 @@ test_write_heals_a_failed_read() {
 	random new 1
 	truncate -s 4096 new
 	put new 1000
-	get 1000 8 | cmp - new || fail "a write does not heal"
+	reads 1000 8 new || fail "a write does not heal"
 	used 1 0
 	same 0 "$(stat_of suspects)" suspects
 }
@@ -233,7 +233,7 @@ test_readable_again_suspect_is_healed_in_place() {
 	random new 1
 	truncate -s 4096 new
 	put new 1000
-	get 1000 8 | cmp - new || fail "the data are not there"
+	reads 1000 8 new || fail "the data are not there"
 	same 0 "$(stat_of suspects)" suspects
 	used 0 0
 }
@@ -249,7 +249,7 @@ test_suspect_that_cannot_be_read_back_is_relocated() {
 	random new 1
 	truncate -s 4096 new
 	put new 1000
-	get 1000 8 | cmp - new || fail "a write that main does not give back"
+	reads 1000 8 new || fail "a write that main does not give back"
 	used 1 0
 }
 
@@ -274,7 +274,7 @@ test_transient_error_costs_nothing() {
 	put one
 	holds one
 	bad main 1003 1003
-	get 0 2048 | cmp - one || fail "a transient read error"
+	reads 0 2048 one || fail "a transient read error"
 	used 0 0
 	same 2 "$(stat_of transient)" transient
 	same healthy "$(field 1)" health
@@ -361,7 +361,7 @@ test_exhausted_spare() {
 	same 1 "$(stat_of no_spare)" "refused for want of a spare"
 	refused "no spare unit is left" message remap 8
 	# What is relocated still works, and so does the rest of main.
-	get 800 24 | cmp - <(part two 800 24) || fail "relocated units when the spare is used up"
+	reads 800 24 two 800 || fail "relocated units when the spare is used up"
 	put one 2048
 }
 
@@ -376,8 +376,8 @@ test_write_zeroes_over_bad_sectors() {
 	fallocate --zero-range --keep-size -o $((992 * 512)) -l $((2048 * 512)) "$DEV"
 	same "2/3584" "$(field 2)" "units used"
 	same "1000 2056 8/8" "$(message list | head -1)" "the unit that could not be zeroed"
-	get 992 2048 | cmp -n 1048576 - /dev/zero || fail "not all is zero"
-	get 3040 8 | cmp - <(part one 992 8) || fail "more than that was zeroed"
+	reads 992 2048 /dev/zero || fail "not all is zero"
+	reads 3040 8 one 992 || fail "more than that was zeroed"
 }
 
 test_counters_and_reset() {

@@ -106,7 +106,7 @@ test_partitions_of_one_disk() {
 	message remap 0 80
 	put one
 	holds one
-	cmp -n 40960 -i 0:$(((67584 + REGION) * 512)) one /dev/disk || fail "the spare is not on its partition"
+	equal one 0 /dev/disk $(((67584 + REGION) * 512)) 40960 || fail "the spare is not on its partition"
 	dm remove r
 	partx -d /dev/disk
 }

@@ -137,14 +137,16 @@ commits() { message info | sed -n 's/^metadata: .* commit //p'; }
 events() { dm events r; }
 sectors() { blockdev --getsz "$1"; }
 message() { dm message r 0 "$@"; }
-# stat_of NAME: one of the counters.
-stat_of() {
-	local name value
-	message stats >/tmp/stats
-	while read -r name value; do
-		[ "$name" != "$1" ] || echo "$value"
-	done </tmp/stats
+# line_of MESSAGE NAME: what follows the name in what is answered.
+line_of() {
+	local name rest
+	message "$1" >/tmp/answer
+	while read -r name rest; do
+		[ "$name" != "$2" ] || echo "$rest"
+	done </tmp/answer
 }
+# stat_of NAME: one of the counters.
+stat_of() { line_of stats "$1"; }
 # field N: the Nth field of the status behind the target's name.
 field() {
 	local words
@@ -155,26 +157,26 @@ field() {
 
 # random FILE MEGABYTES: some of the 32 MiB that the machine was saved with.
 random() {
-	dd if=/run/random of="$1" bs=1M count="$2" skip=$((RANDOM * 512)) iflag=skip_bytes,fullblock status=none
+	: >"$1"
+	copy /run/random $((RANDOM * 512)) "$1" 0 $(($2 << 20)) 1048576
 }
 # put FILE [SECTOR [BYTES]]: writes a file to r, in bios of 1 MiB or BYTES where that is possible.
 put() {
 	local size
 	size size "$1"
-	dd if="$1" of="$DEV" bs="${3:-$((size < 1048576 ? size : 1048576))}" seek="$((${2:-0} * 512))" oflag=direct,seek_bytes conv=notrunc status=none
+	copy "$1" 0 "$DEV" "$((${2:-0} * 512))" "$size" "${3:-1048576}"
 }
 # get SECTOR SECTORS: reads from r without the page cache.
-get() {
-	dd if="$DEV" bs=$(($2 * 512)) skip=$(($1 * 512)) count=1 iflag=direct,skip_bytes,fullblock status=none
-}
+get() { copy "$DEV" $(($1 * 512)) - 0 $(($2 * 512)) $(($2 * 512)); }
 # part FILE SECTOR SECTORS
-part() { dd if="$1" bs=512 skip="$2" count="$3" status=none; }
+part() { copy "$1" $(($2 * 512)) - 0 $(($3 * 512)) $(($3 * 512)); }
+# reads SECTOR SECTORS FILE [AT]: r has there what the file has from its sector AT on.
+reads() { equal "$DEV" $(($1 * 512)) "$3" $((${4:-0} * 512)) $(($2 * 512)); }
 # holds FILE: r begins with what the file has.
 holds() {
 	local size
 	size size "$1"
-	blockdev --flushbufs "$DEV"
-	cmp -n "$size" "$1" "$DEV" || fail "r does not hold $1"
+	equal "$DEV" 0 "$1" 0 "$size" || fail "r does not hold $1"
 }
 # fails COMMAND...
 fails() {
@@ -201,6 +203,15 @@ workers_fail() {
 		[[ $name != kworker/* ]] || echo 1 >"$task/make-it-fail"
 	done
 }
+
+# no_nodes: no memory for nodes of maps. nodes_again: there is.
+no_nodes() {
+	echo 1 >/sys/kernel/slab/dm_remap_node/failslab
+	for pair in cache-filter=Y ignore-gfp-wait=N probability=100 interval=1 times=-1 verbose=0; do
+		echo "${pair#*=}" >"/sys/kernel/debug/failslab/${pair%%=*}"
+	done
+}
+nodes_again() { echo 0 >/sys/kernel/debug/failslab/probability; }
 
 # What is left of the disks goes with the machine, and the module if nothing holds it.
 take_down() {

@@ -22,7 +22,7 @@ test_empty_map_passes() {
 	random one 4
 	put one
 	holds one
-	cmp -n 4194304 one /dev/main
+	equal one 0 /dev/main 0 4194304
 	same 0 "$(stat_of redirected)" redirected
 }
 
@@ -52,7 +52,7 @@ test_unaligned_bios() {
 	put two 3 7680
 	dd if=two of=one bs=512 seek=3 conv=notrunc status=none
 	holds one
-	cmp <(get 805 333) <(part one 805 333) || fail "an unaligned read is wrong"
+	reads 805 333 one 805 || fail "an unaligned read is wrong"
 }
 
 test_relocated_data_are_not_on_main() {
@@ -62,9 +62,9 @@ test_relocated_data_are_not_on_main() {
 	message remap 800
 	random two 1
 	put two
-	cmp -s -n 4096 -i 409600 two /dev/main && fail "main was written under a relocated unit"
-	cmp -n 4096 -i 409600 one /dev/main || fail "main was touched under a relocated unit"
-	cmp -n 409600 two /dev/main
+	equal two 409600 /dev/main 409600 4096 && fail "main was written under a relocated unit"
+	equal one 409600 /dev/main 409600 4096 || fail "main was touched under a relocated unit"
+	equal two 0 /dev/main 0 409600
 	holds two
 }
 
@@ -138,14 +138,14 @@ test_main_and_spare_offsets() {
 	create r "0 65536 remap /dev/main 4099 /dev/spare 1001 8192"
 	random one 4
 	put one
-	cmp -n 4194304 -i 0:$((4099 * 512)) one /dev/main || fail "main offset"
+	equal one 0 /dev/main $((4099 * 512)) 4194304 || fail "main offset"
 	message remap 800 8
 	random two 1
 	put two
 	cp one want
 	dd if=two of=want conv=notrunc status=none
 	holds want
-	cmp -n 4096 -i $((800 * 512)):$(((1001 + REGION) * 512)) two /dev/spare || fail "spare offset"
+	equal two $((800 * 512)) /dev/spare $(((1001 + REGION) * 512)) 4096 || fail "spare offset"
 	same "800 3049 8/8" "$(message list)" list
 }
 
@@ -154,7 +154,7 @@ test_several_targets_in_a_table() {
 	create r "0 8192 remap /dev/main 0 /dev/spare 0 8192\n8192 4096 linear /dev/main 8192\n12288 8192 remap /dev/main 12288 /dev/spare 8192 8192"
 	random one 10
 	put one
-	cmp one /dev/main -n 10485760 || fail "the targets are not side by side"
+	equal one 0 /dev/main 0 10485760 || fail "the targets are not side by side"
 	message remap 100
 	dm message r 12288 remap 12300
 	fails message remap 12300
@@ -213,11 +213,11 @@ test_units_far_apart_on_a_large_device() {
 	done
 	same 4 "$(stat_of redirected)" "writes to the spare"
 	for sector; do
-		get "$sector" 8 | cmp - "unit$sector" || fail "the unit at $sector"
+		reads "$sector" 8 "unit$sector" || fail "the unit at $sector"
 	done
 	get $(((1 << 32) + 3584)) 1024 >large
-	part large 512 8 | cmp - "unit$2" || fail "a unit within a large read"
-	part large 520 8 | cmp - "unit$3" || fail "the unit behind it"
+	equal large $((512 * 512)) "unit$2" 0 4096 || fail "a unit within a large read"
+	equal large $((520 * 512)) "unit$3" 0 4096 || fail "the unit behind it"
 	same 10 "$(stat_of redirected)" "pieces to the spare"
 	get 16 8 >large
 	get $(((1 << 32) + 4088)) 8 >large

@@ -6,13 +6,15 @@
 numa_of() { message numa | sed -n "s/^node $1: map of node \([0-9]*\).*/\1/p"; }
 
 # cache_of NAME: a counter of the units that are put aside.
-cache_of() { message cache | sed -n "s/^$1 //p"; }
+cache_of() { line_of cache "$1"; }
 
 # seen_from_each_cpu FILE: r begins with it.
 seen_from_each_cpu() {
 	local cpu
 	for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
-		grep -q 0 "$cpu/online" 2>/dev/null || taskset -c "${cpu##*cpu}" cmp "$1" <(get 0 2048) || fail "from ${cpu##*/}"
+		grep -q 0 "$cpu/online" 2>/dev/null ||
+			taskset -c "${cpu##*cpu}" dd if="$DEV" bs=1M count=1 iflag=direct status=none | cmp "$1" - ||
+			fail "from ${cpu##*/}"
 	done
 }
 
@@ -48,15 +50,6 @@ test_a_node_without_memory() {
 	moved 0 256
 	seen_from_each_cpu one
 }
-
-# no_nodes: no memory for nodes of maps. nodes_again: there is.
-no_nodes() {
-	echo 1 >/sys/kernel/slab/dm_remap_node/failslab
-	for pair in cache-filter=Y ignore-gfp-wait=N probability=100 interval=1 times=-1 verbose=0; do
-		echo "${pair#*=}" >"/sys/kernel/debug/failslab/${pair%%=*}"
-	done
-}
-nodes_again() { echo 0 >/sys/kernel/debug/failslab/probability; }
 
 # ends_by_itself: the shortage does.
 ends_by_itself() {
@@ -111,7 +104,7 @@ test_a_memory_cgroup_at_its_limit() {
 	same 33/1536 "$(field 2)" "units used"
 	same ok "$(field 12)" memory
 	bad main 0 255
-	get 0 2048 | cmp - one || fail "what was moved at the limit"
+	reads 0 2048 one || fail "what was moved at the limit"
 }
 
 test_units_put_aside() {

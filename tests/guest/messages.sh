@@ -28,11 +28,11 @@ test_unremap_copies_back() {
 	message remap 800
 	random two 1
 	put two
-	cmp -s -n 4096 -i 409600 two /dev/main && fail "main has the data already"
+	equal two 409600 /dev/main 409600 4096 && fail "main has the data already"
 	message unremap 803
 	holds two
 	blockdev --flushbufs /dev/main
-	cmp -n 4096 -i 409600 two /dev/main || fail "main does not have the data"
+	equal two 409600 /dev/main 409600 4096 || fail "main does not have the data"
 	same "healthy 0/1536" "$(field 1) $(field 2)" status
 	# The unit that was freed is used again.
 	message remap 1600 $((1536 * 8))
@@ -61,5 +61,5 @@ test_unremap_refuses_lost_blocks() {
 	fails get 1003 1
 	dd if=/dev/zero of="$DEV" bs=4k seek=125 count=1 oflag=direct status=none
 	message unremap 1000
-	get 1000 8 | cmp -n 4096 - /dev/zero || fail "the data that were written"
+	reads 1000 8 /dev/zero || fail "the data that were written"
 }

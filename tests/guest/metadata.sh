@@ -82,7 +82,7 @@ test_a_relocated_write_survives_a_power_cut() {
 	put one 1000
 	power_cut main spare
 	create r "$TABLE"
-	get 1000 8 | cmp - one || fail "an acknowledged write was lost"
+	reads 1000 8 one || fail "an acknowledged write was lost"
 	same "1000 2048 8/8" "$(message list)" list
 }
 
@@ -96,7 +96,7 @@ test_partial_units_and_counters_survive() {
 	fails get 1004 1
 	again
 	fails get 1004 1
-	get 1003 1 | cmp - new || fail "the written block"
+	reads 1003 1 new || fail "the written block"
 	same "1000 2056 7/8" "$(message list)" list
 	same 1 "$(stat_of spares_retired)" "spare units retired"
 	same 1 "$(stat_of lost_blocks)" "lost blocks"
@@ -107,7 +107,7 @@ test_partial_units_and_counters_survive() {
 	message list | grep -q " $REGION " && fail "a retired unit was used"
 	put new 1004
 	again
-	get 1004 1 | cmp - new || fail "a block that was made good"
+	reads 1004 1 new || fail "a block that was made good"
 }
 
 test_only_a_blank_spare_is_formatted() {
@@ -152,7 +152,7 @@ test_all_regions_destroyed() {
 	garble 0 "$REGION"
 	garble "$LAST" "$REGION"
 	refused "the spare holds something that is not ours" dm create r "$TABLE"
-	cmp -n 2097152 before /dev/main || fail "main was touched"
+	equal before 0 /dev/main 0 2097152 || fail "main was touched"
 }
 
 test_regions_of_two_arrays() {
@@ -243,7 +243,7 @@ test_read_only_tables_write_nothing() {
 	dmsetup create r --readonly --table "$TABLE"
 	get 0 8 >/dev/null
 	dm remove r
-	cmp -n 8388608 /dev/zero /dev/spare || fail "a read-only table formatted the spare"
+	equal /dev/zero 0 /dev/spare 0 8388608 || fail "a read-only table formatted the spare"
 	create r "$TABLE"
 	ten_units
 	dm remove r
@@ -320,8 +320,8 @@ test_without_any_region_nothing_moves_and_io_goes_on() {
 	again
 	holds one
 	put new 4000
-	get 4000 8 | cmp - new || fail "a write after the metadata work again"
-	get 4008 8 | cmp - new || fail "a write that was acknowledged"
+	reads 4000 8 new || fail "a write after the metadata work again"
+	reads 4008 8 new || fail "a write that was acknowledged"
 }
 
 test_a_device_in_use_resumes_without_its_metadata() {

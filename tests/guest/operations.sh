@@ -30,7 +30,7 @@ test_relocated_data_survive_a_power_cut_after_flush() {
 	put one 800
 	sync -d "$DEV"
 	power_cut spare
-	cmp -n 4096 -i 0:$((REGION * 512)) one /dev/spare || fail "flushed data of a relocated unit were lost"
+	equal one 0 /dev/spare $((REGION * 512)) 4096 || fail "flushed data of a relocated unit were lost"
 }
 
 test_copied_data_survive_a_power_cut() {
@@ -42,7 +42,7 @@ test_copied_data_survive_a_power_cut() {
 	put one
 	message remap 800
 	power_cut spare
-	cmp -n 4096 -i $((800 * 512)):$((REGION * 512)) one /dev/spare || fail "a copy was left in a volatile cache"
+	equal one $((800 * 512)) /dev/spare $((REGION * 512)) 4096 || fail "a copy was left in a volatile cache"
 }
 
 # logged_fua LOG SECTOR: a FUA write at that sector is in the log of dm-log-writes.
@@ -97,7 +97,7 @@ test_discard_without_spare_support() {
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
 	message remap 800
 	blkdiscard -o 0 -l $((1 << 20)) "$DEV"
-	get 0 8 | cmp -n 4096 - /dev/zero || fail "main was not discarded"
+	reads 0 8 /dev/zero || fail "main was not discarded"
 }
 
 test_no_discard_where_main_has_none() {

@@ -24,7 +24,7 @@ test_a_scsi_disk_is_offline() {
 	echo running >"/sys/block/$disk/device/state"
 	message rearm
 	put one 2048
-	get 0 2048 | cmp - one || fail "what was written before"
+	reads 0 2048 one || fail "what was written before"
 	same "0/3584 closed" "$(field 2) $(field 10)" "afterwards"
 }
 
@@ -55,7 +55,7 @@ test_main_is_pulled() {
 	fails put one 2048
 	same 10/3584 "$(field 2)" "units used"
 	# What is on the spare is there still.
-	get 800 80 | cmp - <(part one 800 80) || fail "units on the spare"
+	reads 800 80 one 800 || fail "units on the spare"
 	fails get 880 8
 }
 
@@ -67,9 +67,9 @@ test_the_spare_is_pulled() {
 	fails get 800 8
 	fails dd if=one of="$DEV" bs=4k seek=100 count=1 oflag=direct conv=notrunc
 	# All else works.
-	get 0 800 | cmp - <(part one 0 800) || fail "units on main"
+	reads 0 800 one 0 || fail "units on main"
 	put one 2048
-	get 2048 2048 | cmp - one || fail "a write to main"
+	reads 2048 2048 one || fail "a write to main"
 }
 
 # turn: from now on the disk fails all writes, or it takes them again.
@@ -91,11 +91,11 @@ test_main_turns_read_only() {
 	no_unit_used
 	same "tripped open 2/4" "$(field 1) $(field 10) $(field 9)" "while it cannot be written"
 	kmsg has "nothing on main can be written" || fail "nothing in the kernel log"
-	get 0 2048 | cmp - one || fail "what was written before"
+	reads 0 2048 one || fail "what was written before"
 	turn
 	message rearm
 	put one 2048
-	get 2048 2048 | cmp - one || fail "a write afterwards"
+	reads 2048 2048 one || fail "a write afterwards"
 	message checkpoint
 	same "4/4 closed" "$(field 9) $(field 10)" "afterwards"
 	no_unit_used
@@ -118,5 +118,5 @@ test_main_does_not_answer_in_time() {
 	same "healthy closed 0" "$(field 1) $(field 10) $(field 4)" "health, breaker and suspects"
 	holds one
 	put one 2048
-	get 2048 2048 | cmp - one || fail "a write afterwards"
+	reads 2048 2048 one || fail "a write afterwards"
 }

@@ -41,9 +41,9 @@ test_write_waits_for_the_move_of_its_unit() {
 	wait
 	same 1 "$(stat_of repaired)" "writes that waited"
 	same 1/1536 "$(field 2)" "units used"
-	get 801 1 | cmp - new || fail "the write that waited was lost"
-	get 802 6 | cmp - <(part old 802 6) || fail "the copy"
-	cmp -n 512 -i $((801 * 512)):0 /dev/disk <(part old 801 1) || fail "it went to main"
+	reads 801 1 new || fail "the write that waited was lost"
+	reads 802 6 old 802 || fail "the copy"
+	equal /dev/disk $((801 * 512)) old $((801 * 512)) 512 || fail "it went to main"
 }
 
 #@ idle=1
@@ -83,23 +83,23 @@ write_in_flight_during() {
 #@ idle=1
 test_write_in_flight_is_not_lost_by_a_move() {
 	write_in_flight_during message remap 800
-	get 800 8 | cmp - one || fail "a write in flight was lost"
+	reads 800 8 one || fail "a write in flight was lost"
 	# It was waited for, and then copied.
 	same 1/1536 "$(field 2)" "units used"
-	cmp -n 4096 -i 0:$((REGION * 512)) one /dev/spare || fail "the copy is not the write"
+	equal one 0 /dev/spare $((REGION * 512)) 4096 || fail "the copy is not the write"
 }
 
 #@ idle=1
 test_write_in_flight_elsewhere_is_whole() {
 	write_in_flight_during message remap 1600
-	get 800 8 | cmp - one || fail "a write in flight was lost"
+	reads 800 8 one || fail "a write in flight was lost"
 }
 
 #@ idle=1
 test_suspend_waits_for_a_write_in_flight() {
 	write_in_flight_during dmsetup suspend --noflush r
 	dm resume r
-	get 800 8 | cmp - one || fail "a write in flight was lost"
+	reads 800 8 one || fail "a write in flight was lost"
 }
 
 #@ idle=1
@@ -107,7 +107,7 @@ test_a_write_that_fails_while_a_suspend_waits_for_it() {
 	BAD=1 write_in_flight_during dm suspend r
 	dm resume r
 	same 1 "$(stat_of relocated)" "units relocated"
-	get 800 8 | cmp - one || fail "a write that was relocated during a suspend was lost"
+	reads 800 8 one || fail "a write that was relocated during a suspend was lost"
 }
 
 # What fails on one CPU is tried again there, one after the other; another CPU does not wait for that.

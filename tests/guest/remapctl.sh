@@ -105,6 +105,27 @@ test_import_bad_blocks() {
 		"$(remapctl dump /dev/main /dev/spare --form badblocks)" "bad blocks"
 }
 
+test_scan() {
+	disks
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	bad main 20000 20000
+	ctl scan r
+	same "r: stopped, pass 0, 0 of 16384 units read, 0 KiB a second, at most 4096" "$(cat said)" "before"
+	ctl scan r start --rate 1000000 --follow
+	grep -qx "r: stopped, pass 1, all 16384 units read, .*, at most 1000000, took [0-9]* s, found 1 units that cannot be read and 0 weak ones, moved 0" said ||
+		fail "$(cat said)"
+	grep -qx "  trouble near sector 0" said || fail "$(cat said)"
+	ctl --json scan r
+	grep -q '"found":1,.*"regions":\[{"score":4,"sector":0}\]' said || fail "$(cat said)"
+	ctl scan r start --rate 1
+	ctl scan r pause
+	grep -q "^r: paused, pass 2, " said || fail "$(cat said)"
+	ctl scan r stop
+	ctl_refuses "invalid value 'later'" scan r later
+	dm create other "0 8 error"
+	ctl_refuses "other has no remap target" scan other
+}
+
 test_watch_sees_a_change() {
 	disks
 	ctl create r /dev/main /dev/spare

@@ -3,7 +3,7 @@
 # The scan finds what fails before anybody asks for it.
 
 # scan_of NAME: a line of what `scan` answers.
-scan_of() { message scan | sed -n "s/^$1 //p"; }
+scan_of() { line_of scan "$1"; }
 
 # until_scan STATE: waits for it.
 until_scan() {
@@ -21,6 +21,15 @@ scanned() {
 	until_scan stopped
 }
 
+# finds SECTOR...: a pass makes suspects of the units of these sectors, which fail, and of no others, and moves none.
+finds() {
+	local sector
+	scanned
+	same "$(for sector; do echo $((sector / 8 * 8)); done)" "$(message suspects)" suspects
+	same "found $# weak 0 moved 0" "$(message scan | grep ^found)" "the pass"
+	same 0 "$(field 2 | cut -d/ -f1)" "units used"
+}
+
 test_all_units_that_cannot_be_read() {
 	remap_on 16
 	random one 4
@@ -28,13 +37,14 @@ test_all_units_that_cannot_be_read() {
 	# In one batch with others, at both ends of a batch, alone, and in the last unit.
 	local sector bads="800 1024 1535 9000 9008 16390 32767"
 	for sector in $bads; do bad main "$sector" "$sector"; done
-	scanned
-	same "$(for sector in $bads; do echo $((sector / 8 * 8)); done)" "$(message suspects)" suspects
+	# shellcheck disable=SC2086 # Words.
+	finds $bads
 	same 7 "$(stat_of scan_found)" found
-	same "found 7 weak 0 moved 0" "$(message scan | grep ^found)" "the pass"
-	same 0/1536 "$(field 2)" "units used"
 	same stopped "$(field 13)" "the scan"
-	get 0 800 | cmp - <(part one 0 800) || fail "a neighbour"
+	same "1 7" "$(stat_of scan_passes) $(stat_of suspects)" "passes and suspects"
+	same 1 "$(scan_of regions_with_trouble)" "regions with trouble"
+	same "0 15" "$(scan_of region)" "the region, and how bad it is"
+	reads 0 800 one 0 || fail "a neighbour"
 	# Those that are known are not found again.
 	scanned
 	same 7 "$(stat_of scan_found)" found
@@ -43,6 +53,89 @@ test_all_units_that_cannot_be_read() {
 	for sector in $bads; do good main "$sector" "$sector"; done
 	dd if=/dev/zero of="$DEV" bs=4k seek=100 count=1 oflag=direct status=none
 	same 6 "$(field 4)" suspects
+}
+
+test_a_disk_that_fails_in_part() {
+	load_module
+	null_disk main 16 badblocks_partial_io=1
+	null_disk spare 8
+	create r "0 32768 remap /dev/main 0 /dev/spare 0 16384"
+	for sector in 0 2047 30000; do bad main "$sector" "$sector"; done
+	finds 0 2047 30000
+}
+
+test_a_disk_with_large_blocks_and_units() {
+	load_module
+	null_disk main 16 blocksize=4096
+	null_disk spare 8
+	create r "0 32768 remap /dev/main 0 /dev/spare 0 16384 2 unit 32768"
+	bad main 800 807
+	bad main 16376 16383
+	scanned
+	same "768 16320" "$(message suspects | xargs)" suspects
+	same "found 2 weak 0 moved 0" "$(message scan | grep ^found)" "the pass"
+}
+
+test_a_disk_of_dust() {
+	load_module
+	null_disk disk 16
+	null_disk spare 8
+	local block
+	create dust "0 32768 dust /dev/disk 0 4096"
+	for block in 127 128 2500; do dm message dust 0 addbadblock $block; done
+	dm message dust 0 enable
+	create r "0 32768 remap /dev/mapper/dust 0 /dev/spare 0 16384"
+	finds 1016 1024 20000
+}
+
+# A part of the disk fails all reads, and another is not there.
+test_a_disk_of_parts() {
+	load_module
+	null_disk disk 16
+	null_disk spare 8
+	create main "0 8192 linear /dev/disk 0\n8192 16 flakey /dev/disk 8192 0 1 1 error_reads\n8208 8192 linear /dev/disk 8208\n16400 8 error\n16408 16360 linear /dev/disk 16408"
+	create r "0 32768 remap /dev/mapper/main 0 /dev/spare 0 16384"
+	finds 8192 8200 16400
+}
+
+test_a_disk_with_sense_codes() {
+	local disk
+	load_module
+	disk=$(scsi_disk medium_error_start=8001 medium_error_count=3 opts=2)
+	null_disk spare 8
+	create r "0 131072 remap /dev/$disk 0 /dev/spare 0 16384"
+	finds 8001
+}
+
+# two_bad_units: on a disk of the host.
+two_bad_units() {
+	load_module
+	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768"
+	finds 8003 70001
+}
+
+#@ disks=scsi:64M:read@8003+2:read@70001,scsi:16M
+test_a_scsi_disk() { two_bad_units; }
+#@ disks=nvme:64M:read@8003+2:read@70001,nvme:16M
+test_an_nvme_disk() { two_bad_units; }
+
+# The first reads of a unit fail, and one that follows works.
+test_a_unit_that_is_read_after_some_tries_is_moved() {
+	local disk host
+	load_module
+	disk=$(scsi_disk)
+	null_disk spare 8
+	create r "0 131072 remap /dev/$disk 0 /dev/spare 0 16384"
+	random one 1
+	put one
+	host=$(basename /sys/class/scsi_device/*)
+	# The batch, and then its first unit: a medium error.
+	echo "2 -2 0x28 0 0 0x2 0x3 0x11 0" >"/sys/kernel/debug/scsi_debug/$host/error"
+	scanned
+	same "found 0 weak 1 moved 1" "$(message scan | grep ^found)" "the pass"
+	same "0 $REGION 8/8" "$(message list)" list
+	same "1 1" "$(stat_of scan_weak) $(stat_of scan_moved)" "weak and moved"
+	holds one
 }
 
 # slow_units FIRST [FEATURES]: r on a disk on which the unit that begins there takes its time.
@@ -64,7 +157,7 @@ test_a_weak_unit_is_moved_while_it_can_be_read() {
 	same "20000 $REGION 8/8" "$(message list)" list
 	# What is on main is not asked for any more.
 	dd if=/dev/zero of=/dev/disk bs=512 seek=20000 count=8 oflag=direct status=none
-	get 19000 2048 | cmp - one || fail "the data of the unit"
+	reads 19000 2048 one || fail "the data of the unit"
 	scanned
 	same "found 0 weak 0 moved 0" "$(message scan | grep ^found)" "the next pass"
 }
@@ -72,9 +165,71 @@ test_a_weak_unit_is_moved_while_it_can_be_read() {
 #@ idle=1
 test_a_weak_unit_stays_if_that_is_wanted() {
 	slow_units 20000 "2 proactive off"
+	local before
+	before=$(events)
 	scanned
 	same "found 0 weak 1 moved 0" "$(message scan | grep ^found)" "the pass"
 	same 0/1536 "$(field 2)" "units used"
+	[ "$(events)" -ge $((before + 2)) ] || fail "no event for the unit and for the end of the pass"
+	same "0 2" "$(scan_of region)" "the region, and how bad it is"
+}
+
+#@ idle=1
+test_a_weak_unit_stays_if_no_spare_unit_is_left() {
+	slow_units 20000
+	random one 1
+	put one 19000
+	message remap 0 $((1536 * 8)) >/dev/null
+	same exhausted "$(field 1)" health
+	scanned
+	same "found 0 weak 1 moved 0" "$(message scan | grep ^found)" "the pass"
+	same "1536/1536 0" "$(field 2) $(field 4)" "units used and suspects"
+	reads 19000 2048 one || fail "the data of the unit"
+}
+
+# The scan waits, as what it might do takes of what is left.
+test_it_waits_while_memory_is_short() {
+	remap_on 16
+	bad main 20000 20000
+	no_nodes
+	message remap 0 64 >/dev/null
+	same short "$(field 12)" memory
+	message scan rate 1000000 >/dev/null
+	message scan start >/dev/null
+	sleep 2
+	same "running 0/4096" "$(field 13) $(field 14)" "the scan"
+	nodes_again
+	until_scan stopped
+	same 20000 "$(message suspects)" suspects
+}
+
+# The thread cannot be started, or ends since it gets no memory: that concerns nobody but the scan.
+test_a_scan_that_fails() {
+	remap_on 16
+	random one 4
+	put one
+	injectors
+	# The next allocation of the one that makes all threads of the kernel.
+	echo 1 >/proc/2/fail-nth
+	refused "the scan cannot be started: error -12" message scan start
+	same "failed -12" "$(field 13) $(scan_of error)" "the scan"
+	holds one
+	# It is made, and gets so many bytes.
+	local bytes
+	for bytes in $(seq 8192 256 65536); do
+		injectors task-filter=Y times=1 probability=100 "space=$bytes"
+		echo 1 >/proc/2/make-it-fail
+		if message scan start >/dev/null; then break; fi
+	done
+	echo 0 >/proc/2/make-it-fail
+	injectors probability=0 space=0
+	until [ "$(field 13)" != running ]; do sleep 0.1; done
+	same "failed -12" "$(field 13) $(scan_of error)" "the scan, with $bytes bytes"
+	put one
+	holds one
+	# It can be begun again, and by itself with the next resume.
+	scanned
+	same stopped "$(field 13)" "the scan"
 }
 
 test_units_on_the_spare_are_read_there() {
@@ -108,6 +263,11 @@ test_it_waits_goes_on_and_ends() {
 	message scan start >/dev/null
 	until_scan stopped
 	same 1 "$(scan_of pass)" "the pass that was interrupted"
+	# How many passes there were is kept.
+	dm remove r
+	create r "0 32768 remap /dev/main 0 /dev/spare 0 16384"
+	scanned
+	same "2 2" "$(scan_of pass) $(stat_of scan_passes)" "the next pass"
 	dm suspend r
 	refused "the device is suspended" message scan start
 	dm resume r
@@ -156,6 +316,15 @@ test_it_begins_by_itself_again_and_again() {
 	same stopped "$(field 13)" "the scan"
 }
 
+#@ idle=1
+test_a_pass_that_takes_too_long() {
+	remap_on 16 8 "4 scan_interval 1 scan_rate 8192"
+	kmsg clear
+	until [[ $(scan_of seconds) = *" late" ]]; do sleep 0.1; done
+	until [ "$(scan_of pass)" = 2 ]; do sleep 0.1; done
+	kmsg has "the scan took longer than its interval of 1 seconds" || fail "$(message scan)"
+}
+
 # Nobody waits for a disk that hangs: not a suspend, nor a removal.
 #@ idle=1
 test_a_disk_that_hangs_holds_up_nobody_but_the_scan() {
@@ -179,6 +348,21 @@ test_a_disk_that_hangs_holds_up_nobody_but_the_scan() {
 	dm suspend main
 	until rmmod dm_remap 2>/dev/null; do sleep 0.1; done
 	dm resume main
+}
+
+#@ disks=scsi:64M,scsi:16M pull=0
+test_a_disk_is_pulled() {
+	load_module
+	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768 4 scan_interval 1000 scan_rate 1024"
+	until [ "$(scan_of position)" != 0/16384 ]; do sleep 0.1; done
+	local disk
+	disk=$(readlink /dev/disk0)
+	echo pull
+	while [ -e "/sys/block/$disk" ]; do sleep 0.2; done
+	until [ "$(field 1)" = tripped ]; do sleep 0.2; done
+	same "0 0/3584" "$(field 4) $(field 2)" "suspects and units used"
+	fails get 60000 8
+	dm remove r
 }
 
 # The disk is gone: nothing is found, and it is tried again when it is back.

@@ -5,27 +5,43 @@
 //! Sectors fail in clusters: most that fail have others that fail, or will, within some tens of megabytes
 //! (Bairavasundaram et al., "An analysis of latent sector errors in disk drives", SIGMETRICS 2007), and errors
 //! that are found soon after each other are near each other (Schroeder, Damouras, Gill, "Understanding latent
-//! sector errors and how to protect against them", FAST 2010). So a pass reads first what is near units that are
-//! known to have failed, and then all of main in order, but whenever a unit is found to fail it reads first what is
-//! near that one. Some of it is read twice, which costs little where few units fail.
+//! sector errors and how to protect against them", FAST 2010). So a pass reads first the regions that gave trouble
+//! in passes before, then what is near units that are known to have failed, and then all of main in order, but
+//! whenever a unit is found to fail it reads first what is near that one. Some of it is read twice, which costs
+//! little where few units fail.
+//!
+//! In order means oldest first: a pass goes on where the one before was interrupted, and what lies before that place
+//! was read later than what lies behind it.
 
+use super::health::{
+    region_units,
+    Spot, //
+};
 use crate::fixed::Fixed;
 use crate::geometry::Unit;
 use core::ops::Range;
 
-/// How far from a unit that failed others are looked for, in sectors: 16 MiB.
-const NEAR: u64 = 16 << 11;
 /// How many places wait at most; others are found in order.
 const PLACES: usize = 32;
+
+/// What is known of main while a pass is under way.
+pub trait Known {
+    /// The first unit at or after another that is known to have failed.
+    fn failed(&self, from: Unit) -> Option<Unit>;
+    /// The worst of the regions that gave trouble and are better than `last`, and its units.
+    fn weak(&self, last: Option<Spot>) -> Option<(Spot, Range<u64>)>;
+}
 
 /// What a pass reads next.
 #[derive(Clone, Debug)]
 pub struct Planner {
     units: u64,
-    /// How many units are near one.
+    /// How many units are near one: those of a region, on either side.
     near: u64,
-    /// What is near units that were found to fail in this pass.
+    /// What is near units that were found to fail in this pass, or the region that is being read.
     places: Fixed<Range<u64>, PLACES>,
+    /// The last of the regions that gave trouble; the outer `None` when all of them were read.
+    weak: Option<Option<Spot>>,
     /// Near known ones all was read up to here.
     risk: Option<u64>,
     /// All was read up to here.
@@ -37,8 +53,9 @@ impl Planner {
     pub fn new(units: u64, unit_sectors: u64, next: u64) -> Self {
         Self {
             units,
-            near: (NEAR / unit_sectors.max(1)).max(1),
+            near: region_units(unit_sectors),
             places: Fixed::new(),
+            weak: Some(None),
             risk: Some(0),
             next: if next < units { next } else { 0 },
         }
@@ -47,7 +64,7 @@ impl Planner {
     /// Begins the next pass.
     pub fn begin(&mut self) {
         self.places = Fixed::new();
-        (self.risk, self.next) = (Some(0), 0);
+        (self.weak, self.risk, self.next) = (Some(None), Some(0), 0);
     }
 
     /// The unit up to which all was read in order.
@@ -55,16 +72,16 @@ impl Planner {
         Unit(self.next)
     }
 
-    /// Some units to be read, `most` at most, in one piece; `None` when all was read. `known` gives the first unit
-    /// at or after another that is known to have failed.
-    pub fn next(&mut self, most: u64, known: impl Fn(Unit) -> Option<Unit>) -> Option<Range<u64>> {
+    /// Some units to be read, `most` at most, in one piece; `None` when all was read.
+    pub fn next(&mut self, most: u64, known: &impl Known) -> Option<Range<u64>> {
         let most = most.max(1);
-        while let Some(place) = self.places.get(0).cloned() {
-            if let Some(units) = cut(place.start, place.end, most) {
-                let _ = self.places.replace(0, units.end..place.end);
+        loop {
+            if let Some(units) = self.next_of_places(most) {
                 return Some(units);
             }
-            self.places.remove(0);
+            if !self.add_weak(known) {
+                break;
+            }
         }
         if let Some(units) = self.next_risk(most, known) {
             return Some(units);
@@ -74,10 +91,35 @@ impl Planner {
         Some(units)
     }
 
+    fn next_of_places(&mut self, most: u64) -> Option<Range<u64>> {
+        while let Some(place) = self.places.get(0).cloned() {
+            if let Some(units) = cut(place.start, place.end, most) {
+                let _ = self.places.replace(0, units.end..place.end);
+                return Some(units);
+            }
+            self.places.remove(0);
+        }
+        None
+    }
+
+    /// Has the next region that gave trouble be read; whether there is one.
+    fn add_weak(&mut self, known: &impl Known) -> bool {
+        let Some(last) = self.weak else {
+            return false;
+        };
+        let found = known.weak(last);
+        if let Some((_, units)) = &found {
+            // There is room, since no place is left.
+            let _ = self.places.push(units.start..units.end.min(self.units));
+        }
+        self.weak = found.map(|(spot, _)| Some(spot));
+        self.weak.is_some()
+    }
+
     /// What is near the next unit that is known to have failed.
-    fn next_risk(&mut self, most: u64, known: impl Fn(Unit) -> Option<Unit>) -> Option<Range<u64>> {
+    fn next_risk(&mut self, most: u64, known: &impl Known) -> Option<Range<u64>> {
         let from = self.risk?;
-        let found = known(Unit(from.saturating_sub(self.near)));
+        let found = known.failed(Unit(from.saturating_sub(self.near)));
         let units = found.and_then(|unit| {
             let place = self.near(unit);
             cut(place.start.max(from), place.end, most)
@@ -109,101 +151,147 @@ fn cut(from: u64, end: u64, most: u64) -> Option<Range<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::health::{
+        Health,
+        Trouble, //
+    };
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
     const UNIT_SECTORS: u64 = 8;
 
-    fn none(_: Unit) -> Option<Unit> {
-        None
+    /// Units that failed, and regions that gave trouble.
+    struct Past {
+        failed: BTreeSet<u64>,
+        health: Health<Vec<Spot>>,
     }
 
-    fn first_from(units: &BTreeSet<u64>) -> impl Fn(Unit) -> Option<Unit> + '_ {
-        |unit| units.range(unit.0..).next().copied().map(Unit)
+    impl Past {
+        fn new(failed: impl IntoIterator<Item = u64>, unit_sectors: u64) -> Self {
+            Self {
+                failed: failed.into_iter().collect(),
+                health: Health::new(vec![Spot::default(); 64], unit_sectors),
+            }
+        }
+
+        fn none() -> Self {
+            Self::new([], UNIT_SECTORS)
+        }
+    }
+
+    impl Known for Past {
+        fn failed(&self, from: Unit) -> Option<Unit> {
+            self.failed.range(from.0..).next().copied().map(Unit)
+        }
+
+        fn weak(&self, last: Option<Spot>) -> Option<(Spot, Range<u64>)> {
+            let spot = self.health.next_worst(last)?;
+            Some((spot, self.health.units_of(spot)))
+        }
     }
 
     #[test]
     fn without_errors_it_reads_in_order() {
         let mut planner = Planner::new(1000, UNIT_SECTORS, 0);
         let mut expected = 0;
-        while let Some(units) = planner.next(64, none) {
+        while let Some(units) = planner.next(64, &Past::none()) {
             assert_eq!(units.start, expected);
             assert!(units.end - units.start <= 64);
             expected = units.end;
         }
         assert_eq!(expected, 1000);
         planner.begin();
-        assert_eq!(planner.next(64, none), Some(0..64));
+        assert_eq!(planner.next(64, &Past::none()), Some(0..64));
     }
 
     #[test]
     fn it_goes_on_where_it_was_if_that_is_there() {
-        assert_eq!(
-            Planner::new(1000, UNIT_SECTORS, 500).next(10, none),
-            Some(500..510)
-        );
-        assert_eq!(
-            Planner::new(1000, UNIT_SECTORS, 1000).next(10, none),
-            Some(0..10)
-        );
-        assert_eq!(Planner::new(0, UNIT_SECTORS, 7).next(10, none), None);
+        let next = |units, next| Planner::new(units, UNIT_SECTORS, next).next(10, &Past::none());
+        assert_eq!(next(1000, 500), Some(500..510));
+        assert_eq!(next(1000, 1000), Some(0..10));
+        assert_eq!(next(0, 7), None);
     }
 
     #[test]
     fn it_reads_first_near_what_failed() {
-        let known = BTreeSet::from([500_000]);
+        let past = Past::new([500_000], UNIT_SECTORS);
         let mut planner = Planner::new(1_000_000, UNIT_SECTORS, 0);
-        let near = NEAR / UNIT_SECTORS;
-        assert_eq!(
-            planner.next(64, first_from(&known)),
-            Some(500_000 - near..500_000 - near + 64)
-        );
+        let near = region_units(UNIT_SECTORS);
+        let first = 500_000 - near..500_000 - near + 64;
+        assert_eq!(planner.next(64, &past), Some(first));
         planner.found(Unit(10));
-        assert_eq!(planner.next(64, first_from(&known)), Some(0..64));
+        assert_eq!(planner.next(64, &past), Some(0..64));
     }
 
-    /// Runs of units that failed, as they come on disks: a few places, some units in each.
-    fn clusters(seed: u64, units: u64, random: &mut impl FnMut(u64) -> u64) -> BTreeSet<u64> {
+    #[test]
+    fn regions_that_gave_trouble_come_before_that_and_the_worst_of_them_first() {
+        let near = region_units(UNIT_SECTORS);
+        let mut past = Past::new([near * 9], UNIT_SECTORS);
+        past.health.note(Unit(near * 3), Trouble::Weak);
+        past.health.note(Unit(near * 5 + 1), Trouble::Unreadable);
+        let mut planner = Planner::new(near * 20, UNIT_SECTORS, 0);
+        let first: Vec<_> = (0..4).map_while(|_| planner.next(near, &past)).collect();
+        let regions = [5, 3, 8, 9].map(|region| region * near..(region + 1) * near);
+        assert_eq!(first, regions);
+    }
+
+    type Random<'a> = &'a mut dyn FnMut(u64) -> u64;
+
+    /// Units that failed, as they come on disks: a few places, some units in each.
+    fn clusters(seed: u64, units: u64, random: Random<'_>) -> BTreeSet<u64> {
         let mut bad = BTreeSet::new();
         for _ in 0..1 + seed % 4 {
             let middle = random(units);
             for _ in 0..1 + random(20) {
-                bad.insert((middle + random(2 * NEAR / UNIT_SECTORS)).min(units - 1));
+                let unit = middle + random(2 * region_units(UNIT_SECTORS));
+                bad.insert(unit.min(units - 1));
             }
         }
         bad
     }
 
-    /// How many units a pass reads before each of `bad` is found, on average, where `known` failed before.
-    fn time_to_find(
+    /// What a pass over bad units comes to.
+    #[derive(Default)]
+    struct Found {
+        /// How many units were read before each of them was found, in sum.
+        reads: u64,
+        /// How many of them others met first, who read a unit anywhere for each batch of the scan.
+        met: u64,
+    }
+
+    /// A pass over `bad` units, some of which may be known; a plain one goes in order.
+    fn pass(
         mut planner: Planner,
         bad: &BTreeSet<u64>,
-        known: &BTreeSet<u64>,
-        looks: bool,
-    ) -> f64 {
-        let (mut read, mut sum) = (0, 0);
+        past: &Past,
+        is_plain: bool,
+        random: Random<'_>,
+    ) -> Found {
+        let (mut read, mut found, none) = (0, Found::default(), Past::none());
         let mut left = bad.clone();
-        while let Some(units) = match looks {
-            true => planner.next(64, first_from(known)),
-            false => planner.next(64, none),
-        } {
+        while let Some(units) = planner.next(64, if is_plain { &none } else { past }) {
             read += units.end - units.start;
-            let found: Vec<_> = left.range(units).copied().collect();
-            for unit in found {
+            let now: Vec<_> = left.range(units).copied().collect();
+            for unit in now {
                 left.remove(&unit);
-                sum += read;
-                if looks {
+                found.reads += read;
+                if !is_plain {
                     planner.found(Unit(unit));
                 }
             }
+            // Others read where there is something: near the middle of what is left, in a thousand units.
+            if let Some(&unit) = left.iter().nth(left.len() / 2) {
+                let met = unit.saturating_sub(500) + random(1000);
+                found.met += u64::from(random(100) == 0 && left.contains(&met));
+            }
         }
         assert!(left.is_empty());
-        sum as f64 / bad.len() as f64
+        found
     }
 
     #[test]
-    fn clustered_errors_are_found_sooner_than_in_order() {
+    fn clustered_errors_are_found_sooner_than_in_order_and_before_others_meet_them() {
         const UNITS: u64 = 4_000_000;
         let mut state = 1u64;
         let mut random = move |below: u64| {
@@ -212,20 +300,30 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) % below
         };
-        let (mut planned, mut in_order) = (0.0, 0.0);
+        let (mut planned, mut plain) = (Found::default(), Found::default());
         for seed in 0..100 {
             let all = clusters(seed, UNITS, &mut random);
             // Every third one was found before.
-            let known: BTreeSet<_> = all.iter().copied().step_by(3).collect();
-            let bad: BTreeSet<_> = all.difference(&known).copied().collect();
-            if bad.is_empty() {
-                continue;
+            let past = Past::new(all.iter().copied().step_by(3), UNIT_SECTORS);
+            let bad: BTreeSet<_> = all.difference(&past.failed).copied().collect();
+            for (sum, is_plain) in [(&mut planned, false), (&mut plain, true)] {
+                let planner = Planner::new(UNITS, UNIT_SECTORS, 0);
+                let found = pass(planner, &bad, &past, is_plain, &mut random);
+                sum.reads += found.reads;
+                sum.met += found.met;
             }
-            planned += time_to_find(Planner::new(UNITS, UNIT_SECTORS, 0), &bad, &known, true);
-            in_order += time_to_find(Planner::new(UNITS, UNIT_SECTORS, 0), &bad, &known, false);
         }
-        println!("planned {planned:.0}, in order {in_order:.0}");
-        assert!(planned * 4.0 < in_order, "{planned} {in_order}");
+        println!(
+            "read {} and {}, met {} and {}",
+            planned.reads, plain.reads, planned.met, plain.met
+        );
+        assert!(
+            planned.reads * 4 < plain.reads,
+            "{} {}",
+            planned.reads,
+            plain.reads
+        );
+        assert!(planned.met * 2 < plain.met, "{} {}", planned.met, plain.met);
     }
 
     proptest! {
@@ -235,23 +333,29 @@ mod tests {
             unit_sectors in prop::sample::select(vec![8u64, 128, 8192, 1 << 20]),
             next in 0u64..20_000,
             most in 1u64..700,
-            known in prop::collection::btree_set(0u64..20_000, 0..10),
+            failed in prop::collection::btree_set(0u64..20_000, 0..10),
+            weak in prop::collection::vec(0u64..20_000, 0..10),
             found in prop::collection::vec((1u32..200, 0u64..20_000), 0..60),
         ) {
             let mut planner = Planner::new(units, unit_sectors, next);
             let mut read = vec![false; units as usize];
-            let known: BTreeSet<_> = known.into_iter().filter(|&unit| unit < units).collect();
+            let mut past = Past::new(failed.into_iter().filter(|&unit| unit < units), unit_sectors);
+            for unit in weak {
+                past.health.note(Unit(unit % units), Trouble::Weak);
+            }
             let mut found = found.into_iter().peekable();
             let (mut steps, mut total) = (0u32, 0u64);
-            while let Some(some) = planner.next(most, first_from(&known)) {
+            while let Some(some) = planner.next(most, &past) {
                 prop_assert!(some.start < some.end && some.end <= units && some.end - some.start <= most);
                 total += some.end - some.start;
                 read[some.start as usize..some.end as usize].fill(true);
                 steps += 1;
                 if found.peek().is_some_and(|(at, _)| *at <= steps) {
-                    planner.found(Unit(found.next().unwrap().1 % units));
+                    let unit = Unit(found.next().unwrap().1 % units);
+                    planner.found(unit);
+                    past.health.note(unit, Trouble::Unreadable);
                 }
-                prop_assert!(total <= units * 80, "it does not end");
+                prop_assert!(total <= units * 150, "it does not end");
             }
             let first = if next < units { next } else { 0 };
             prop_assert!(read[first as usize..].iter().all(|&read| read));

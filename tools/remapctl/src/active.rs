@@ -47,7 +47,8 @@ const TYPE: &str = "remap";
 const TRIES: u32 = 25;
 const PAUSE: Duration = Duration::from_millis(200);
 
-fn dm() -> Result<DM> {
+/// Device mapper.
+pub fn dm() -> Result<DM> {
     DM::new().context("device-mapper cannot be reached")
 }
 
@@ -154,14 +155,15 @@ pub fn remove(say: &Say, args: &cli::Name) -> Result<ExitCode> {
 }
 
 /// One `remap` target of a mapped device: its first sector and its status.
-struct Target {
-    start: u64,
+pub struct Target {
+    /// Its first sector, as the mapped device counts.
+    pub start: u64,
     sectors: u64,
     status: String,
 }
 
 /// The `remap` targets of a mapped device.
-fn targets(dm: &DM, device: &str) -> Result<Vec<Target>> {
+pub fn targets(dm: &DM, device: &str) -> Result<Vec<Target>> {
     let (_, lines) = dm
         .table_status(&DevId::Name(name(device)?), DmOptions::default())
         .with_context(|| device.to_string())?;
@@ -258,7 +260,7 @@ pub fn status(say: &Say, args: &cli::MaybeName) -> Result<ExitCode> {
 }
 
 /// Sends a message to a target.
-fn message(dm: &DM, device: &str, sector: u64, text: &str) -> Result<String> {
+pub fn message(dm: &DM, device: &str, sector: u64, text: &str) -> Result<String> {
     let id = DevId::Name(name(device)?);
     match dm.target_msg(&id, Some(sector), text) {
         Ok((_, answer)) => Ok(answer.unwrap_or_default()),

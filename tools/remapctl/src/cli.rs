@@ -3,13 +3,18 @@
 //! What can be typed; man pages and completions are made from the same.
 
 use clap::{
+    builder::RangedU64ValueParser,
     Args,
     Parser,
     Subcommand,
     ValueEnum, //
 };
 use remap_core::breaker::Limit;
-use remap_core::table::Policy;
+use remap_core::table::{
+    Policy,
+    MOST_RATE, //
+};
+use std::fmt;
 use std::path::PathBuf;
 
 /// Formats, checks and repairs dm-remap arrays, and talks to active ones.
@@ -52,6 +57,8 @@ pub enum Command {
     List(Name),
     /// Relocate what a list of bad blocks names, on an active array.
     Import(Import),
+    /// Show how far the scan of an active array is, or have it begin, wait or end.
+    Scan(Scan),
     /// Show how an active array is, again whenever that changes.
     Watch(Watch),
     /// Write man pages and shell completions to a folder.
@@ -175,6 +182,11 @@ fn policy(text: &str) -> Result<Policy, String> {
     Policy::parse(text).map_err(|_| "want main or spare".into())
 }
 
+/// Reads a rate in KiB a second.
+fn rate() -> RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(1..=MOST_RATE)
+}
+
 /// Arguments of `create`.
 #[derive(Args)]
 pub struct Create {
@@ -197,7 +209,7 @@ pub struct Create {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub scan_interval: Option<u64>,
     /// Read no more than so many KiB a second for that. The target's own limit is 4096.
-    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    #[arg(long, value_name = "KIB", value_parser = rate())]
     pub scan_rate: Option<u64>,
     /// Leave units on main that can be read only slowly, or after some tries.
     #[arg(long)]
@@ -249,6 +261,42 @@ pub struct Import {
     /// Say what would be relocated, and relocate nothing.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// What a scan is to do.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Order {
+    /// Begin a pass, or go on with one.
+    Start,
+    /// Wait.
+    Pause,
+    /// End.
+    Stop,
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::Pause => "pause",
+            Self::Stop => "stop",
+        })
+    }
+}
+
+/// Arguments of `scan`.
+#[derive(Args)]
+pub struct Scan {
+    /// The name of the mapped device.
+    pub name: String,
+    /// What the scan is to do; only show how it is if not given.
+    pub order: Option<Order>,
+    /// Read no more than so many KiB a second from now on.
+    #[arg(long, value_name = "KIB", value_parser = rate())]
+    pub rate: Option<u64>,
+    /// Show how far the pass is until it is done.
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// Arguments of `watch`.

@@ -17,6 +17,7 @@ mod offline;
 mod rehearse;
 mod repair;
 mod say;
+mod scan;
 
 use clap::Parser;
 use cli::Command;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Status(args) => active::status(&say, args),
         Command::List(args) => active::list(&say, args),
         Command::Import(args) => active::import(&say, args),
+        Command::Scan(args) => scan::scan(&say, args),
         Command::Watch(args) => active::watch(&say, args),
         Command::Generate { folder } => generate::generate(folder),
     };
