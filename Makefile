@@ -24,9 +24,9 @@
 #   make clean      removes what was built from this checkout; ALL=1 all but the build root
 #
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
-#             DISKS="nvme:64M:write@8000+8:read@16000 scsi:1G:4k"
+#             DISKS="nvme:64M:write@8000+8:read@16000 scsi:1G:4k"  COUNTED=1 (a clock that counts instructions)
 
-export KERNEL SMP MEM NUMA DISKS T KSERIES ALL OPS SEED SWAP CYCLES RUNS COUNTS HANDS JSON
+export KERNEL SMP MEM NUMA DISKS T KSERIES ALL OPS SEED SWAP CYCLES RUNS COUNTS HANDS JSON COUNTED
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
@@ -62,7 +62,7 @@ bench:
 	@$(ENTER) python3 tests/bench/cost.py
 	@$(ENTER) python3 tests/bench/structures.py
 	@KERNEL=bench SMP=1 MEM=4096 $(DEV)/guest.py - <tests/bench/metadata.sh
-	@KERNEL=bench SMP=2 MEM=1024 $(DEV)/guest.py - <tests/bench/scan.sh
+	@KERNEL=bench COUNTED=1 SMP=1 MEM=2048 $(DEV)/guest.py - <tests/bench/scan.sh
 
 # Fails where I/O costs more than in the figures of the tree.
 bench-compare:

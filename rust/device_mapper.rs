@@ -75,7 +75,7 @@ pub trait Target: Sized + Send + Sync + 'static {
     /// What all targets of the type share; it is given to [`Registration::new`].
     type Shared: Send + Sync;
 
-    /// What the target keeps with each bio, from [`Self::map`] to [`Self::end_io`].
+    /// What the target keeps with each bio, from [`Self::map`] until the bio has ended.
     ///
     /// It begins as its default and is never dropped, so it must not need that.
     type PerBio: Default + Send;
@@ -94,8 +94,13 @@ pub trait Target: Sized + Send + Sync + 'static {
     /// Runs in the context of whoever submits the bio, and must not wait for other I/O.
     fn map<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a>;
 
-    /// Sees a bio return from the device with `status`. Any context, interrupts included: must not sleep.
-    fn end_io<'a>(&self, bio: EndBio<'a, Self>, _status: Status) -> Ended<'a> {
+    /// Sees what is kept with a bio that returned from where [`Self::map`] sent it. Any context, interrupts included:
+    /// must not sleep.
+    fn returned(_per_bio: &mut Self::PerBio) {}
+
+    /// Sees a bio that its device failed with `status`, after [`Self::returned`]. Any context, interrupts included:
+    /// must not sleep.
+    fn failed<'a>(&self, bio: EndBio<'a, Self>, _status: Status) -> Ended<'a> {
         bio.done()
     }
 

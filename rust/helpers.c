@@ -6,61 +6,68 @@
 
 #include "helpers.h"
 
-struct srcu_ctr *
+/* Without regard to attributes in which bitcode of C and of Rust differ. */
+#ifdef CONFIG_RUST_INLINE_HELPERS
+#define __rust_helper __always_inline
+#else
+#define __rust_helper
+#endif
+
+__rust_helper struct srcu_ctr *
 rust_helper_srcu_down_read_fast(struct srcu_struct *ssp)
 {
 	return (struct srcu_ctr *)(uintptr_t)srcu_down_read_fast(ssp);
 }
 
-void
+__rust_helper void
 rust_helper_srcu_up_read_fast(struct srcu_struct *ssp, struct srcu_ctr *scp)
 {
 	srcu_up_read_fast(ssp, (struct srcu_ctr __percpu *)(uintptr_t)scp);
 }
 
-int
+__rust_helper int
 rust_helper_init_srcu_struct_fast_updown(struct srcu_struct *ssp)
 {
 	return init_srcu_struct_fast_updown(ssp);
 }
 
-void rust_helper_this_cpu_add(u64 *counter, u64 value)
+__rust_helper void rust_helper_this_cpu_add(u64 *counter, u64 value)
 {
 	this_cpu_add(*(u64 __percpu *)(uintptr_t)counter, value);
 }
 
-u64 *rust_helper_per_cpu_ptr(u64 *counter, int cpu)
+__rust_helper u64 *rust_helper_per_cpu_ptr(u64 *counter, int cpu)
 {
 	return per_cpu_ptr((u64 __percpu *)(uintptr_t)counter, cpu);
 }
 
-void rust_helper_free_percpu(u64 *counter)
+__rust_helper void rust_helper_free_percpu(u64 *counter)
 {
 	free_percpu((void __percpu *)(uintptr_t)counter);
 }
 
-u64 *rust_helper_alloc_percpu(size_t size, size_t align)
+__rust_helper u64 *rust_helper_alloc_percpu(size_t size, size_t align)
 {
 	return (u64 *)(uintptr_t)__alloc_percpu(size, align);
 }
 
-unsigned int rust_helper_cpumask_next_possible(int cpu)
+__rust_helper unsigned int rust_helper_cpumask_next_possible(int cpu)
 {
 	return cpumask_next(cpu, cpu_possible_mask);
 }
 
-void
+__rust_helper void
 rust_helper_bio_set_dev(struct bio *bio, struct block_device *bdev)
 {
 	bio_set_dev(bio, bdev);
 }
 
-void rust_helper_bio_advance(struct bio *bio, unsigned int bytes)
+__rust_helper void rust_helper_bio_advance(struct bio *bio, unsigned int bytes)
 {
 	bio_advance(bio, bytes);
 }
 
-void rust_helper_bio_reset_completion(struct bio *bio)
+__rust_helper void rust_helper_bio_reset_completion(struct bio *bio)
 {
 	bio->bi_next = NULL;
 	bio->bi_status = BLK_STS_OK;
@@ -68,128 +75,128 @@ void rust_helper_bio_reset_completion(struct bio *bio)
 	atomic_set(&bio->__bi_remaining, 1);
 }
 
-sector_t rust_helper_bdev_nr_sectors(struct block_device *bdev)
+__rust_helper sector_t rust_helper_bdev_nr_sectors(struct block_device *bdev)
 {
 	return bdev_nr_sectors(bdev);
 }
 
-unsigned int
+__rust_helper unsigned int
 rust_helper_bdev_logical_block_size(struct block_device *bdev)
 {
 	return bdev_logical_block_size(bdev);
 }
 
-unsigned int
+__rust_helper unsigned int
 rust_helper_bdev_physical_block_size(struct block_device *bdev)
 {
 	return bdev_physical_block_size(bdev);
 }
 
-unsigned int
+__rust_helper unsigned int
 rust_helper_bdev_max_discard_sectors(struct block_device *bdev)
 {
 	return bdev_max_discard_sectors(bdev);
 }
 
-bool rust_helper_bdev_is_zoned(struct block_device *bdev)
+__rust_helper bool rust_helper_bdev_is_zoned(struct block_device *bdev)
 {
 	return bdev_is_zoned(bdev);
 }
 
-bool rust_helper_bdev_read_only(struct block_device *bdev)
+__rust_helper bool rust_helper_bdev_read_only(struct block_device *bdev)
 {
 	return bdev_read_only(bdev);
 }
 
-struct file *rust_helper_get_file(struct file *file)
+__rust_helper struct file *rust_helper_get_file(struct file *file)
 {
 	return get_file(file);
 }
 
-void rust_helper_ratelimit_state_init(struct ratelimit_state *rs, int interval,
-				      int burst)
+__rust_helper void
+rust_helper_ratelimit_state_init(struct ratelimit_state *rs, int interval, int burst)
 {
 	ratelimit_state_init(rs, interval, burst);
 }
 
-unsigned int rust_helper_memalloc_noio_save(void)
+__rust_helper unsigned int rust_helper_memalloc_noio_save(void)
 {
 	return memalloc_noio_save();
 }
 
-void rust_helper_memalloc_noio_restore(unsigned int flags)
+__rust_helper void rust_helper_memalloc_noio_restore(unsigned int flags)
 {
 	memalloc_noio_restore(flags);
 }
 
-struct workqueue_struct *
+__rust_helper struct workqueue_struct *
 rust_helper_alloc_reclaim_workqueue(const char *name)
 {
 	return alloc_workqueue("%s", WQ_MEM_RECLAIM | WQ_PERCPU, 0, name);
 }
 
-struct kmem_cache *
+__rust_helper struct kmem_cache *
 rust_helper_kmem_cache_create(const char *name, unsigned int size, unsigned int align)
 {
 	return kmem_cache_create(name, size, align, SLAB_NO_MERGE, NULL);
 }
 
-void *rust_helper_kmem_cache_alloc_on(struct kmem_cache *cache, int node)
+__rust_helper void *rust_helper_kmem_cache_alloc_on(struct kmem_cache *cache, int node)
 {
 	return kmem_cache_alloc_node(cache, GFP_KERNEL | __GFP_NOWARN, node);
 }
 
-int rust_helper_virt_to_nid(const void *address)
+__rust_helper int rust_helper_virt_to_nid(const void *address)
 {
 	return page_to_nid(virt_to_page(address));
 }
 
-int rust_helper_numa_node_id(void)
+__rust_helper int rust_helper_numa_node_id(void)
 {
 	return numa_node_id();
 }
 
-int rust_helper_next_possible_node(int node)
+__rust_helper int rust_helper_next_possible_node(int node)
 {
 	int next = next_node(node, node_possible_map);
 
 	return next < MAX_NUMNODES ? next : -1;
 }
 
-bool rust_helper_node_has_memory(int node)
+__rust_helper bool rust_helper_node_has_memory(int node)
 {
 	return node_state(node, N_MEMORY);
 }
 
-struct task_struct *
+__rust_helper struct task_struct *
 rust_helper_kthread_create_named(int (*main)(void *data), void *data, const char *name)
 {
 	return kthread_create(main, data, "%s", name);
 }
 
-bool rust_helper_this_module_get(void)
+__rust_helper bool rust_helper_this_module_get(void)
 {
 	return try_module_get(THIS_MODULE);
 }
 
-void rust_helper_this_module_put(void)
+__rust_helper void rust_helper_this_module_put(void)
 {
 	module_put(THIS_MODULE);
 }
 
-void rust_helper_kthread_begin(void)
+__rust_helper void rust_helper_kthread_begin(void)
 {
 	set_freezable();
 }
 
-void rust_helper_kthread_sleep(unsigned int milliseconds)
+__rust_helper void rust_helper_kthread_sleep(unsigned int milliseconds)
 {
 	set_current_state(TASK_IDLE | TASK_FREEZABLE);
 	schedule_timeout(msecs_to_jiffies(milliseconds));
 	try_to_freeze();
 }
 
-int rust_helper_kthread_end(void)
+__rust_helper int rust_helper_kthread_end(void)
 {
 	module_put_and_kthread_exit(0);
 }

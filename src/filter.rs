@@ -98,8 +98,9 @@ impl Filter {
             return true;
         }
         let first = sectors.start >> self.shift;
-        let last = sectors.end.saturating_sub(1) >> self.shift;
-        if first >> WORD_SHIFT != last >> WORD_SHIFT {
+        // An end of 0 is in another word.
+        let last = sectors.end.wrapping_sub(1) >> self.shift;
+        if (first ^ last) >> WORD_SHIFT != 0 {
             return false;
         }
         let Some(slot) = self.slot(first) else {
@@ -111,8 +112,11 @@ impl Filter {
         let Some(word) = page.word_of(first) else {
             return false;
         };
-        let (from, to) = (bit_of(first), bit_of(last));
-        word.load(Relaxed) >> from << from << (u64::BITS - 1 - to) == 0
+        let (bits, from, to) = (word.load(Relaxed), bit_of(first), bit_of(last));
+        if first == last {
+            return bits & (1 << from) == 0;
+        }
+        bits >> from << from << (u64::BITS - 1 - to) == 0
     }
 
     /// Sets the bit of the region of `unit`, whose page may come from `reserve`. One caller at a time.

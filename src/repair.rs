@@ -28,8 +28,8 @@ use crate::{
     },
     target::{
         Failing,
-        PerBio,
-        RemapTarget, //
+        RemapTarget,
+        Tried, //
     }, //
 };
 use core::ops::Range;
@@ -284,10 +284,9 @@ impl Repair {
         instance: &Instance,
         mut bio: OwnedBio<RemapTarget>,
     ) -> Option<OwnedBio<RemapTarget>> {
-        let PerBio {
-            failed, failing, ..
-        } = *bio.per_bio();
-        if let (Op::Read, Some(Failing { sector, status })) = (bio.op(), failing) {
+        let tried = bio.per_bio().tried;
+        let failed = tried.has_failed();
+        if let (Op::Read, Some(Failing { sector, status })) = (bio.op(), tried.failing()) {
             let unit = instance.geometry().unit_of(sector);
             if matches!(self.state(unit), State::Main | State::Suspect) {
                 self.suspect(instance, unit, sector);
@@ -309,7 +308,7 @@ impl Repair {
                 self.acknowledge(instance, bio);
             }
             Err(status) if bio.op() == Op::Read && !failed && bad_sector(status) => {
-                bio.per_bio().failed = true;
+                bio.per_bio().tried = Tried::Failed;
                 return Some(bio);
             }
             Err(status) => self.fail(instance, bio, status),
@@ -327,7 +326,7 @@ impl Repair {
             match bio.op() {
                 Op::Read => self.read(instance, bio, unit, sectors)?,
                 Op::Write => {
-                    let failing = bio.per_bio().failing;
+                    let failing = bio.per_bio().tried.failing();
                     let failing = failing.filter(|at| geometry.unit_of(at.sector) == unit);
                     let confirmed = failing.map(|at| at.status);
                     let content = Content::Bio(&mut *bio);

@@ -10,7 +10,8 @@ use crate::{
     instance::Instance,
     target::{
         Failing,
-        RemapTarget, //
+        RemapTarget,
+        Tried, //
     }, //
 };
 use core::ops::Range;
@@ -61,7 +62,8 @@ pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Ret
         _ => return Retried::Failed,
     };
     let geometry = instance.geometry();
-    let failed = bio.per_bio().failing.filter(|_| access == Access::Read);
+    let failing = bio.per_bio().tried.failing();
+    let failed = failing.filter(|_| access == Access::Read);
     let failed = failed.map(|failing| failing.sector);
     let Range { mut start, end } = bio.sectors();
     while start < end {
@@ -74,15 +76,16 @@ pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Ret
         match piece(instance, bio, access, transfer, part.clone()) {
             Done::Well => start = part.end,
             Done::Failed { status, on_main } if bad_sector(status) => {
-                bio.per_bio().failing = on_main.then_some(Failing {
-                    sector: start,
-                    status,
-                });
+                let sector = start;
+                bio.per_bio().tried = match on_main {
+                    true => Tried::FailedAt(Failing { sector, status }),
+                    false => Tried::Failed,
+                };
                 return Retried::Failed;
             }
             Done::Failed { status, .. } => return Retried::Ended(status),
             Done::Held => {
-                bio.per_bio().failing = None;
+                bio.per_bio().tried = Tried::Failed;
                 return Retried::Failed;
             }
         }

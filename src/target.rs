@@ -7,6 +7,7 @@ use crate::{
     errors,
     instance::{
         share_sectors,
+        Instance,
         Layout, //
     },
     messages,
@@ -86,10 +87,7 @@ pub(crate) struct RemapTarget {
 pub(crate) struct PerBio {
     /// The section that keeps a relocation from overtaking the bio while it is on a device.
     held: Option<Held>,
-    /// A device failed it.
-    pub(crate) failed: bool,
-    /// Where main failed it when it was tried the last time.
-    pub(crate) failing: Option<Failing>,
+    pub(crate) tried: Tried,
 }
 
 impl PerBio {
@@ -99,6 +97,33 @@ impl PerBio {
         Self {
             held: Some(maps.hold()),
             ..Self::default()
+        }
+    }
+}
+
+/// How a bio fared so far.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Tried {
+    /// No device failed it.
+    #[default]
+    Well,
+    /// A device failed it.
+    Failed,
+    /// Main failed it there when it was tried the last time.
+    FailedAt(Failing),
+}
+
+impl Tried {
+    /// Whether a device failed it.
+    pub(crate) fn has_failed(self) -> bool {
+        !matches!(self, Self::Well)
+    }
+
+    /// Where main failed it when it was tried the last time.
+    pub(crate) fn failing(self) -> Option<Failing> {
+        match self {
+            Self::FailedAt(failing) => Some(failing),
+            Self::Well | Self::Failed => None,
         }
     }
 }
@@ -248,7 +273,7 @@ impl Target for RemapTarget {
 
     #[inline]
     fn map<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a> {
-        let instance = &self.instance;
+        let instance: &Instance = &self.instance;
         let (access, count) = match bio.op() {
             Op::Read => (Access::Read, Count::Reads),
             Op::Write | Op::WriteZeroes => (Access::Write, Count::Writes),
@@ -267,14 +292,27 @@ impl Target for RemapTarget {
     }
 
     #[inline]
-    fn end_io<'a>(&self, mut bio: EndBio<'a, Self>, status: Status) -> Ended<'a> {
-        if let Some(held) = bio.per_bio().held.take() {
+    fn returned(per_bio: &mut PerBio) {
+        if let Some(held) = per_bio.held.take() {
             held.release();
         }
-        if status == Status::OK {
+    }
+
+    #[inline(never)]
+    fn failed<'a>(&self, mut bio: EndBio<'a, Self>, status: Status) -> Ended<'a> {
+        let op = bio.op();
+        if !errors::may_be_bad_sector(status, errors::request(op, bio.is_readahead())) {
             return bio.done();
         }
-        self.see_error(bio, status)
+        let count = match op {
+            Op::Read => Count::ReadErrors,
+            _ => Count::WriteErrors,
+        };
+        self.instance.counters.add(count, 1);
+        bio.per_bio().tried = Tried::Failed;
+        let (bio, ended) = bio.take();
+        self.workers.hand_over(bio);
+        ended
     }
 
     fn presuspend(&self) {
@@ -344,7 +382,7 @@ impl RemapTarget {
         maps: Reading<'_, Maps>,
         access: Access,
     ) -> Mapped<'a> {
-        let instance = &self.instance;
+        let instance: &Instance = &self.instance;
         let geometry = instance.geometry();
         let sectors = bio.sectors();
         let step = plan(geometry, instance.map_of(&maps), access, &sectors);
@@ -376,24 +414,6 @@ impl RemapTarget {
             Place::Busy | Place::Repair => bio.complete(Status::AGAIN),
             Place::Refused => bio.complete(Status::IOERR),
         }
-    }
-
-    /// Sees a bio return that a device failed.
-    #[inline(never)]
-    fn see_error<'a>(&self, mut bio: EndBio<'a, Self>, status: Status) -> Ended<'a> {
-        let op = bio.op();
-        if !errors::may_be_bad_sector(status, errors::request(op, bio.is_readahead())) {
-            return bio.done();
-        }
-        let count = match op {
-            Op::Read => Count::ReadErrors,
-            _ => Count::WriteErrors,
-        };
-        self.instance.counters.add(count, 1);
-        bio.per_bio().failed = true;
-        let (bio, ended) = bio.take();
-        self.workers.hand_over(bio);
-        ended
     }
 
     /// Sends the first copy of a flush to main, the second to the spare.

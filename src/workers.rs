@@ -165,7 +165,7 @@ impl Lane {
     fn serve(&self) {
         let (failed, others) = (BioQueue::new(), BioQueue::new());
         for mut bio in self.waiting.take_all() {
-            let queue = if bio.per_bio().failed {
+            let queue = if bio.per_bio().tried.has_failed() {
                 &failed
             } else {
                 &others

@@ -80,6 +80,27 @@ BUGS = [
         "                    Err(status) if bad_sector(status) => break,",
         "model.main_fails",
     ),
+    (
+        "the_scan_does_not_wait_for_memory",
+        "src/instance.rs",
+        " && !self.is_tripped() && !self.short.load(Acquire)",
+        " && !self.is_tripped()",
+        "scan.it_waits_while_memory_is_short",
+    ),
+    (
+        "what_the_scan_finds_raises_no_event",
+        "src/scanner.rs",
+        "        repair.note_change();\n        drop(repair);\n",
+        "        drop(repair);\n",
+        "scan.a_weak_unit_stays_if_that_is_wanted",
+    ),
+    (
+        "a_unit_that_was_read_after_some_tries_is_well",
+        "src/scanner.rs",
+        "                    Ok(()) => true,\n",
+        "                    Ok(()) => false,\n",
+        "scan.a_unit_that_is_read_after_some_tries_is_moved",
+    ),
 ]
 
 

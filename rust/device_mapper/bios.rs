@@ -104,10 +104,10 @@ impl<T: Target> CloneBio<T> {
 
     #[inline]
     fn direct(&mut self, device: &BlockDevice, sector: u64) {
-        // SAFETY: The bio is ours by the type invariant, the device is live.
-        unsafe { bindings::bio_set_dev(self.raw.as_ptr(), device.as_ptr()) };
         // SAFETY: The bio is ours by the type invariant.
         unsafe { (*self.raw.as_ptr()).bi_iter.bi_sector = sector };
+        // SAFETY: As above, and the device is live.
+        unsafe { bindings::bio_set_dev(self.raw.as_ptr(), device.as_ptr()) };
     }
 }
 
@@ -160,11 +160,11 @@ macro_rules! flag_methods {
 ///
 /// # Invariants
 ///
-/// `raw` is a live clone that device mapper made for a target of type `T` that begins at sector `begin`. It
-/// and the memory of its header, which holds nothing yet, are the holder's alone.
+/// `raw` is a live clone that device mapper made for a target of type `T`, and `header` is the memory of its header,
+/// of which only `mapped` is initialised; both are the holder's alone.
 pub struct MapBio<'a, T: Target> {
     raw: NonNull<bio>,
-    begin: u64,
+    header: NonNull<Header<T::PerBio>>,
     _map: PhantomData<core::cell::Cell<&'a T>>,
 }
 
@@ -181,10 +181,22 @@ impl<T: Target> MapBio<'_, T> {
     /// at sector `begin`. The value must not outlive the call.
     #[inline]
     pub(super) unsafe fn new(raw: NonNull<bio>, begin: u64) -> Self {
-        // INVARIANT: By the safety requirements.
+        // SAFETY: By the safety requirements.
+        let header = unsafe { header_of::<T>(raw) };
+        // SAFETY: By the safety requirements.
+        let iter = unsafe { &(*raw.as_ptr()).bi_iter };
+        let mapped = bvec_iter {
+            bi_sector: iter.bi_sector.wrapping_sub(begin),
+            bi_size: iter.bi_size,
+            bi_idx: iter.bi_idx,
+            bi_bvec_done: iter.bi_bvec_done,
+        };
+        // SAFETY: The header's memory is there and nobody else's by the safety requirements.
+        unsafe { (&raw mut (*header.as_ptr()).mapped).write(mapped) };
+        // INVARIANT: By the safety requirements, and `mapped` was just initialised.
         Self {
             raw,
-            begin,
+            header,
             _map: PhantomData,
         }
     }
@@ -198,23 +210,25 @@ impl<T: Target> MapBio<'_, T> {
     flag_methods!();
 
     #[inline]
-    fn iter(&self) -> &bvec_iter {
+    fn mapped(&self) -> &bvec_iter {
         // SAFETY: By the type invariant.
-        unsafe { &(*self.raw.as_ptr()).bi_iter }
+        unsafe { &(*self.header.as_ptr()).mapped }
     }
 
     /// What the bio does.
     #[inline]
     pub fn op(&self) -> Op {
-        Op::of(self.flags(), self.iter().bi_size)
+        Op::of(self.flags(), self.mapped().bi_size)
     }
 
     /// The sectors of the bio, counted from the target's start.
     #[inline]
     pub fn sectors(&self) -> Range<u64> {
-        let iter = self.iter();
-        let start = iter.bi_sector.wrapping_sub(self.begin);
-        start..start.wrapping_add(u64::from(iter.bi_size >> SECTOR_SHIFT))
+        let iter = self.mapped();
+        iter.bi_sector
+            ..iter
+                .bi_sector
+                .wrapping_add(u64::from(iter.bi_size >> SECTOR_SHIFT))
     }
 
     /// Which of [`Target::FLUSHES`] copies of a flush this is.
@@ -229,7 +243,7 @@ impl<T: Target> MapBio<'_, T> {
     /// nothing.
     #[inline]
     pub fn accept(&mut self, sectors: u64) -> bool {
-        let all = u64::from(self.iter().bi_size >> SECTOR_SHIFT);
+        let all = u64::from(self.mapped().bi_size >> SECTOR_SHIFT);
         if sectors >= all {
             return true;
         }
@@ -241,32 +255,23 @@ impl<T: Target> MapBio<'_, T> {
         // most. It is no copy, since only flushes are copied, and those have no sectors; it is not
         // atomic; and no device of a target without zone features is zoned.
         unsafe { bindings::dm_accept_partial_bio(self.raw.as_ptr(), sectors as u32) };
+        // SAFETY: By the type invariant.
+        unsafe { (*self.header.as_ptr()).mapped.bi_size = (*self.raw.as_ptr()).bi_iter.bi_size };
         true
     }
 
-    /// Writes the header.
+    /// Writes the rest of the header.
     #[inline]
     fn keep(self, own: T::PerBio) -> CloneBio<T> {
-        let iter = self.iter();
-        let mapped = bvec_iter {
-            bi_sector: iter.bi_sector.wrapping_sub(self.begin),
-            bi_size: iter.bi_size,
-            bi_idx: iter.bi_idx,
-            bi_bvec_done: iter.bi_bvec_done,
-        };
-        // SAFETY: By the type invariant.
-        let header = unsafe { header_of::<T>(self.raw) };
-        let first = Header {
-            mapped,
-            finished: false,
-            own,
-        };
+        let header = self.header.as_ptr();
         // SAFETY: The header's memory is there and nobody else's by the type invariant.
-        unsafe { header.write(first) };
-        // INVARIANT: By that of `MapBio`, and the header was just initialised.
+        unsafe { (&raw mut (*header).finished).write(false) };
+        // SAFETY: As above.
+        unsafe { (&raw mut (*header).own).write(own) };
+        // INVARIANT: By that of `MapBio`, and all of the header is initialised.
         CloneBio {
             raw: self.raw,
-            header,
+            header: self.header,
         }
     }
 
@@ -310,7 +315,7 @@ impl<T: Target> MapBio<'_, T> {
     }
 }
 
-/// A bio that returned from its device.
+/// A bio that a device failed.
 pub struct EndBio<'a, T: Target> {
     clone: CloneBio<T>,
     _end: PhantomData<core::cell::Cell<&'a ()>>,

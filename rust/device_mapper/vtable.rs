@@ -272,15 +272,19 @@ impl<T: Target> Vtable<T> {
         // SAFETY: A bio is not null.
         let bio = unsafe { NonNull::new_unchecked(bio) };
         // SAFETY: This is the `end_io` call, and `map` had the bio.
-        let bio = unsafe { EndBio::new(bio) };
+        let mut bio = unsafe { EndBio::<T>::new(bio) };
         if bio.is_finished() {
             return bindings::DM_ENDIO_DONE as c_int;
         }
-        // SAFETY: By the safety requirements.
-        let target = unsafe { &Self::private(raw).target };
+        T::returned(bio.per_bio());
         // SAFETY: By the safety requirements.
         let status = Status(unsafe { *status });
-        target.end_io(bio, status).code
+        if status == Status::OK {
+            return bio.done().code;
+        }
+        // SAFETY: By the safety requirements.
+        let target = unsafe { &Self::private(raw).target };
+        target.failed(bio, status).code
     }
 
     /// # Safety

@@ -433,6 +433,7 @@ def shape_from_environment():
     try:
         disks = [Disk(text) for text in (os.environ.get("DISKS") or "").split()]
         flavour = os.environ.get("KERNEL") or "debug"
-        return Shape(flavour, number("SMP", 2), number("MEM", 1024), number("NUMA", 1), disks)
+        counted = bool(number("COUNTED", 0))
+        return Shape(flavour, number("SMP", 2), number("MEM", 1024), number("NUMA", 1), disks, counted=counted)
     except ValueError as error:
         sys.exit(f"dm-remap: {error}")

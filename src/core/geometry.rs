@@ -269,10 +269,10 @@ impl Geometry {
         at(blocks.start)..at(blocks.end)
     }
 
-    /// Where `sector` of the target lies on the main device.
+    /// Where `sector`, which must be one of the target, lies on the main device.
     #[inline]
     pub const fn on_main(&self, sector: u64) -> u64 {
-        self.main_start.saturating_add(sector)
+        self.main_start.wrapping_add(sector)
     }
 
     /// Where `sector` lies on the spare device when its unit is kept in `spare`.

@@ -6,7 +6,7 @@ import subprocess
 
 # Where the way begins, and what lies beside it: requests with entries, errors, and those that the target ends.
 BEGINS = re.compile(r"vtable.*(3map|6end_io)")
-BESIDE = re.compile(r"map_by_entries|see_error|bio_reset_completion")
+BESIDE = re.compile(r"map_by_entries|6Target6failed|bio_reset_completion")
 # An exchange with memory is locked without saying so, and what of the kernel the module calls may be locked.
 LOCKED = re.compile(r"\tlock |\txchg .*\(|rust_helper_(?:atomic\w*_(?:add|sub|inc|dec|and|or|xor|xchg|cmpxchg|try|fetch)|refcount|spin_|mutex_)")
 # A call of what another object or the same one has.
