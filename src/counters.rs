@@ -8,6 +8,7 @@ macro_rules! counts {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// What is counted, in the order in which `stats` lists it.
         #[derive(Clone, Copy)]
+        #[repr(usize)]
         pub(crate) enum Count {
             $($(#[$doc])* $name,)*
         }

@@ -103,6 +103,8 @@ pub struct Geometry {
     /// The first sector of the first unit of the spare, on its device.
     units_start: u64,
     spare_units: u64,
+    /// All blocks of a unit that is not short.
+    whole_unit: Blocks,
 }
 
 impl Geometry {
@@ -170,6 +172,7 @@ impl Geometry {
             spare_sectors: spare.len,
             units_start: spare.start.saturating_add(regions.region_sectors()),
             spare_units,
+            whole_unit: Blocks::range(0..1 << (unit_shift - block_shift)),
         })
     }
 
@@ -241,7 +244,7 @@ impl Geometry {
     /// All blocks of a unit that is not short.
     #[inline]
     pub const fn whole_unit(&self) -> Blocks {
-        Blocks::range(0..1 << (self.unit_shift - self.block_shift))
+        self.whole_unit
     }
 
     /// All blocks of `unit`.

@@ -96,17 +96,17 @@ enum Kind<H: Heap> {
     Inner(Inner<H>),
 }
 
-/// How many of these ascending numbers are below `limit`. Takes no branch that depends on them.
+/// How many of these ascending numbers come before all others by `is_before`. Takes no branch that depends on them.
 #[inline]
-fn below<const N: usize>(keys: &[u64; N], limit: u64) -> usize {
-    let is_below = |at: usize| usize::from(keys.get(at).is_some_and(|&key| key < limit));
+fn count<const N: usize>(keys: &[u64; N], is_before: impl Fn(u64) -> bool) -> usize {
+    let is_before = |at: usize| usize::from(keys.get(at).is_some_and(|&key| is_before(key)));
     let (mut count, mut left) = (0, N);
     while left > 1 {
         let half = left / 2;
-        count += half * is_below(count + half - 1);
+        count += half * is_before(count + half - 1);
         left -= half;
     }
-    count + is_below(count)
+    count + is_before(count)
 }
 
 /// Copies some places of an array to the beginning of another.
@@ -233,6 +233,12 @@ impl Leaf {
         Some((Unit(*self.units.get(at)?), entry))
     }
 
+    /// How many entries are of units before `unit`.
+    #[inline]
+    fn position(&self, unit: Unit) -> usize {
+        count(&self.units, |own| own < unit.0)
+    }
+
     fn last(&self) -> Option<Unit> {
         let at = self.len().checked_sub(1)?;
         self.units.get(at).copied().map(Unit)
@@ -315,14 +321,17 @@ impl<H: Heap> Inner<H> {
         (0..self.len()).filter_map(|at| self.child(at))
     }
 
-    /// The child that holds `unit` if any does: the last that begins at or before it.
+    /// The child that holds `unit` if any does: the last that begins at or before it, or the first.
     #[inline]
     fn position(&self, unit: Unit) -> usize {
-        let begun = match unit.0.checked_add(1) {
-            Some(limit) => below(&self.firsts, limit),
-            None => self.len(),
-        };
-        begun.saturating_sub(1)
+        let [_, others @ ..] = &self.firsts;
+        count(others, |first| first <= unit.0)
+    }
+
+    /// Where the child behind the one at `at` begins; [`u64::MAX`] if there is none.
+    #[inline]
+    fn next_first(&self, at: usize) -> u64 {
+        self.firsts.get(at + 1).copied().unwrap_or(u64::MAX)
     }
 }
 
@@ -435,21 +444,28 @@ impl<H: Heap> Index<H> {
     /// The leaf with the first entry at or after `unit`, and its place there.
     #[inline]
     fn find(&self, unit: Unit) -> Option<(&Leaf, usize)> {
+        let (leaf, at, next) = self.descend(unit)?;
+        if at < leaf.len() {
+            return Some((leaf, at));
+        }
+        let (leaf, at, _) = self.descend(Unit(next))?;
+        (at < leaf.len()).then_some((leaf, at))
+    }
+
+    /// The leaf in which `unit` is if it has an entry, where that is or would be, and where the leaf behind that
+    /// begins.
+    #[inline]
+    fn descend(&self, unit: Unit) -> Option<(&Leaf, usize, u64)> {
         let mut node: &Node<H> = self.root.as_ref()?;
-        let mut right: Option<&H::Ref> = None;
+        let mut next = u64::MAX;
         loop {
             match &node.0 {
                 Kind::Inner(inner) => {
                     let at = inner.position(unit);
-                    if let Some(sibling) = inner.nodes.get(at + 1) {
-                        right = Some(sibling);
-                    }
+                    next = next.min(inner.next_first(at));
                     node = inner.nodes.get(at)?;
                 }
-                Kind::Leaf(leaf) => match below(&leaf.units, unit.0) {
-                    at if at < leaf.len() => return Some((leaf, at)),
-                    _ => node = right.take()?,
-                },
+                Kind::Leaf(leaf) => return Some((leaf, leaf.position(unit), next)),
             }
         }
     }
@@ -636,7 +652,7 @@ fn insert_into_leaf<H: Heap>(
     unit: Unit,
     entry: Entry,
 ) -> Result<Grown<H>, OutOfMemory> {
-    let at = below(&old.units, unit.0);
+    let at = old.position(unit);
     if old.entry(at).is_some_and(|own| own.0 == unit) {
         let mut new = old.clone();
         new.put(at, unit, entry)?;

@@ -54,6 +54,7 @@ pub struct Step {
 }
 
 /// Plans the beginning of the request for `sectors` of the target.
+#[inline]
 pub fn plan<H: Heap>(
     geometry: &Geometry,
     index: &Index<H>,
@@ -94,6 +95,7 @@ pub fn plan<H: Heap>(
 }
 
 /// Plans a request that lies within `unit`.
+#[inline(never)]
 fn in_unit(
     geometry: &Geometry,
     unit: Unit,
