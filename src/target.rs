@@ -274,10 +274,10 @@ impl Target for RemapTarget {
     #[inline]
     fn map<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a> {
         let instance: &Instance = &self.instance;
-        let (access, count) = match bio.op() {
-            Op::Read => (Access::Read, Count::Reads),
-            Op::Write | Op::WriteZeroes => (Access::Write, Count::Writes),
-            Op::Discard => (Access::Discard, Count::Discards),
+        let count = match bio.op() {
+            Op::Read => Count::Reads,
+            Op::Write | Op::WriteZeroes => Count::Writes,
+            Op::Discard => Count::Discards,
             Op::Flush => return self.map_flush(bio),
             Op::Other => return bio.complete(Status::NOTSUPP),
         };
@@ -285,7 +285,7 @@ impl Target for RemapTarget {
         let maps = instance.maps.read();
         let sectors = bio.sectors();
         if !instance.filter.is_clear(&sectors) {
-            return self.map_by_entries(bio, maps, access);
+            return self.map_by_entries(bio, maps, count);
         }
         let sector = instance.geometry().on_main(sectors.start);
         bio.remap(instance.main(), sector, PerBio::within(maps))
@@ -374,14 +374,19 @@ impl Target for RemapTarget {
 }
 
 impl RemapTarget {
-    /// Sends the beginning of a bio where the entries of its units say.
+    /// Sends the beginning of a bio, which counts as `count`, where the entries of its units say.
     #[inline(never)]
     fn map_by_entries<'a>(
         &self,
         mut bio: MapBio<'a, Self>,
         maps: Reading<'_, Maps>,
-        access: Access,
+        count: Count,
     ) -> Mapped<'a> {
+        let access = match count {
+            Count::Reads => Access::Read,
+            Count::Writes => Access::Write,
+            _ => Access::Discard,
+        };
         let instance: &Instance = &self.instance;
         let geometry = instance.geometry();
         let sectors = bio.sectors();
