@@ -110,23 +110,10 @@ mod per_cpu {
 
 #[kunit_tests(dm_remap_published)]
 mod published {
-    use super::{
-        pinned,
-        Tracked, //
-    };
+    use super::*;
     use crate::published::{
         Blank,
         Published, //
-    };
-    use kernel::{
-        prelude::*,
-        sync::{
-            atomic::{
-                Atomic,
-                Relaxed, //
-            },
-            Arc, //
-        }, //
     };
 
     #[test]
@@ -165,20 +152,10 @@ mod published {
 
 #[kunit_tests(dm_remap_slab)]
 mod slab {
-    use super::Tracked;
+    use super::*;
     use crate::{
         numa::Node,
         slab::Slab, //
-    };
-    use kernel::{
-        prelude::*,
-        sync::{
-            atomic::{
-                Atomic,
-                Relaxed, //
-            },
-            Arc, //
-        }, //
     };
 
     #[test]

@@ -19,7 +19,6 @@ use crate::{
     },
     retry::confirmed,
     scan::{
-        Pass,
         Scan,
         Wanted, //
     }, //
@@ -282,8 +281,8 @@ impl Scanner {
         let mut state = self.scan.state.lock();
         state.finish_pass();
         let (pass, interval) = (state.pass, state.interval);
-        let is_late = |pass: &Pass| pass.seconds.is_some_and(|seconds| state.is_late(seconds));
-        let is_late = pass.as_ref().is_some_and(is_late);
+        let seconds = pass.and_then(|pass| pass.seconds);
+        let is_late = seconds.is_some_and(|seconds| state.is_late(seconds));
         drop(state);
         let Some(instance) = self.scan.active() else {
             return;

@@ -3,8 +3,8 @@
 //! What is given up while memory is short, so that relocation is not.
 //!
 //! It begins when the reserve of the map cannot be filled. Then the replicas of the map are freed, no suspects
-//! are remembered, which would take of the reserve, and the scan waits. It ends when the reserve is full again, which is tried once
-//! a second, and whenever a unit is moved.
+//! are remembered, which would take of the reserve, and the scan waits. It ends when the reserve is full again, which
+//! is tried once a second, and whenever a unit is moved.
 
 use crate::{
     instance::Instance,

@@ -111,7 +111,7 @@ impl<T: Target> CloneBio<T> {
     }
 }
 
-/// What is known of a bio that was mapped.
+/// What is known of a bio that was mapped, beside [`flag_methods`].
 macro_rules! mapped_methods {
     () => {
         #[inline]
@@ -119,17 +119,9 @@ macro_rules! mapped_methods {
             self.clone.flags()
         }
 
-        /// What the bio does, or did.
         #[inline]
-        pub fn op(&self) -> Op {
-            Op::of(self.flags(), self.clone.header().mapped.bi_size)
-        }
-
-        /// The sectors of the bio, counted from the target's start.
-        #[inline]
-        pub fn sectors(&self) -> Range<u64> {
-            let iter = &self.clone.header().mapped;
-            iter.bi_sector..iter.bi_sector + u64::from(iter.bi_size >> SECTOR_SHIFT)
+        fn mapped(&self) -> &bvec_iter {
+            &self.clone.header().mapped
         }
 
         /// What the target keeps with the bio.
@@ -140,8 +132,23 @@ macro_rules! mapped_methods {
     };
 }
 
+/// What is known of a bio by its `flags` and by what was `mapped`.
 macro_rules! flag_methods {
     () => {
+        /// What the bio does, or did.
+        #[inline]
+        pub fn op(&self) -> Op {
+            Op::of(self.flags(), self.mapped().bi_size)
+        }
+
+        /// The sectors of the bio, counted from the target's start.
+        #[inline]
+        pub fn sectors(&self) -> Range<u64> {
+            let iter = self.mapped();
+            let sectors = u64::from(iter.bi_size >> SECTOR_SHIFT);
+            iter.bi_sector..iter.bi_sector.wrapping_add(sectors)
+        }
+
         /// Whether the bio must not wait (`REQ_NOWAIT`).
         #[inline]
         pub fn is_nowait(&self) -> bool {
@@ -213,22 +220,6 @@ impl<T: Target> MapBio<'_, T> {
     fn mapped(&self) -> &bvec_iter {
         // SAFETY: By the type invariant.
         unsafe { &(*self.header.as_ptr()).mapped }
-    }
-
-    /// What the bio does.
-    #[inline]
-    pub fn op(&self) -> Op {
-        Op::of(self.flags(), self.mapped().bi_size)
-    }
-
-    /// The sectors of the bio, counted from the target's start.
-    #[inline]
-    pub fn sectors(&self) -> Range<u64> {
-        let iter = self.mapped();
-        iter.bi_sector
-            ..iter
-                .bi_sector
-                .wrapping_add(u64::from(iter.bi_size >> SECTOR_SHIFT))
     }
 
     /// Which of [`Target::FLUSHES`] copies of a flush this is.

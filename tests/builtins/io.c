@@ -88,108 +88,111 @@ static char *aligned(size_t bytes)
 	return posix_memalign(&memory, ALIGNMENT, bytes) ? NULL : memory;
 }
 
-static int copy(char **words)
+/* Two open files, and how far each is. */
+struct pair {
+	int first, second;
+	off_t first_at, second_at;
+	int second_is_pipe;
+};
+
+/* Does with so many bytes of both what a command is for; whether it could. */
+typedef int (*step)(const struct pair *files, char *buffer, size_t bytes);
+
+/* Takes such steps of a chunk at most; words are FILE BYTE FILE BYTE BYTES. */
+static int walk(char **words, int flags, size_t chunk, step take)
 {
-	off_t from = atoll(words[1]), to = atoll(words[3]);
-	size_t left = atoll(words[4]), chunk = atoll(words[5]);
-	int source = open_any(words[0], O_RDONLY), done = 0;
-	int target = source < 0 ? -1 : open_any(words[2], O_WRONLY | O_CREAT);
-	char *buffer = aligned(chunk);
+	struct pair files = {
+		.first = open_any(words[0], O_RDONLY), .first_at = atoll(words[1]),
+		.second = open_any(words[2], flags), .second_at = atoll(words[3]),
+		.second_is_pipe = words[2][0] == '-',
+	};
+	size_t left = atoll(words[4]);
+	char *buffer = aligned(2 * chunk);
+	int done = files.first >= 0 && files.second >= 0 && buffer && chunk;
 
-	if (source >= 0 && target >= 0 && buffer && chunk) {
-		done = 1;
-		while (done && left) {
-			size_t now = smaller(left, chunk);
+	while (done && left) {
+		size_t now = smaller(left, chunk);
 
-			done = read_all(source, buffer, now, from) &&
-			       write_all(target, buffer, now, to, words[2][0] == '-');
-			from += now;
-			to += now;
-			left -= now;
-		}
+		done = take(&files, buffer, now);
+		files.first_at += now;
+		files.second_at += now;
+		left -= now;
 	}
 	free(buffer);
-	close(target);
-	close(source);
+	close(files.second);
+	close(files.first);
 	return done;
+}
+
+static int copy_step(const struct pair *files, char *buffer, size_t bytes)
+{
+	return read_all(files->first, buffer, bytes, files->first_at) &&
+	       write_all(files->second, buffer, bytes, files->second_at, files->second_is_pipe);
+}
+
+static int copy(char **words)
+{
+	return walk(words, O_WRONLY | O_CREAT, atoll(words[5]), copy_step);
+}
+
+static int equal_step(const struct pair *files, char *buffer, size_t bytes)
+{
+	char *other = buffer + CHUNK;
+
+	if (!read_all(files->first, buffer, bytes, files->first_at) ||
+	    !read_all(files->second, other, bytes, files->second_at))
+		return 0;
+	if (!memcmp(buffer, other, bytes))
+		return 1;
+	builtin_error("they differ behind bytes %lld and %lld", (long long)files->first_at,
+		      (long long)files->second_at);
+	return 0;
 }
 
 static int equal(char **words)
 {
-	off_t first = atoll(words[1]), second = atoll(words[3]);
-	size_t left = atoll(words[4]);
-	int a = open_any(words[0], O_RDONLY), b = open_any(words[2], O_RDONLY), done = 0;
-	char *one = aligned(CHUNK), *other = aligned(CHUNK);
-
-	if (a >= 0 && b >= 0 && one && other) {
-		done = 1;
-		while (done && left) {
-			size_t now = smaller(left, CHUNK);
-
-			done = read_all(a, one, now, first) && read_all(b, other, now, second);
-			if (done && memcmp(one, other, now)) {
-				builtin_error("%s and %s differ behind bytes %lld and %lld",
-					      words[0], words[2], (long long)first,
-					      (long long)second);
-				done = 0;
-			}
-			first += now;
-			second += now;
-			left -= now;
-		}
-	}
-	free(other);
-	free(one);
-	close(b);
-	close(a);
-	return done;
+	return walk(words, O_RDONLY, CHUNK, equal_step);
 }
 
-static int run(WORD_LIST *list, int wanted)
+static int pause_for(char **words)
+{
+	double seconds = atof(words[0]);
+	struct timespec left = {
+		.tv_sec = seconds, .tv_nsec = (seconds - (time_t)seconds) * 1e9,
+	};
+
+	while (nanosleep(&left, &left) && errno == EINTR)
+		QUIT;
+	return 1;
+}
+
+/* Runs what a command does if it has as many words as that wants. */
+static int run(WORD_LIST *list, int wanted, int (*what)(char **words))
 {
 	int count, status = EX_USAGE;
 	char **words = make_builtin_argv(list, &count);
 
-	if (count != wanted + 1) {
+	if (count == wanted + 1)
+		status = what(words + 1) ? EXECUTION_SUCCESS : EXECUTION_FAILURE;
+	else
 		builtin_usage();
-	} else {
-		int done = wanted == 6 ? copy(words + 1) : equal(words + 1);
-
-		status = done ? EXECUTION_SUCCESS : EXECUTION_FAILURE;
-	}
 	free(words);
 	return status;
 }
 
 static int copy_builtin(WORD_LIST *list)
 {
-	return run(list, 6);
+	return run(list, 6, copy);
 }
 
 static int equal_builtin(WORD_LIST *list)
 {
-	return run(list, 5);
+	return run(list, 5, equal);
 }
 
 static int sleep_builtin(WORD_LIST *list)
 {
-	int count, status = EX_USAGE;
-	char **words = make_builtin_argv(list, &count);
-
-	if (count != 2) {
-		builtin_usage();
-	} else {
-		double seconds = atof(words[1]);
-		struct timespec left = {
-			.tv_sec = seconds, .tv_nsec = (seconds - (time_t)seconds) * 1e9,
-		};
-
-		while (nanosleep(&left, &left) && errno == EINTR)
-			QUIT;
-		status = EXECUTION_SUCCESS;
-	}
-	free(words);
-	return status;
+	return run(list, 1, pause_for);
 }
 
 static char *copy_doc[] = { "Copies bytes.", NULL };

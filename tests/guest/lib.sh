@@ -183,6 +183,14 @@ fails() {
 	if "$@" >/dev/null 2>&1; then fail "should have failed: $*"; fi
 }
 
+# pulled DISK: has the host take the disk out, which it does when it reads the word.
+pulled() {
+	local disk
+	disk=$(readlink "$1")
+	echo pull
+	while [ -e "/sys/block/$disk" ]; do sleep 0.2; done
+}
+
 # injectors [NAME=VALUE...]: how allocations of the slab and of pages are made to fail.
 injectors() {
 	local injector pair

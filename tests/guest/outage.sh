@@ -37,14 +37,6 @@ ten_units_moved() {
 	put one
 }
 
-# pulled DISK: has the host take the disk out, which it does when it reads the word.
-pulled() {
-	local disk
-	disk=$(readlink "$1")
-	echo pull
-	while [ -e "/sys/block/$disk" ]; do sleep 0.2; done
-}
-
 #@ disks=scsi:64M,scsi:16M pull=0
 test_main_is_pulled() {
 	ten_units_moved

@@ -26,7 +26,7 @@ finds() {
 	local sector
 	scanned
 	same "$(for sector; do echo $((sector / 8 * 8)); done)" "$(message suspects)" suspects
-	same "found $# weak 0 moved 0" "$(message scan | grep ^found)" "the pass"
+	same "$# weak 0 moved 0" "$(scan_of found)" "the pass"
 	same 0 "$(field 2 | cut -d/ -f1)" "units used"
 }
 
@@ -48,7 +48,7 @@ test_all_units_that_cannot_be_read() {
 	# Those that are known are not found again.
 	scanned
 	same 7 "$(stat_of scan_found)" found
-	same "found 7 weak 0 moved 0" "$(message scan | sed -n 's/^before //p')" "the pass before"
+	same "found 7 weak 0 moved 0" "$(scan_of before)" "the pass before"
 	# A write heals or moves them.
 	for sector in $bads; do good main "$sector" "$sector"; done
 	dd if=/dev/zero of="$DEV" bs=4k seek=100 count=1 oflag=direct status=none
@@ -73,7 +73,7 @@ test_a_disk_with_large_blocks_and_units() {
 	bad main 16376 16383
 	scanned
 	same "768 16320" "$(message suspects | xargs)" suspects
-	same "found 2 weak 0 moved 0" "$(message scan | grep ^found)" "the pass"
+	same "2 weak 0 moved 0" "$(scan_of found)" "the pass"
 }
 
 test_a_disk_of_dust() {
@@ -132,7 +132,7 @@ test_a_unit_that_is_read_after_some_tries_is_moved() {
 	# The batch, and then its first unit: a medium error.
 	echo "2 -2 0x28 0 0 0x2 0x3 0x11 0" >"/sys/kernel/debug/scsi_debug/$host/error"
 	scanned
-	same "found 0 weak 1 moved 1" "$(message scan | grep ^found)" "the pass"
+	same "0 weak 1 moved 1" "$(scan_of found)" "the pass"
 	same "0 $REGION 8/8" "$(message list)" list
 	same "1 1" "$(stat_of scan_weak) $(stat_of scan_moved)" "weak and moved"
 	holds one
@@ -153,13 +153,13 @@ test_a_weak_unit_is_moved_while_it_can_be_read() {
 	random one 1
 	put one 19000
 	scanned
-	same "found 0 weak 1 moved 1" "$(message scan | grep ^found)" "the pass"
+	same "0 weak 1 moved 1" "$(scan_of found)" "the pass"
 	same "20000 $REGION 8/8" "$(message list)" list
 	# What is on main is not asked for any more.
 	dd if=/dev/zero of=/dev/disk bs=512 seek=20000 count=8 oflag=direct status=none
 	reads 19000 2048 one || fail "the data of the unit"
 	scanned
-	same "found 0 weak 0 moved 0" "$(message scan | grep ^found)" "the next pass"
+	same "0 weak 0 moved 0" "$(scan_of found)" "the next pass"
 }
 
 #@ idle=1
@@ -168,7 +168,7 @@ test_a_weak_unit_stays_if_that_is_wanted() {
 	local before
 	before=$(events)
 	scanned
-	same "found 0 weak 1 moved 0" "$(message scan | grep ^found)" "the pass"
+	same "0 weak 1 moved 0" "$(scan_of found)" "the pass"
 	same 0/1536 "$(field 2)" "units used"
 	[ "$(events)" -ge $((before + 2)) ] || fail "no event for the unit and for the end of the pass"
 	same "0 2" "$(scan_of region)" "the region, and how bad it is"
@@ -182,7 +182,7 @@ test_a_weak_unit_stays_if_no_spare_unit_is_left() {
 	message remap 0 $((1536 * 8)) >/dev/null
 	same exhausted "$(field 1)" health
 	scanned
-	same "found 0 weak 1 moved 0" "$(message scan | grep ^found)" "the pass"
+	same "0 weak 1 moved 0" "$(scan_of found)" "the pass"
 	same "1536/1536 0" "$(field 2) $(field 4)" "units used and suspects"
 	reads 19000 2048 one || fail "the data of the unit"
 }
@@ -227,7 +227,7 @@ test_a_scan_that_fails() {
 	same "failed -12" "$(field 13) $(scan_of error)" "the scan, with $bytes bytes"
 	put one
 	holds one
-	# It can be begun again, and by itself with the next resume.
+	# It can be begun again.
 	scanned
 	same stopped "$(field 13)" "the scan"
 }
@@ -237,7 +237,7 @@ test_units_on_the_spare_are_read_there() {
 	message remap 800 >/dev/null
 	bad main 800 807
 	scanned
-	same "found 0 weak 0 moved 0" "$(message scan | grep ^found)" "the pass"
+	same "0 weak 0 moved 0" "$(scan_of found)" "the pass"
 	bad spare "$REGION" "$REGION"
 	kmsg clear
 	scanned
@@ -355,10 +355,7 @@ test_a_disk_is_pulled() {
 	load_module
 	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768 4 scan_interval 1000 scan_rate 1024"
 	until [ "$(scan_of position)" != 0/16384 ]; do sleep 0.1; done
-	local disk
-	disk=$(readlink /dev/disk0)
-	echo pull
-	while [ -e "/sys/block/$disk" ]; do sleep 0.2; done
+	pulled /dev/disk0
 	until [ "$(field 1)" = tripped ]; do sleep 0.2; done
 	same "0 0/3584" "$(field 4) $(field 2)" "suspects and units used"
 	fails get 60000 8
