@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs all tests: those of the host, then those of the guest, each in a machine of its own.
+"""Runs all tests: those of the host, then those of the guest, each in a machine that is as new.
 
 Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of
 their name. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
-may ask for `disks=`, `cpus=`, `memory=`, `nodes=`, `bare=` (nodes without memory) or `seconds=`, and with `leaks=1` for kmemleak.
+may ask for `disks=`, `cpus=`, `memory=`, `nodes=`, `bare=` (nodes without memory) or `seconds=`, and with
+`leaks=1` for kmemleak. A guest that a test left as it had found it runs the next one that asks for the same.
 `idle=1` is for a test that mostly waits, which runs beside the others. `pull=N` has the host take disk N
 out when the test prints `pull`. `cut=2..9` has the guest killed so many seconds after it printed `begin` and
 the test run again with the same disks; a test that exits with 194 runs again too. `BOOT` counts, and /run/said
@@ -52,8 +53,37 @@ CYCLES = os.environ.get("CYCLES") or "4"
 SWAP = os.environ.get("SWAP") or "8"
 
 
+class Waiting:
+    """Guests that a test left as it had found them."""
+
+    def __init__(self):
+        self.lock, self.guests = threading.Lock(), []
+
+    def take(self, saved):
+        """One that began with that state, and the names of the tests that it ran, or `None`."""
+        with self.lock:
+            found = [one for one in self.guests if one[0] == saved]
+            if not found:
+                return None
+            self.guests.remove(found[0])
+            return found[0][1:]
+
+    def put(self, saved, guest, ran):
+        """Keeps one for the next test."""
+        with self.lock:
+            self.guests.append((saved, guest, ran))
+
+    def end(self):
+        """Ends all."""
+        for _, guest, _ in self.guests:
+            guest.end()
+
+
+WAITING = Waiting()
+
+
 class Machine:
-    """A test that runs a script in a guest of its own."""
+    """A test that runs a script in a guest."""
 
     def __init__(self, name, script, wishes=()):
         self.name, self.script = name, script
@@ -73,6 +103,8 @@ class Machine:
         self.shape = vm.Shape("debug", *sizes, disks, leaks=leaks, bare=bare)
         # The state of a guest that has the module and two disks, once there is one for tests of this shape.
         self.saved = None
+        # Whether the script takes down what it put up, so that a guest can run another.
+        self.shares = False
 
     def passed(self, status, alarms):
         """Whether a script that ended so did what it should; `None` is a guest that died."""
@@ -96,7 +128,8 @@ class Machine:
         printed = []
         is_cut = self.cut and boot == 1
         seconds = random.uniform(*self.cut) if is_cut else self.seconds
-        machine = vm.started(self.shape, payload, script, disks, self.saved)
+        machine, ran = self.guest(payload, script, disks)
+        stays = False
 
         def sink(data):
             printed.append(data)
@@ -110,6 +143,10 @@ class Machine:
             said = b"".join(printed)
             text = said.decode(errors="replace").replace("\r", "")
             text += f"\n(boot {boot} of at most {seconds:.2f} s)"
+            if ran:
+                text += f"\n(the guest had run {' '.join(ran)})"
+            stays = self.shares and status == 0 and not machine.alarms
+            status = 0 if status == guests.SPENT else status
             if machine.alarms:
                 first = machine.log.index(machine.alarms[0])
                 text += "\nthe kernel complains:\n"
@@ -121,7 +158,18 @@ class Machine:
                 text += "\nend of the kernel log:\n" + "\n".join(machine.log[-25:])
             return status, machine.alarms, said, text
         finally:
-            machine.end()
+            if stays:
+                WAITING.put(self.saved, machine, [*ran, self.name])
+            else:
+                machine.end()
+
+    def guest(self, payload, script, disks):
+        """A guest that runs the script, and the names of the tests that it ran before."""
+        waiting = WAITING.take(self.saved) if self.shares else None
+        if not waiting:
+            return vm.started(self.shape, payload, script, disks, self.saved), []
+        waiting[0].begin(script)
+        return waiting
 
 
 class Test(Machine):
@@ -173,8 +221,11 @@ def planted_tests():
 
 
 def harness_tests():
-    """Silence means something only if a guest that fails is seen to."""
+    """Silence means something only if a guest that fails is seen to, and one that a test changed."""
+    trace = ". /payload/tests/lib.sh\nbegin_anew\nas_new || exit\n%s\nif as_new; then exit 1; fi\nexit 7\n"
+    traces = {"file": ": >/mnt/left", "module": "insmod $MODULES/brd.ko; exec 9</dev/ram0", "spent": "spent"}
     return [
+        *(Failing(f"{name}_is_seen", trace % left, lambda s, a: s == 7 and not a) for name, left in traces.items()),
         Failing("exit_status_is_passed_on", "exit 7\n", lambda s, a: s == 7 and not a),
         Failing("panic_is_seen", "echo c >/proc/sysrq-trigger\nsleep 60\n", lambda s, a: a and s is None),
         Failing("report_is_seen", "echo 'BUG: KASAN: planted' >/dev/kmsg\n", lambda s, a: s == 0 and a),
@@ -300,7 +351,7 @@ def save_loaded(tests, payload, folder):
     def save_one(number, shape, users):
         saved = folder / f"loaded{number}"
         saved.mkdir()
-        guest = vm.started(shape, payload, b". /payload/tests/lib.sh; two_disks", saves=saved)
+        guest = vm.started(shape, payload, b". /payload/tests/lib.sh; begin_anew", saves=saved)
         try:
             if guests.stream(guest, lambda data: None, seconds=SECONDS):
                 sys.exit("dm-remap: the module cannot be loaded")
@@ -308,7 +359,7 @@ def save_loaded(tests, payload, folder):
         finally:
             guest.end()
         for test in users:
-            test.saved = saved
+            test.saved, test.shares = saved, isinstance(test, Test) and not shape.leaks
 
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         for one in [
@@ -332,8 +383,8 @@ def set_up(tests):
     built = module.build("debug", "PLANTED=m")
     shapes = {test.shape.key(): test.shape for test in tests if test.shape.can_be_saved()}
     say(f"guests of {len(shapes)} kinds, booted and saved where they are not yet ...")
-    for shape in shapes.values():
-        vm.state(shape)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(vm.state, shapes.values()))
     return built
 
 
@@ -389,6 +440,7 @@ def main():
                 ]
                 for one in begun_tests:
                     one.result()
+        WAITING.end()
     say(f"tests took {time.monotonic() - begun:.0f} s")
     print(f"{report.passed} passed, {report.failed} failed", flush=True)
     sys.exit(1 if report.failed else 0)

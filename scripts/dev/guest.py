@@ -17,6 +17,8 @@ from cache import CACHE, say
 
 # A script that exits with this runs again, in a guest that was switched off and on: BOOT counts.
 REBOOT = 194
+# One that exits with this ended well, but another must not run in the same guest.
+SPENT = 195
 # How many seconds the end of the kernel's log may come after the script's.
 END_OF_LOG_SECONDS = 2
 # How many seconds a guest has to print what a time is counted from.

@@ -7,6 +7,8 @@ import sys
 
 from cache import CACHE, CARGO, TOP, digest, locked, run, say
 
+FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
+
 
 def build(folder, programs, profile):
     """Builds the programs and copies them to a folder."""
@@ -18,13 +20,19 @@ def build(folder, programs, profile):
 
 
 def build_c(folder):
-    """Builds the tests' programs in C, and what they add to bash."""
-    flags = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
+    """Builds the tests' programs in C."""
     for source in (TOP / "tests/programs").glob("*.c"):
-        run(["gcc", *flags, "-o", folder / source.stem, source, "-ldevmapper"])
+        run(["gcc", *FLAGS, "-o", folder / source.stem, source, "-ldevmapper"])
+
+
+def build_builtins(folder):
+    """Builds what the tests add to bash, and copies what comes with it."""
     shell = subprocess.check_output(["pkg-config", "--cflags", "bash"], text=True)
-    flags += ["-shared", *shell.replace("-I", "-isystem").split()]
-    run(["gcc", *flags, "-o", folder / "builtins.so", *(TOP / "tests/builtins").glob("*.c")])
+    flags = [*FLAGS, "-shared", *shell.replace("-I", "-isystem").split()]
+    run(["gcc", *flags, "-o", folder / "ours", *(TOP / "tests/builtins").glob("*.c")])
+    folder_of_bash = subprocess.check_output(["pkg-config", "--variable=loadablesdir", "bash"], text=True).strip()
+    for name in ("mkdir", "rm", "rmdir"):
+        shutil.copy(f"{folder_of_bash}/{name}", folder)
 
 
 def main(folder):

@@ -319,6 +319,11 @@ class Guest:
             if disk.is_plugged_in():
                 self.command("device_add", **disk.device(number))
 
+    def begin(self, script):
+        """Sends a script, when the guest waits for its first or has said how the one before ended."""
+        self.log_ended.clear()
+        self.control.write(escaped(script))
+
     def migrated(self):
         """Waits until the machine's state is saved or restored."""
         while True:
@@ -402,7 +407,7 @@ def started(shape, payload, script, disks=None, saved=None, saves=None):
         wait_ready(guest)
         guest.plug_in()
         guest.control.write("go")
-    guest.control.write(escaped(script))
+    guest.begin(script)
     return guest
 
 
@@ -420,6 +425,8 @@ def payload_image(path, ours, flavour):
         profile = "release" if flavour == "bench" else "dev"
         tools.build(tree / "bin", ["model", "parts", "remapctl", "replay", "tamper", "units"], profile)
         tools.build_c(tree / "bin")
+        (tree / "builtins").mkdir()
+        tools.build_builtins(tree / "builtins")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
         shutil.copytree(TOP / "tests/guest", tree / "tests")
         with open(path, "wb") as file:

@@ -10,13 +10,54 @@ DEV=/dev/mapper/r
 # shellcheck disable=SC2034
 REGION=2048
 
-# run_test FUNCTION: runs it and takes everything down.
+# run_test FUNCTION: runs it and takes everything down. Another test may run in this guest unless there are traces.
 run_test() {
 	cd /tmp || exit
 	echo 7 >/proc/sys/kernel/printk
 	"$1"
 	take_down
+	if [ -e /run/traces ]; then as_new || exit 195; fi
 }
+
+# begin_anew: the module and the disks of most tests, and what a guest is like that no test has run in.
+begin_anew() {
+	two_disks
+	traces >/run/traces
+}
+
+# as_new: whether the guest is again as it was before the test.
+as_new() {
+	local disk node was is
+	kill -KILL -1 2>/dev/null
+	remove_modules || return
+	for disk in "$NULLB"/*/; do rmdir "$disk"; done
+	for node in /dev/mapper/*; do [ "$node" = /dev/mapper/control ] || rm -f "$node"; done
+	rm -rf /tmp/* /root/*
+	kmsg clear
+	two_disks
+	traces >/tmp/traces
+	mapfile was </run/traces
+	mapfile is </tmp/traces
+	[ "${was[*]}" = "${is[*]}" ] || { diff /run/traces /tmp/traces; false; }
+}
+
+# remove_modules: all, the newest first.
+remove_modules() {
+	local loaded module
+	mapfile -t loaded </proc/modules
+	for module in "${loaded[@]%% *}"; do rmmod "$module" || return; done
+}
+
+# traces: what a test could leave.
+traces() {
+	local mounts swaps
+	mapfile -t mounts </proc/mounts
+	mapfile -t swaps </proc/swaps
+	printf '%s\n' "${mounts[@]}" "${swaps[@]}" /sys/module/* /sys/block/* "$NULLB"/* /dev/* /dev/mapper/* /mnt/* /run/spent*
+}
+
+# spent: the guest cannot be made as new again.
+spent() { : >/run/spent; }
 
 fail() {
 	echo "FAILED: $*"
@@ -194,6 +235,7 @@ pulled() {
 # injectors [NAME=VALUE...]: how allocations of the slab and of pages are made to fail.
 injectors() {
 	local injector pair
+	spent
 	for injector in failslab fail_page_alloc; do
 		for pair in verbose=0 ignore-gfp-wait=N "$@"; do
 			echo "${pair#*=}" >"/sys/kernel/debug/$injector/${pair%%=*}"
@@ -214,6 +256,7 @@ workers_fail() {
 
 # no_nodes: no memory for nodes of maps. nodes_again: there is.
 no_nodes() {
+	spent
 	echo 1 >/sys/kernel/slab/dm_remap_node/failslab
 	for pair in cache-filter=Y ignore-gfp-wait=N probability=100 interval=1 times=-1 verbose=0; do
 		echo "${pair#*=}" >"/sys/kernel/debug/failslab/${pair%%=*}"
@@ -227,12 +270,13 @@ take_down() {
 	dm remove_all
 	if [ -d /sys/module/dm_remap ]; then
 		# A scan ends soon after its device.
-		local _
-		for _ in $(seq 50); do
-			if [ "$(</sys/module/dm_remap/refcnt)" = 0 ]; then return; fi
+		local users _
+		for _ in {1..50}; do
+			read -r users </sys/module/dm_remap/refcnt
+			if [ "$users" = 0 ]; then return; fi
 			sleep 0.1
 		done
-		same 0 "$(</sys/module/dm_remap/refcnt)" "users of the module"
+		same 0 "$users" "users of the module"
 	fi
 }
 

@@ -3,7 +3,7 @@
 # Several threads read and write while disks fail, units are moved, and the device is suspended and
 # reloaded; tests/model knows what each block may hold. SEED is what a run said that is to be repeated.
 
-# It scans all the time.
+# It scans all the time. An eighth of the device is what is tried.
 SCAN="scan_interval 1 scan_rate 65536"
 
 # check NAME=VALUE...
@@ -29,7 +29,8 @@ happened() {
 
 #@ seconds=36000 cpus=2
 test_main_fails() {
-	remap_on 64 8 "7 breaker 0 0 $SCAN"
+	two_disks
+	create r "0 16384 remap /dev/main 0 /dev/spare 0 16384 7 breaker 0 0 $SCAN"
 	check main="$NULLB/main/badblocks" blocks=2048
 	happened relocated
 }
@@ -39,14 +40,15 @@ test_main_fails_in_part() {
 	load_module
 	null_disk main 64 badblocks_partial_io=1 discard=1
 	null_disk spare 8 discard=1
-	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384 7 breaker 0 0 $SCAN"
+	create r "0 16384 remap /dev/main 0 /dev/spare 0 16384 7 breaker 0 0 $SCAN"
 	check main="$NULLB/main/badblocks" blocks=2048
 	happened relocated
 }
 
 #@ seconds=36000
 test_both_fail() {
-	remap_on 64 8 "7 breaker 0 0 $SCAN"
+	two_disks
+	create r "0 16384 remap /dev/main 0 /dev/spare 0 16384 7 breaker 0 0 $SCAN"
 	check main="$NULLB/main/badblocks" spare="$NULLB/spare/badblocks" spare_from="$REGION" spare_sectors=128 faults=120 blocks=2048
 	happened relocated
 }
@@ -56,7 +58,7 @@ test_main_with_large_blocks() {
 	load_module
 	null_disk main 64 blocksize=4096
 	null_disk spare 8
-	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384 9 unit 32768 breaker 0 0 $SCAN"
+	create r "0 16384 remap /dev/main 0 /dev/spare 0 16384 9 unit 32768 breaker 0 0 $SCAN"
 	check main="$NULLB/main/badblocks" block=4096 blocks=256 largest=32
 	happened relocated
 }
@@ -68,7 +70,7 @@ test_main_reallocates() {
 	null_disk spare 8
 	create dust "0 131072 dust /dev/disk 0 512"
 	dm message dust 0 enable
-	create r "0 131072 remap /dev/mapper/dust 0 /dev/spare 0 16384 9 breaker 0 0 scan_interval 1 scan_rate 1024 proactive off"
+	create r "0 16384 remap /dev/mapper/dust 0 /dev/spare 0 16384 9 breaker 0 0 scan_interval 1 scan_rate 1024 proactive off"
 	# A command for each fault.
 	check dust=dust faults=10
 	same 0 "$(stat_of relocated)" "units relocated for a disk that reallocates"
@@ -81,7 +83,7 @@ test_writes_in_flight_while_units_move() {
 	null_disk disk 64
 	null_disk spare 8
 	create main "0 131072 delay /dev/disk 0 0 /dev/disk 0 20"
-	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384 4 $SCAN"
+	create r "0 16384 remap /dev/mapper/main 0 /dev/spare 0 16384 4 $SCAN"
 	check threads=12 blocks=512 largest=24 faults=10
 }
 
@@ -91,7 +93,7 @@ test_main_is_gone_at_times() {
 	null_disk disk 64
 	null_disk spare 8
 	create main "0 131072 linear /dev/disk 0"
-	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384 6 $SCAN proactive off"
+	create r "0 16384 remap /dev/mapper/main 0 /dev/spare 0 16384 6 $SCAN proactive off"
 	check flakey=main faults=6
 	same 0 "$(stat_of relocated)" "units relocated for a disk that is gone"
 }
@@ -99,7 +101,7 @@ test_main_is_gone_at_times() {
 # bad_sectors: on two disks of the host, the first of which has some.
 bad_sectors() {
 	load_module
-	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768 7 breaker 0 0 $SCAN"
+	create r "0 16384 remap /dev/disk0 0 /dev/disk1 0 32768 7 breaker 0 0 $SCAN"
 	check sick=81+3 sick=163+1 sick=200+16 faults=4 blocks=256
 	happened relocated
 }
@@ -116,7 +118,7 @@ test_sense_codes() {
 	load_module
 	disk=$(scsi_disk medium_error_start=81 medium_error_count=10 opts=2)
 	null_disk spare 8
-	create r "0 131072 remap /dev/$disk 0 /dev/spare 0 16384 7 breaker 0 0 $SCAN"
+	create r "0 16384 remap /dev/$disk 0 /dev/spare 0 16384 7 breaker 0 0 $SCAN"
 	check sick=81+10 faults=4 blocks=256
 	happened relocated
 }
