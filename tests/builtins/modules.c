@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,9 @@
 #include "shell.h"
 #include "common.h"
 
-static int load(const char *path, char **words)
+static int load(char **words)
 {
+	const char *path = *words++;
 	char parameters[4096] = "";
 	size_t used = 0;
 	int file, done;
@@ -40,37 +42,37 @@ static int load(const char *path, char **words)
 	return done;
 }
 
-static int ended(const char *name, int done)
+static int unload(char **words)
 {
-	if (done)
-		builtin_error("%s: %s", name, strerror(errno));
-	return done ? EXECUTION_FAILURE : EXECUTION_SUCCESS;
+	return syscall(SYS_delete_module, words[0], O_NONBLOCK);
+}
+
+/* Runs what a command does if it has words, and no more than that wants. */
+static int run(WORD_LIST *list, int most, int (*what)(char **words))
+{
+	int count, status = EX_USAGE;
+	char **words = make_builtin_argv(list, &count);
+
+	if (count < 2 || count > most + 1) {
+		builtin_usage();
+	} else if (what(words + 1)) {
+		builtin_error("%s: %s", words[1], strerror(errno));
+		status = EXECUTION_FAILURE;
+	} else {
+		status = EXECUTION_SUCCESS;
+	}
+	free(words);
+	return status;
 }
 
 static int insmod_builtin(WORD_LIST *list)
 {
-	int count, status = EX_USAGE;
-	char **words = make_builtin_argv(list, &count);
-
-	if (count >= 2)
-		status = ended(words[1], load(words[1], words + 2));
-	else
-		builtin_usage();
-	free(words);
-	return status;
+	return run(list, INT_MAX - 1, load);
 }
 
 static int rmmod_builtin(WORD_LIST *list)
 {
-	int count, status = EX_USAGE;
-	char **words = make_builtin_argv(list, &count);
-
-	if (count == 2)
-		status = ended(words[1], syscall(SYS_delete_module, words[1], O_NONBLOCK));
-	else
-		builtin_usage();
-	free(words);
-	return status;
+	return run(list, 1, unload);
 }
 
 static char *insmod_doc[] = { "Loads a module.", NULL };
