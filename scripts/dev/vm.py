@@ -425,7 +425,6 @@ def payload_image(path, ours, flavour):
         profile = "release" if flavour == "bench" else "dev"
         tools.build(tree / "bin", ["model", "parts", "remapctl", "replay", "tamper", "units"], profile)
         tools.build_c(tree / "bin")
-        (tree / "builtins").mkdir()
         tools.build_builtins(tree / "builtins")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
         shutil.copytree(TOP / "tests/guest", tree / "tests")

@@ -14,21 +14,14 @@
  *
  * Prints what dmsetup prints; fails when the kernel refuses.
  */
-#include <config.h>
+#include "command.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-
-#include "builtins.h"
-#include "shell.h"
-#include "common.h"
 
 /* What a request sends, and what it gets. */
 static union {
@@ -38,27 +31,43 @@ static union {
 
 #define DATA (buffer.bytes + sizeof(buffer.head))
 #define ROOM (sizeof(buffer) - sizeof(buffer.head))
+/* What a request has room for, unless it is found to need more: the kernel copies all of it. */
+#define SMALL 16384
 
 static void begin(const char *name)
 {
 	memset(&buffer.head, 0, sizeof(buffer.head));
 	buffer.head.version[0] = 4;
-	buffer.head.data_size = sizeof(buffer);
+	buffer.head.data_size = SMALL;
 	buffer.head.data_start = sizeof(buffer.head);
 	snprintf(buffer.head.name, sizeof(buffer.head.name), "%s", name);
 }
 
+/* So many bytes of data are sent. */
+static void sends(size_t bytes)
+{
+	if (sizeof(buffer.head) + bytes > SMALL)
+		buffer.head.data_size = sizeof(buffer);
+}
+
+/* As dmsetup does, comes again with more room until the answer fits. */
 static int request(unsigned long what)
 {
 	int control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC), done;
+	struct dm_ioctl asked = buffer.head;
 
 	if (control < 0) {
 		builtin_error("no device-mapper: %s", strerror(errno));
 		return 0;
 	}
 	done = ioctl(control, what, &buffer) == 0;
+	if (done && buffer.head.flags & DM_BUFFER_FULL_FLAG) {
+		buffer.head = asked;
+		buffer.head.data_size = sizeof(buffer);
+		done = ioctl(control, what, &buffer) == 0;
+	}
 	if (!done)
-		builtin_error("%s: %s", buffer.head.name, strerror(errno));
+		builtin_error("%s: %s", asked.name, strerror(errno));
 	close(control);
 	return done;
 }
@@ -74,7 +83,10 @@ static int message(char **words)
 	sent->message[0] = '\0';
 	while (*++words && used < room)
 		used += snprintf(sent->message + used, room - used, used ? " %s" : "%s", *words);
-	if (used >= room || !request(DM_TARGET_MSG))
+	if (used >= room)
+		return 0;
+	sends(sizeof(*sent) + used + 1);
+	if (!request(DM_TARGET_MSG))
 		return 0;
 	if (buffer.head.flags & DM_DATA_OUT_FLAG)
 		fputs(buffer.bytes + buffer.head.data_start, stdout);
@@ -136,6 +148,7 @@ static int load(const char *name, char **words)
 			return 0;
 	}
 	buffer.head.target_count = count;
+	sends(at);
 	return request(DM_TABLE_LOAD);
 }
 
@@ -211,22 +224,25 @@ static int ask(const char *what, const char *name, char **words)
 	return 0;
 }
 
-static int dm_builtin(WORD_LIST *list)
+static int dm(char **words)
 {
-	int count, done = 0;
-	char **words = make_builtin_argv(list, &count);
+	int done;
 
-	if (count > 2) {
-		done = ask(words[1], words[2], words + 3);
-	} else if (count == 2 && !strcmp(words[1], "remove_all")) {
+	if (words[1]) {
+		done = ask(words[0], words[1], words + 2);
+	} else if (!strcmp(words[0], "remove_all")) {
 		begin("");
 		done = request(DM_REMOVE_ALL);
 	} else {
-		builtin_usage();
+		return EX_USAGE;
 	}
-	free(words);
 	fflush(stdout);
-	return done ? EXECUTION_SUCCESS : EXECUTION_FAILURE;
+	return status_of(done);
+}
+
+static int dm_builtin(WORD_LIST *list)
+{
+	return command(list, 1, ANY_COUNT, dm);
 }
 
 static char *dm_doc[] = { "Asks device-mapper.", NULL };

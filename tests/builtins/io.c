@@ -9,21 +9,12 @@
  *   equal FILE BYTE FILE BYTE BYTES: whether both have the same there
  *   sleep SECONDS
  */
-#define _GNU_SOURCE
-#include <config.h>
+#include "command.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "builtins.h"
-#include "shell.h"
-#include "common.h"
 
 #define ALIGNMENT 4096
 #define CHUNK 1048576
@@ -132,7 +123,7 @@ static int copy_step(const struct pair *files, char *buffer, size_t bytes)
 
 static int copy(char **words)
 {
-	return walk(words, O_WRONLY | O_CREAT, atoll(words[5]), copy_step);
+	return status_of(walk(words, O_WRONLY | O_CREAT, atoll(words[5]), copy_step));
 }
 
 static int equal_step(const struct pair *files, char *buffer, size_t bytes)
@@ -151,7 +142,7 @@ static int equal_step(const struct pair *files, char *buffer, size_t bytes)
 
 static int equal(char **words)
 {
-	return walk(words, O_RDONLY, CHUNK, equal_step);
+	return status_of(walk(words, O_RDONLY, CHUNK, equal_step));
 }
 
 static int pause_for(char **words)
@@ -163,36 +154,22 @@ static int pause_for(char **words)
 
 	while (nanosleep(&left, &left) && errno == EINTR)
 		QUIT;
-	return 1;
-}
-
-/* Runs what a command does if it has as many words as that wants. */
-static int run(WORD_LIST *list, int wanted, int (*what)(char **words))
-{
-	int count, status = EX_USAGE;
-	char **words = make_builtin_argv(list, &count);
-
-	if (count == wanted + 1)
-		status = what(words + 1) ? EXECUTION_SUCCESS : EXECUTION_FAILURE;
-	else
-		builtin_usage();
-	free(words);
-	return status;
+	return EXECUTION_SUCCESS;
 }
 
 static int copy_builtin(WORD_LIST *list)
 {
-	return run(list, 6, copy);
+	return command(list, 6, 6, copy);
 }
 
 static int equal_builtin(WORD_LIST *list)
 {
-	return run(list, 5, equal);
+	return command(list, 5, 5, equal);
 }
 
 static int sleep_builtin(WORD_LIST *list)
 {
-	return run(list, 1, pause_for);
+	return command(list, 1, 1, pause_for);
 }
 
 static char *copy_doc[] = { "Copies bytes.", NULL };

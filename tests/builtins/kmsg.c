@@ -6,15 +6,9 @@
  *   kmsg clear
  *   kmsg has TEXT: whether a line since the last clear has the text
  */
-#include <config.h>
+#include "command.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/klog.h>
-
-#include "builtins.h"
-#include "shell.h"
-#include "common.h"
 
 /* What klogctl's first argument means; no header of the C library says so. */
 enum { READ_ALL = 3, CLEAR = 5, SIZE = 10 };
@@ -35,19 +29,18 @@ static int has(const char *text)
 	return found;
 }
 
+static int kmsg(char **words)
+{
+	if (!strcmp(words[0], "clear") && !words[1])
+		return klogctl(CLEAR, NULL, 0) ? failed("clear") : EXECUTION_SUCCESS;
+	if (!strcmp(words[0], "has") && words[1])
+		return status_of(has(words[1]));
+	return EX_USAGE;
+}
+
 static int kmsg_builtin(WORD_LIST *list)
 {
-	int count, status = EX_USAGE;
-	char **words = make_builtin_argv(list, &count);
-
-	if (count == 2 && !strcmp(words[1], "clear"))
-		status = klogctl(CLEAR, NULL, 0) ? EXECUTION_FAILURE : EXECUTION_SUCCESS;
-	else if (count == 3 && !strcmp(words[1], "has"))
-		status = has(words[2]) ? EXECUTION_SUCCESS : EXECUTION_FAILURE;
-	free(words);
-	if (status == EX_USAGE)
-		builtin_usage();
-	return status;
+	return command(list, 1, 2, kmsg);
 }
 
 static char *kmsg_doc[] = { "Reads the kernel's log.", NULL };

@@ -6,20 +6,12 @@
  *   insmod FILE [NAME=VALUE...]
  *   rmmod NAME
  */
-#include <config.h>
+#include "command.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "builtins.h"
-#include "shell.h"
-#include "common.h"
 
 static int load(char **words)
 {
@@ -32,47 +24,31 @@ static int load(char **words)
 		used += snprintf(parameters + used, sizeof(parameters) - used, "%s ", *words);
 	if (used >= sizeof(parameters)) {
 		errno = E2BIG;
-		return -1;
+		return failed(path);
 	}
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return -1;
+		return failed(path);
 	done = syscall(SYS_finit_module, file, parameters, 0);
 	close(file);
-	return done;
+	return done ? failed(path) : EXECUTION_SUCCESS;
 }
 
 static int unload(char **words)
 {
-	return syscall(SYS_delete_module, words[0], O_NONBLOCK);
-}
-
-/* Runs what a command does if it has words, and no more than that wants. */
-static int run(WORD_LIST *list, int most, int (*what)(char **words))
-{
-	int count, status = EX_USAGE;
-	char **words = make_builtin_argv(list, &count);
-
-	if (count < 2 || count > most + 1) {
-		builtin_usage();
-	} else if (what(words + 1)) {
-		builtin_error("%s: %s", words[1], strerror(errno));
-		status = EXECUTION_FAILURE;
-	} else {
-		status = EXECUTION_SUCCESS;
-	}
-	free(words);
-	return status;
+	if (syscall(SYS_delete_module, words[0], O_NONBLOCK))
+		return failed(words[0]);
+	return EXECUTION_SUCCESS;
 }
 
 static int insmod_builtin(WORD_LIST *list)
 {
-	return run(list, INT_MAX - 1, load);
+	return command(list, 1, ANY_COUNT, load);
 }
 
 static int rmmod_builtin(WORD_LIST *list)
 {
-	return run(list, 1, unload);
+	return command(list, 1, 1, unload);
 }
 
 static char *insmod_doc[] = { "Loads a module.", NULL };

@@ -5,37 +5,26 @@
  *
  *   size VARIABLE FILE: sets the variable to the bytes of the file
  */
-#include <config.h>
+#include "command.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
-#include "builtins.h"
-#include "shell.h"
-#include "common.h"
-
-static int size_builtin(WORD_LIST *list)
+static int size(char **words)
 {
-	int count, status = EX_USAGE;
-	char **words = make_builtin_argv(list, &count);
 	struct stat about;
 	char text[24];
 
-	if (count != 3) {
-		builtin_usage();
-	} else if (stat(words[2], &about)) {
-		builtin_error("%s: %s", words[2], strerror(errno));
-		status = EXECUTION_FAILURE;
-	} else {
-		snprintf(text, sizeof(text), "%lld", (long long)about.st_size);
-		bind_variable(words[1], text, 0);
-		status = EXECUTION_SUCCESS;
-	}
-	free(words);
-	return status;
+	if (stat(words[1], &about))
+		return failed(words[1]);
+	snprintf(text, sizeof(text), "%lld", (long long)about.st_size);
+	bind_variable(words[0], text, 0);
+	return EXECUTION_SUCCESS;
+}
+
+static int size_builtin(WORD_LIST *list)
+{
+	return command(list, 2, 2, size);
 }
 
 static char *size_doc[] = { "The size of a file.", NULL };

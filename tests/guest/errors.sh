@@ -51,7 +51,8 @@ on_one_unit() {
 
 # parked COUNT: waits until so many writes wait for a spare unit.
 parked() {
-	until [ "$(message debug | sed -n 's/^writes_parked //p')" = "$1" ]; do sleep 0.1; done
+	local parked
+	until asked parked line_of debug writes_parked && [ "$parked" = "$1" ]; do sleep 0.1; done
 }
 
 test_a_write_waits_for_a_spare_unit() {

@@ -176,7 +176,7 @@ test_unremap_what_is_not_relocated() {
 test_long_answers_are_whole() {
 	remap_on 1024
 	message remap 2000000 8800 >/dev/null
-	# dmsetup comes again with more room than its first 16 KiB until all of it fits.
+	# Who asks comes again with more room than 16 KiB.
 	message list >/tmp/first
 	[ "$(stat -c %s /tmp/first)" -gt 16384 ] || fail "the answer is too short for this test"
 	same 1001 "$(wc -l </tmp/first)" "lines of a long list"

@@ -30,9 +30,9 @@ as_new() {
 	local disk node was is
 	kill -KILL -1 2>/dev/null
 	remove_modules || return
-	for disk in "$NULLB"/*/; do rmdir "$disk"; done
+	for disk in "$NULLB"/*/; do folder remove "$disk"; done
 	for node in /dev/mapper/*; do [ "$node" = /dev/mapper/control ] || rm -f "$node"; done
-	rm -rf /tmp/* /root/*
+	folder empty /tmp /root
 	kmsg clear
 	two_disks
 	traces >/tmp/traces
@@ -92,9 +92,9 @@ null_disk() {
 	shift 2
 	if [ -d "$NULLB/$name" ]; then
 		if [ $# = 0 ] && [ "$(<"$NULLB/$name/size")" = "$size" ]; then return; fi
-		rmdir "$NULLB/$name"
+		folder remove "$NULLB/$name"
 	fi
-	mkdir "$NULLB/$name"
+	folder make "$NULLB/$name"
 	echo 1 >"$NULLB/$name/memory_backed"
 	echo "$size" >"$NULLB/$name/size"
 	for pair in "$@"; do echo "${pair#*=}" >"$NULLB/$name/${pair%%=*}"; done
@@ -180,18 +180,26 @@ sectors() { blockdev --getsz "$1"; }
 message() { dm message r 0 "$@"; }
 # line_of MESSAGE NAME: what follows the name in what is answered.
 line_of() {
-	local name rest
+	local lines line
 	message "$1" >/tmp/answer
-	while read -r name rest; do
-		[ "$name" != "$2" ] || echo "$rest"
-	done </tmp/answer
+	mapfile -t lines </tmp/answer
+	for line in "${lines[@]}"; do
+		[[ $line != "$2 "* ]] || echo "${line#"$2 "}"
+	done
 }
 # stat_of NAME: one of the counters.
 stat_of() { line_of stats "$1"; }
-# field N: the Nth field of the status behind the target's name.
+# asked VARIABLE COMMAND...: sets the variable to the line that the command prints, without the process that $(...) is.
+asked() {
+	local asked_for=$1
+	shift
+	"$@" >/tmp/asked
+	read -r "${asked_for?}" </tmp/asked
+}
+# field N [NAME]: the Nth field of the status behind the target's name.
 field() {
 	local words
-	dm status r >/tmp/status
+	dm status "${2:-r}" >/tmp/status
 	read -ra words </tmp/status
 	echo "${words[$1 + 2]}"
 }

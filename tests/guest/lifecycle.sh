@@ -153,8 +153,9 @@ test_load_and_unload_100_times() {
 }
 
 #@ seconds=300 leaks=1 memory=512
-test_moves_and_errors_do_not_leak() {
+test_moves_errors_and_refused_tables_do_not_leak() {
 	two_disks
+	null_disk other 8
 	bad main 8000 8001
 	bad main 16000 16000
 	for _ in $(seq "$CYCLES"); do
@@ -162,21 +163,11 @@ test_moves_and_errors_do_not_leak() {
 		message remap 0 80 >/dev/null
 		dd if=/dev/zero of="$DEV" bs=64k seek=62 count=2 oflag=direct status=none
 		fails get 16000 8
+		fails dm create s "0 131072 remap /dev/main 0 /dev/other 0 16384"
+		fails dm create s "0 8 remap /dev/other 0 /dev/spare 0 4"
 		dm remove r
 		wipe spare
 	done
-	no_leak
-}
-
-#@ seconds=300 leaks=1 memory=512
-test_refused_tables_do_not_leak() {
-	remap_on
-	null_disk other 8
-	for _ in $(seq "$CYCLES"); do
-		fails dm create s "0 131072 remap /dev/main 0 /dev/other 0 16384"
-		fails dm create s "0 8 remap /dev/other 0 /dev/spare 0 4"
-	done
-	dm remove r
 	no_leak
 }
 

@@ -53,9 +53,9 @@ test_a_node_without_memory() {
 
 # ends_by_itself: the shortage does.
 ends_by_itself() {
-	local _
-	for _ in $(seq 100); do
-		if [ "$(field 12)" = ok ]; then return; fi
+	local _ memory
+	for _ in {1..100}; do
+		if asked memory field 12 && [ "$memory" = ok ]; then return; fi
 		sleep 0.1
 	done
 	fail "still short: $(dm status r)"

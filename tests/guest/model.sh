@@ -13,18 +13,22 @@ check() {
 	cat said
 	message stats
 	# The device was made anew at times, perhaps only now.
-	local _
-	for _ in $(seq 100); do
-		if [[ $(line_of scan reads_by_milliseconds) = *[1-9]* ]]; then return; fi
+	local _ reads
+	for _ in {1..100}; do
+		if asked reads line_of scan reads_by_milliseconds && [[ $reads = *[1-9]* ]]; then return; fi
 		sleep 0.1
 	done
 	fail "nothing is scanned: $(message scan)"
 }
 
-# happened COUNTER...: each of them counted something.
+# happened COUNTER...: one of them counted something.
 happened() {
-	local name
-	for name; do [ "$(stat_of "$name")" -gt 0 ] || fail "$name: nothing"; done
+	local name count
+	for name; do
+		asked count stat_of "$name"
+		if [ "$count" -gt 0 ]; then return; fi
+	done
+	fail "none of $*"
 }
 
 #@ seconds=36000 cpus=2
@@ -120,5 +124,6 @@ test_sense_codes() {
 	null_disk spare 8
 	create r "0 16384 remap /dev/$disk 0 /dev/spare 0 16384 7 breaker 0 0 $SCAN"
 	check sick=81+10 faults=4 blocks=256
-	happened relocated
+	# Its writes do not fail: whether what it cannot read is written afterwards is left to chance.
+	happened relocated read_errors lost_reads scan_found
 }

@@ -29,7 +29,8 @@ begin_a_move() {
 	create main "0 131072 delay /dev/disk 0 3000 /dev/disk 0 0"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
 	message remap 800 >/dev/null &
-	until [ "$(dm status main | cut -d' ' -f4)" = 1 ]; do sleep 0.1; done
+	local reads
+	until asked reads field 1 main && [ "$reads" = 1 ]; do sleep 0.1; done
 }
 
 #@ idle=1
@@ -55,7 +56,8 @@ test_nowait_does_not_wait_for_a_move() {
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
 	# Eight units, which are read one after the other while nobody may use any of them.
 	message remap 800 64 >/dev/null &
-	until [ "$(awk '{ print $1 }' /sys/block/main/inflight)" = 1 ]; do sleep 0.1; done
+	local reads
+	until read -r reads _ </sys/block/main/inflight && [ "$reads" = 1 ]; do sleep 0.1; done
 	fio --name=n --filename="$DEV" --ioengine=io_uring --nowait=1 --direct=1 --rw=write --bs=4k \
 		--offset=$((800 * 512)) --size=32k >fio.log 2>&1 || true
 	grep -q "Resource temporarily unavailable" fio.log || fail "no EAGAIN: $(cat fio.log)"
@@ -74,8 +76,9 @@ write_in_flight_during() {
 	random one 1
 	truncate -s 4096 one
 	put one 800 &
-	local writer=$!
-	until [ "$(awk '{ print $2 }' "$(sysfs r)/inflight")" = 1 ]; do sleep 0.1; done
+	local writer=$! inflight writes
+	inflight=$(sysfs r)/inflight
+	until read -r _ writes <"$inflight" && [ "$writes" = 1 ]; do sleep 0.1; done
 	"$@" >/dev/null
 	wait $writer
 }
@@ -121,7 +124,8 @@ test_a_storm_on_one_cpu_does_not_stall_another() {
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
 	taskset -c 0 fio --name=storm --filename="$DEV" --ioengine=libaio --direct=1 --rw=read --bs=4k \
 		--offset=$((8000 * 512)) --size=96k --iodepth=24 --continue_on_error=read >/dev/null 2>&1 &
-	until [ "$(stat_of read_errors)" -ge 24 ]; do sleep 0.1; done
+	local errors
+	until asked errors stat_of read_errors && [ "$errors" -ge 24 ]; do sleep 0.1; done
 	fails taskset -c 1 dd if="$DEV" of=/dev/null bs=4k skip=1100 count=1 iflag=direct
 	[ "$(awk '{ print $1 }' "$(sysfs r)/inflight")" -gt 0 ] || fail "it waited for the others"
 	wait
