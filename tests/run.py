@@ -33,9 +33,9 @@ import module  # noqa: E402
 import vm  # noqa: E402
 from cache import CACHE, CARGO, locked, say  # noqa: E402
 
-# One guest more than the host has CPUs: each is emulated by one thread for each of its CPUs, but they wait
-# for each other and for their disks much of the time.
-AT_ONCE = 1 + max(1, os.cpu_count() or 1)
+# A guest for each CPU of the host, beside one for tests that mostly wait: more would wait for each other, and each
+# translates the kernel for itself.
+AT_ONCE = max(1, os.cpu_count() or 1)
 SECONDS = 180
 # So many tests must go on from a state for it to be worth saving.
 ENOUGH = 4
