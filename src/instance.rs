@@ -6,6 +6,7 @@ use crate::{
     caches::Caches,
     counters::Count,
     filter::Filter,
+    moment::Moment,
     nodes::Map,
     repair::Repair,
     replicas::{
@@ -29,10 +30,6 @@ use kernel::{
         },
         Arc,
         Mutex, //
-    },
-    time::{
-        Instant,
-        Monotonic, //
     }, //
 };
 use kernel_ext::{
@@ -152,7 +149,7 @@ pub(crate) struct Instance {
     pub(crate) refusal: Mutex<[u8; 200]>,
     #[pin]
     pub(crate) log: Ratelimit,
-    made: Instant<Monotonic>,
+    made: Moment,
 }
 
 impl Instance {
@@ -185,7 +182,7 @@ impl Instance {
                 events <- new_mutex!(None, "dm_remap::events"),
                 refusal <- new_mutex!([0; 200], "dm_remap::refusal"),
                 log <- Ratelimit::new(),
-                made: Instant::now(),
+                made: Moment::now(),
             }? Error),
             GFP_KERNEL,
         )
@@ -225,7 +222,7 @@ impl Instance {
 
     /// How long it has lived.
     pub(crate) fn milliseconds(&self) -> u64 {
-        self.made.elapsed().as_millis().unsigned_abs()
+        self.made.milliseconds()
     }
 
     /// From now on I/O on our own account is refused, long work ends early, and nothing waits for a spare

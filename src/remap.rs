@@ -23,6 +23,7 @@ mod later;
 mod load;
 mod messages;
 mod metadata;
+mod moment;
 mod nodes;
 mod parked;
 mod refusal;

@@ -8,6 +8,7 @@
 
 use crate::{
     instance::Instance,
+    moment::Moment,
     scanner,
     settings::Settings, //
 };
@@ -17,10 +18,6 @@ use kernel::{
     sync::{
         Arc,
         Mutex, //
-    },
-    time::{
-        Instant,
-        Monotonic, //
     }, //
 };
 use kernel_ext::kthread::Kthread;
@@ -55,7 +52,7 @@ pub(crate) enum Wanted {
 /// One pass over main.
 #[derive(Clone, Copy)]
 pub(crate) struct Pass {
-    pub(crate) begun: Instant<Monotonic>,
+    pub(crate) begun: Moment,
     /// How many seconds it took, once it is finished.
     pub(crate) seconds: Option<u64>,
     /// Units that could not be read.
@@ -73,7 +70,7 @@ pub(crate) struct Pass {
 impl Pass {
     fn new() -> Self {
         Self {
-            begun: Instant::now(),
+            begun: Moment::now(),
             seconds: None,
             found: 0,
             weak: 0,
@@ -94,7 +91,7 @@ impl Pass {
 
     /// How many seconds ago it began.
     pub(crate) fn age(&self) -> u64 {
-        self.begun.elapsed().as_millis().unsigned_abs() / 1000
+        self.begun.milliseconds() / 1000
     }
 }
 

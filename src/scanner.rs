@@ -11,6 +11,7 @@ use crate::{
     counters::Count,
     errors::bad_sector,
     instance::Instance,
+    moment::Moment,
     nodes::Map,
     relocate::Losses,
     repair::{
@@ -29,11 +30,7 @@ use core::{
 };
 use kernel::{
     prelude::*,
-    sync::Arc,
-    time::{
-        Instant,
-        Monotonic, //
-    }, //
+    sync::Arc, //
 };
 use kernel_ext::{
     bio::{
@@ -232,13 +229,13 @@ impl Scanner {
             self.end_pass();
             return 0;
         };
-        let begun = Instant::<Monotonic>::now();
+        let begun = Moment::now();
         match self.read_all(&map, units.clone()) {
             Ok(bytes) => {
                 self.note_position();
                 self.pace.adapt(others.wrapping_sub(self.others));
                 self.others = others;
-                let pause = self.pace.pause(bytes, since(begun));
+                let pause = self.pace.pause(bytes, begun.milliseconds());
                 self.scan.state.lock().rate = self.pace.rate() >> 10;
                 u32::try_from(pause).unwrap_or(u32::MAX)
             }
@@ -380,12 +377,12 @@ impl Scanner {
         let end = self.geometry.sectors_of(Unit(units.end - 1)).end;
         let bytes = bytes_from(first, &(first..end));
         let at = self.geometry.on_main(first);
-        let begun = Instant::<Monotonic>::now();
+        let begun = Moment::now();
         let idle = Transfer::IdleRead;
         let read = self
             .bios
             .transfer(idle, &self.main, at, &mut self.buffer, bytes.clone());
-        let took = since(begun);
+        let took = begun.milliseconds();
         if let Some(pass) = &mut self.scan.state.lock().pass {
             pass.read(bytes.len() as u64, took);
         }
@@ -491,11 +488,6 @@ impl Scanner {
 fn others(instance: &Instance) -> u64 {
     let sum = |count| instance.counters.sum(count);
     sum(Count::Reads).wrapping_add(sum(Count::Writes))
-}
-
-/// How many milliseconds ago that was.
-fn since(begun: Instant<Monotonic>) -> u64 {
-    begun.elapsed().as_millis().unsigned_abs()
 }
 
 impl Repair {
