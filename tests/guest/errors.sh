@@ -50,10 +50,7 @@ on_one_unit() {
 }
 
 # parked COUNT: waits until so many writes wait for a spare unit.
-parked() {
-	local parked
-	until asked parked line_of debug writes_parked && [ "$parked" = "$1" ]; do sleep 0.1; done
-}
+parked() { until_is "$1" line_of debug writes_parked; }
 
 test_a_write_waits_for_a_spare_unit() {
 	on_one_unit 2 queue_if_no_spare 600

@@ -196,6 +196,12 @@ asked() {
 	"$@" >/tmp/asked
 	read -r "${asked_for?}" </tmp/asked
 }
+# until_is WANT COMMAND...: waits until the command prints that.
+until_is() {
+	local want=$1 got
+	shift
+	until asked got "$@" && [ "$got" = "$want" ]; do sleep 0.1; done
+}
 # field N [NAME]: the Nth field of the status behind the target's name.
 field() {
 	local words

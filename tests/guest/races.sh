@@ -29,8 +29,7 @@ begin_a_move() {
 	create main "0 131072 delay /dev/disk 0 3000 /dev/disk 0 0"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
 	message remap 800 >/dev/null &
-	local reads
-	until asked reads field 1 main && [ "$reads" = 1 ]; do sleep 0.1; done
+	until_is 1 field 1 main
 }
 
 #@ idle=1

@@ -6,19 +6,12 @@
 scan_of() { line_of scan "$1"; }
 
 # until_scan STATE: waits for it.
-until_scan() {
-	local state
-	until asked state field 13 && [ "$state" = "$1" ]; do sleep 0.1; done
-}
+until_scan() { until_is "$1" field 13; }
 
-# until_begun: until the first batch is read. until_tripped: until the breaker has.
+# until_begun: until the first batch is read.
 until_begun() {
 	local position
 	until asked position scan_of position && [ "${position%/*}" != 0 ]; do sleep 0.1; done
-}
-until_tripped() {
-	local health
-	until asked health field 1 && [ "$health" = tripped ]; do sleep 0.1; done
 }
 
 # scanned: a whole pass, as fast as it goes.
@@ -327,9 +320,9 @@ test_it_begins_by_itself_again_and_again() {
 test_a_pass_that_takes_too_long() {
 	remap_on 16 8 "4 scan_interval 1 scan_rate 8192"
 	kmsg clear
-	local seconds pass
+	local seconds
 	until asked seconds scan_of seconds && [[ $seconds = *" late" ]]; do sleep 0.1; done
-	until asked pass scan_of pass && [ "$pass" = 2 ]; do sleep 0.1; done
+	until_is 2 scan_of pass
 	kmsg has "the scan took longer than its interval of 1 seconds" || fail "$(message scan)"
 }
 
@@ -343,8 +336,7 @@ test_a_disk_that_hangs_holds_up_nobody_but_the_scan() {
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
 	replace main --table "0 131072 delay /dev/disk 0 20000 /dev/disk 0 0"
 	message scan start >/dev/null
-	local reads
-	until asked reads field 1 main && [ "$reads" = 1 ]; do sleep 0.1; done
+	until_is 1 field 1 main
 	dm suspend r
 	dm resume r
 	message scan stop
@@ -365,7 +357,7 @@ test_a_disk_is_pulled() {
 	create r "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768 4 scan_interval 1000 scan_rate 1024"
 	until_begun
 	pulled /dev/disk0
-	until_tripped
+	until_is tripped field 1
 	same "0 0/3584" "$(field 4) $(field 2)" "suspects and units used"
 	fails get 60000 8
 	dm remove r
@@ -380,7 +372,7 @@ test_a_disk_that_is_gone_has_no_bad_units() {
 	create r "0 32768 remap /dev/mapper/main 0 /dev/spare 0 16384 4 scan_rate 1024 scan_interval 1000"
 	until_begun
 	replace main --table "0 32768 error"
-	until_tripped
+	until_is tripped field 1
 	same "0 0/1536" "$(field 4) $(field 2)" "suspects and units used"
 	replace main --table "0 32768 linear /dev/disk 0"
 	message rearm >/dev/null
