@@ -35,7 +35,7 @@ from cache import CACHE, CARGO, locked, say  # noqa: E402
 
 # A guest for each CPU of the host, beside one for tests that mostly wait: more would wait for each other, and each
 # translates the kernel for itself.
-AT_ONCE = max(1, os.cpu_count() or 1)
+AT_ONCE = os.cpu_count() or 1
 SECONDS = 180
 # So many tests must go on from a state for it to be worth saving.
 ENOUGH = 4
@@ -47,10 +47,12 @@ STEP = os.environ.get("STEP") or "384"
 # What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
 OPS = os.environ.get("OPS") or "150"
 SEED = os.environ.get("SEED") or ""
-# How often what might leak is repeated: kmemleak finds little in few cycles.
-CYCLES = os.environ.get("CYCLES") or "4"
+# How often what might leak is repeated for each fifth of the loads: kmemleak finds little in few cycles.
+CYCLES = os.environ.get("CYCLES") or "1"
 # For how many seconds memory is swapped.
 SWAP = os.environ.get("SWAP") or "8"
+# What a guest has before it gets its first script.
+BEGIN = f". /payload/tests/lib.sh\nWRITES={WRITES} STEP={STEP} OPS={OPS} SWAP={SWAP} CYCLES={CYCLES}\n"
 
 
 class Waiting:
@@ -87,7 +89,7 @@ class Machine:
 
     def __init__(self, name, script, wishes=()):
         self.name, self.script = name, script
-        known = {"disks": "", "cpus": 1, "memory": 1024, "nodes": 1, "bare": 0, "seconds": SECONDS, "leaks": 0, "idle": 0}
+        known = {"disks": "", "cpus": 1, "memory": "", "nodes": 1, "bare": 0, "seconds": SECONDS, "leaks": 0, "idle": 0}
         known["cut"] = known["pull"] = ""
         for wish in wishes:
             key, value = wish.split("=", 1)
@@ -98,9 +100,10 @@ class Machine:
         self.pull, self.idle = known["pull"], bool(int(known["idle"]))
         self.cut = [float(second) for second in known["cut"].split("..") if second]
         disks = [vm.Disk(text) for text in known["disks"].split(",") if text]
-        sizes = (int(known[key]) for key in ("cpus", "memory", "nodes"))
-        leaks, bare = bool(int(known["leaks"])), int(known["bare"])
-        self.shape = vm.Shape("debug", *sizes, disks, leaks=leaks, bare=bare)
+        cpus, nodes, bare, leaks = (int(known[key]) for key in ("cpus", "nodes", "bare", "leaks"))
+        # What KASAN keeps of freed memory, and searches whenever a cache goes, grows with the memory.
+        memory = int(known["memory"] or 512 * (nodes - bare))
+        self.shape = vm.Shape("debug", cpus, memory, nodes, disks, leaks=bool(leaks), bare=bare)
         # The state of a guest that has the module and two disks, once there is one for tests of this shape.
         self.saved = None
         # Whether the script takes down what it put up, so that a guest can run another.
@@ -115,7 +118,7 @@ class Machine:
         said = b""
         with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
             for boot in itertools.count(1):
-                script = guests.preface(boot, said) + self.script.encode()
+                script = guests.preface(boot, self.shape.disks, said) + self.script.encode()
                 status, alarms, printed, text = self.boot(payload, script, pathlib.Path(folder), boot)
                 said += printed
                 was_cut = self.cut and boot == 1 and status is None and not alarms
@@ -134,7 +137,9 @@ class Machine:
         def sink(data):
             printed.append(data)
             if self.pull and b"pull" in data:
-                machine.command("device_del", id=f"device{self.pull}")
+                machine.pull(int(self.pull))
+            if b"give back" in data:
+                machine.pull_all()
 
         try:
             after = b"begin " if is_cut else b""
@@ -168,20 +173,27 @@ class Machine:
         waiting = WAITING.take(self.saved) if self.shares else None
         if not waiting:
             return vm.started(self.shape, payload, script, disks, self.saved), []
+        waiting[0].plug_in(self.shape.disks, disks)
         waiting[0].begin(script)
         return waiting
+
+
+def alone(text, function):
+    """A file of tests without the others, which would take the guest longer to read than many take to run."""
+    others = rf"^test_(?!{function.removeprefix('test_')}\b)\w+\(\) {{(?:.*}}|\n(?:.*\n)*?}})\n"
+    return re.sub(others, "", text, flags=re.MULTILINE)
 
 
 class Test(Machine):
     """A guest test: a function of a file in tests/guest."""
 
     def __init__(self, path, function, wishes):
-        # Restored guests are alike, so chance comes from here.
+        name = f"{path.stem}.{function.removeprefix('test_')}"
+        # Restored guests are alike, so chance comes from here. The guest reads a script byte by byte.
         seed = SEED or random.randrange(1 << 48)
-        script = f"set -eu\nRANDOM={random.randrange(1 << 15)} SEED={seed}\n"
-        script += f"WRITES={WRITES} STEP={STEP} OPS={OPS} SWAP={SWAP} CYCLES={CYCLES}\n. /payload/tests/lib.sh\n"
-        script += f". /payload/tests/{path.name}\nrun_test {function}\n"
-        super().__init__(f"{path.stem}.{function.removeprefix('test_')}", script, wishes)
+        script = f"RANDOM={random.randrange(1 << 15)} SEED={seed}\n. /payload/tests/{name}\n"
+        super().__init__(name, script, wishes)
+        self.text = f"set -eu\n{alone(path.read_text(encoding='utf-8'), function)}run_test {function}\n"
 
 
 class Failing(Machine):
@@ -199,7 +211,7 @@ def planted_tests():
     """Each checker that the tests rely on must complain of a bug of tests/planted."""
 
     def planted(name, bug, wanted, then="wait $!", wishes=()):
-        script = f". /payload/tests/lib.sh\ninsmod $MODULES/planted_bugs.ko bug={bug} &\n{then}\n"
+        script = f"insmod $MODULES/planted_bugs.ko bug={bug} &\n{then}\n"
         return Failing(f"sees_{name}", script, wanted, wishes)
 
     def alarm(words):
@@ -215,14 +227,14 @@ def planted_tests():
         planted("locks_in_two_orders", 3, alarm("possible circular locking")),
         planted("allocation_that_sleeps_with_a_spinlock", 4, alarm(sleeps)),
         planted("shift_too_far", 5, alarm("UBSAN: shift-out-of-bounds")),
-        planted("leak", 6, lambda status, _: status == 1, leak, ["leaks=1", "memory=512", "idle=1"]),
+        planted("leak", 6, lambda status, _: status == 1, leak, ["leaks=1", "idle=1"]),
         planted("hang", 7, alarm("INFO: task"), hang, ["idle=1"]),
     ]
 
 
 def harness_tests():
     """Silence means something only if a guest that fails is seen to, and one that a test changed."""
-    trace = ". /payload/tests/lib.sh\nbegin_anew\nas_new || exit\n%s\nif as_new; then exit 1; fi\nexit 7\n"
+    trace = "begin_anew\nas_new || exit\n%s\nif as_new; then exit 1; fi\nexit 7\n"
     traces = {"file": ": >/mnt/left", "module": "insmod $MODULES/brd.ko; exec 9</dev/ram0", "spent": "spent"}
     return [
         *(Failing(f"{name}_is_seen", trace % left, lambda s, a: s == 7 and not a) for name, left in traces.items()),
@@ -345,13 +357,13 @@ def save_loaded(tests, payload, folder):
     """Saves a guest with the module and the disks of most tests for each shape that many of them use."""
     shared = [
         (shape, [test for test in tests if test.shape.key() == key])
-        for key, shape in {test.shape.key(): test.shape for test in tests if not test.shape.disks}.items()
+        for key, shape in {test.shape.key(): test.shape.without_disks() for test in tests}.items()
     ]
 
     def save_one(number, shape, users):
         saved = folder / f"loaded{number}"
         saved.mkdir()
-        guest = vm.started(shape, payload, b". /payload/tests/lib.sh; begin_anew", saves=saved)
+        guest = vm.started(shape, payload, b"begin_anew", saves=saved)
         try:
             if guests.stream(guest, lambda data: None, seconds=SECONDS):
                 sys.exit("dm-remap: the module cannot be loaded")
@@ -359,7 +371,7 @@ def save_loaded(tests, payload, folder):
         finally:
             guest.end()
         for test in users:
-            test.saved, test.shares = saved, isinstance(test, Test) and not shape.leaks
+            test.saved, test.shares = saved, isinstance(test, Test)
 
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         for one in [
@@ -420,7 +432,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         payload = pathlib.Path(folder) / "payload.img"
         if tests:
-            vm.payload_image(payload, built.glob("**/*.ko"), "debug")
+            texts = {f"tests/{test.name}": test.text for test in tests if isinstance(test, Test)}
+            vm.payload_image(payload, built.glob("**/*.ko"), "debug", texts | {"begin": BEGIN})
             save_loaded(tests, payload, pathlib.Path(folder))
 
         def run_one(test):

@@ -19,6 +19,8 @@ from cache import CACHE, say
 REBOOT = 194
 # One that exits with this ended well, but another must not run in the same guest.
 SPENT = 195
+# What a guest prints behind all that a script has printed.
+END = b"\036"
 # How many seconds the end of the kernel's log may come after the script's.
 END_OF_LOG_SECONDS = 2
 # How many seconds a guest has to print what a time is counted from.
@@ -36,7 +38,7 @@ def stream(guest, sink, source=None, seconds=None, after=b""):
     if source is not None:
         waits.append(source)
     limit = None if seconds is None else time.monotonic() + (AFTER if after else seconds)
-    ended = None
+    ended, complete = None, False
     while True:
         left = 1 if limit is None else min(1, limit - time.monotonic())
         if left <= 0:
@@ -48,7 +50,8 @@ def stream(guest, sink, source=None, seconds=None, after=b""):
         ready = select.select(waits, [], [], 0.1 if ended is not None else left)[0]
         if guest.output in ready:
             data = guest.output.recv(65536)
-            sink(data)
+            complete = data.endswith(END)
+            sink(data.removesuffix(END))
             if after and after in data:
                 limit, after = time.monotonic() + seconds, b""
             if not data:
@@ -62,6 +65,8 @@ def stream(guest, sink, source=None, seconds=None, after=b""):
             ended = int(words[1])
             waits.remove(control)
         elif ended is not None and guest.output not in ready:
+            return ended
+        if complete and ended is not None:
             return ended
         if guest.process.poll() is not None:
             return ended
@@ -82,11 +87,11 @@ def verdict(guest, status):
     return status
 
 
-def preface(boot, said=b""):
-    """What is put in front of a script: which boot it is, and what it printed before."""
-    lines = [f"export BOOT={boot}"]
-    lines += [f"printf %b '{vm.escaped(said)}' >/run/said", ""]
-    return "\n".join(lines).encode()
+def preface(boot, disks=(), said=b""):
+    """What is put in front of a script: which boot it is, that it waits for its disks, and what it printed before."""
+    said = f"printf %b '{vm.escaped(said)}'" if said else ":"
+    disks = f"disks_come {len(disks)}\n" if disks else ""
+    return f"export BOOT={boot}\n{disks}{said} >/run/said\n".encode()
 
 
 def attend(guest, interactive):
@@ -115,7 +120,7 @@ def run_script(script, interactive=False):
         vm.payload_image(payload, [built / "dm_remap.ko"], shape.flavour)
         for boot in itertools.count(1):
             clock = f"date -s @{time.time():.0f} >/dev/null\n".encode()
-            guest = vm.started(shape, payload, clock + preface(boot) + script, pathlib.Path(folder))
+            guest = vm.started(shape, payload, clock + preface(boot, shape.disks) + script, pathlib.Path(folder))
             try:
                 status = attend(guest, interactive)
             finally:

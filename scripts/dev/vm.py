@@ -76,7 +76,7 @@ class Disk:
         return f"{self.kind}:{self.bytes}:{self.block}"
 
     def backend(self, number, folder):
-        """QEMU's arguments for the storage: an image in `folder`, which may be there already."""
+        """The storage, as QEMU's `blockdev-add` has it: an image in `folder`, which may be there already."""
         image = folder / f"disk{number}.img"
         with open(image, "ab") as file:
             file.truncate(self.bytes)
@@ -86,8 +86,7 @@ class Disk:
             node = {"driver": "blkdebug", "image": node, "inject-error": inject}
         if self.states:
             node["set-state"] = [{"event": "pwritev_zero", **change} for change in self.states]
-        node = {"driver": "raw", "node-name": f"disk{number}", "file": node}
-        return ["-blockdev", json.dumps(node)]
+        return {"driver": "raw", "node-name": f"disk{number}", "file": node}
 
     def device(self, number):
         """The device, as QEMU's `device_add` has it."""
@@ -101,10 +100,16 @@ class Disk:
         return {"driver": "virtio-blk-pci", "serial": f"disk{number}", **device}
 
     def is_plugged_in(self):
-        """Whether the device comes when the guest is up: QEMU cannot save the state of one for NVMe."""
-        return self.kind == "nvme"
+        """Whether the device comes when the guest is up, so that a guest that was saved can have it."""
+        return self.kind != "virtio"
+
+    def can_be_unplugged(self):
+        """Whether the guest can go on without it. Its kernel has no driver for the slots of NVMe disks."""
+        return self.kind == "scsi"
 
 
+# So many slots for NVMe disks has each guest.
+SLOTS = 2
 # What emulation makes slow and no test needs is left out: string instructions go byte by byte, and
 # protection keys and the like end blocks of translated code.
 CPU = "max,-la57,-erms,-fsrm,-fsrs,-fzrm,-smap,-smep,-umip,-pku"
@@ -138,7 +143,7 @@ class Shape:
         """QEMU's arguments that must be the same when a saved state is restored."""
         built = kernel.build(self.flavour)
         line = "console=ttyS0 root=/dev/vda ro init=/sbin/stage1 panic=-1 quiet loglevel=5 nokaslr "
-        line += "kunit.enable=1 kunit.autorun=0 null_blk.nr_devices=0 random.trust_cpu=on "
+        line += "kunit.enable=1 kunit.autorun=0 tsc=reliable null_blk.nr_devices=0 random.trust_cpu=on "
         line += "sysctl.kernel.hung_task_timeout_secs=60"
         # It costs as much as all other checkers together, and says nothing before it is asked.
         line += "" if self.leaks else " kmemleak=off"
@@ -153,14 +158,21 @@ class Shape:
         words += ["-kernel", str(built / "arch/x86/boot/bzImage"), "-append", line]
         words += ["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]
         words += ["-device", "virtio-blk-pci,drive=root", "-device", "virtio-blk-pci,drive=payload"]
-        if any(disk.kind == "scsi" for disk in self.disks):
-            words += ["-device", "virtio-scsi-pci,id=scsi"]
-        for number, disk in enumerate(self.disks):
-            if disk.is_plugged_in():
-                words += ["-device", f"pcie-root-port,id=port{number},chassis={number}"]
-            else:
-                words += ["-device", json.dumps(disk.device(number))]
+        words += ["-device", "virtio-scsi-pci,id=scsi"]
+        for number in range(max(SLOTS, len(self.disks))):
+            words += ["-device", f"pcie-root-port,id=port{number},chassis={number}"]
+        for number, disk in self.built_in():
+            words += ["-device", json.dumps(disk.device(number))]
         return words
+
+    def without_disks(self):
+        """This shape with those disks only that are there when the guest boots."""
+        disks = [disk for _, disk in self.built_in()]
+        return Shape(self.flavour, self.cpus, self.memory, self.nodes, disks, self.leaks, self.counted, self.bare)
+
+    def built_in(self):
+        """The disks that are there when the guest boots, and their numbers."""
+        return [pair for pair in enumerate(self.disks) if not pair[1].is_plugged_in()]
 
     def stores(self):
         """How many nodes have memory."""
@@ -186,7 +198,7 @@ class Shape:
 
     def key(self):
         """Names the state."""
-        frontends = " ".join(disk.frontend() for disk in self.disks)
+        frontends = " ".join(disk.frontend() for _, disk in self.built_in())
         arguments = " ".join(self.arguments() + self.memory_in(None, False))
         return digest(qemu_version(), arguments, str(guest_root.image()), frontends)
 
@@ -218,7 +230,7 @@ class Lines:
 
 
 class Guest:
-    """A running guest. The images of its disks are in the folder `disks`, or go with it.
+    """A running guest. The images of the disks it boots with are in the folder `disks`, or go with it.
 
     The guest begins with the state in the folder `state`, or boots. The folder `saves` is where it can be saved.
     """
@@ -227,7 +239,7 @@ class Guest:
     def __init__(self, shape, payload=None, state=None, saves=None, disks=None):
         self.shape = shape
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
-        self.alarms, self.log = [], []
+        self.alarms, self.log, self.plugged, self.deleted = [], [], {}, []
         self.log_ended = threading.Event()
         self.listeners = {
             name: self._listen(name) for name in ("monitor", "kernel", "output", "control")
@@ -259,8 +271,8 @@ class Guest:
             node = {"driver": "raw", "node-name": name, "read-only": True}
             node["file"] = {"driver": "file", "filename": str(path), "read-only": True}
             words += ["-blockdev", json.dumps(node)]
-        for number, disk in enumerate(self.shape.disks):
-            words += disk.backend(number, disks)
+        for number, disk in self.shape.built_in():
+            words += ["-blockdev", json.dumps(disk.backend(number, disks))]
         for name in self.listeners:
             words += ["-chardev", f"socket,id={name},path={self.folder / name}"]
         words += ["-mon", "chardev=monitor,mode=control", "-serial", "chardev:kernel"]
@@ -307,17 +319,45 @@ class Guest:
             said = (self.folder / "qemu.log").read_text(encoding="utf-8")
             raise RuntimeError(f"{name}: QEMU is gone: {said}") from None
         while True:
-            answer = json.loads(self.monitor.readline() or '{"error": "QEMU is gone"}')
+            answer = self._answer()
             if "error" in answer:
                 raise RuntimeError(f"{name}: {answer['error']}")
             if "return" in answer:
                 return answer["return"]
 
-    def plug_in(self):
-        """Gives the guest, which is up, the disks that it could not have before."""
-        for number, disk in enumerate(self.shape.disks):
+    def _answer(self):
+        """The next that QEMU says; keeps what it says of devices that are gone."""
+        line = self.monitor.readline()
+        if not line:
+            raise RuntimeError("QEMU is gone")
+        answer = json.loads(line)
+        if answer.get("event") == "DEVICE_DELETED":
+            self.deleted.append(answer["data"].get("device"))
+        return answer
+
+    def plug_in(self, disks, folder=None):
+        """Gives the guest those of the disks that it could not have before; their images are in `folder`, or go
+        with the guest."""
+        for number, disk in enumerate(disks):
             if disk.is_plugged_in():
+                self.command("blockdev-add", **disk.backend(number, folder or self.folder))
                 self.command("device_add", **disk.device(number))
+                self.plugged[number] = disk
+
+    def pull(self, number):
+        """Takes out a disk that was plugged in."""
+        del self.plugged[number]
+        name = f"device{number}"
+        self.command("device_del", id=name)
+        while name not in self.deleted:
+            self._answer()
+        self.deleted.remove(name)
+        self.command("blockdev-del", **{"node-name": f"disk{number}"})
+
+    def pull_all(self):
+        """Takes out the disks that can be."""
+        for number in [number for number, disk in self.plugged.items() if disk.can_be_unplugged()]:
+            self.pull(number)
 
     def begin(self, script):
         """Sends a script, when the guest waits for its first or has said how the one before ended."""
@@ -374,7 +414,7 @@ def restored(shape, state_folder, payload, disks=None, saves=None):
     guest.command("migrate-set-capabilities", capabilities=WITHOUT_MEMORY)
     guest.command("migrate-incoming", uri=f"file:{state_folder}/state")
     guest.migrated()
-    guest.plug_in()
+    guest.plug_in(shape.disks, disks)
     guest.command("cont")
     return guest
 
@@ -383,7 +423,7 @@ def state(shape):
     """A folder with the state of a guest of that shape that waits for its payload."""
 
     def save_booted(folder):
-        guest = Guest(shape, saves=folder)
+        guest = Guest(shape.without_disks(), saves=folder)
         try:
             wait_ready(guest)
             save(guest, folder)
@@ -405,14 +445,14 @@ def started(shape, payload, script, disks=None, saved=None, saves=None):
     else:
         guest = Guest(shape, payload, disks=disks)
         wait_ready(guest)
-        guest.plug_in()
+        guest.plug_in(shape.disks, disks)
         guest.control.write("go")
     guest.begin(script)
     return guest
 
 
-def payload_image(path, ours, flavour):
-    """Makes the disk with what is new since the guest was saved: our modules and the tests."""
+def payload_image(path, ours, flavour, texts=None):
+    """Makes the disk with what is new since the guest was saved: our modules, the tests, and files with these texts."""
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         tree = pathlib.Path(folder)
         (tree / "modules").mkdir()
@@ -428,6 +468,8 @@ def payload_image(path, ours, flavour):
         tools.build_builtins(tree / "builtins")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
         shutil.copytree(TOP / "tests/guest", tree / "tests")
+        for name, text in (texts or {}).items():
+            (tree / name).write_text(text, encoding="utf-8")
         with open(path, "wb") as file:
             file.truncate(PAYLOAD_BYTES)
         run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", tree, path])

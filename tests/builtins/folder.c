@@ -4,7 +4,7 @@
  * processes that mkdir, rmdir and rm are.
  *
  *   folder make NAME...
- *   folder remove NAME...: each is empty
+ *   folder remove NAME...: each is empty, or a file
  *   folder empty NAME...: removes what they have, but not what is mounted there
  */
 #include "command.h"
@@ -33,7 +33,7 @@ static int folder(char **words)
 {
 	const char *what = *words++;
 	int (*does)(const char *name) = !strcmp(what, "make") ? make :
-					!strcmp(what, "remove") ? rmdir :
+					!strcmp(what, "remove") ? remove :
 					!strcmp(what, "empty") ? empty : NULL;
 
 	if (!does)

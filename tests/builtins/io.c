@@ -6,6 +6,7 @@
  *   copy FROM BYTE TO BYTE BYTES CHUNK: copies so many bytes, from and to these
  *	places, a CHUNK with each call; TO may be - for standard output, and a
  *	file that is there is not cut
+ *   durable FROM BYTE TO BYTE BYTES CHUNK: so too, and what is copied is durable
  *   equal FILE BYTE FILE BYTE BYTES: whether both have the same there
  *   sleep SECONDS
  */
@@ -126,6 +127,11 @@ static int copy(char **words)
 	return status_of(walk(words, O_WRONLY | O_CREAT, atoll(words[5]), copy_step));
 }
 
+static int durable(char **words)
+{
+	return status_of(walk(words, O_WRONLY | O_CREAT | O_SYNC, atoll(words[5]), copy_step));
+}
+
 static int equal_step(const struct pair *files, char *buffer, size_t bytes)
 {
 	char *other = buffer + CHUNK;
@@ -162,6 +168,11 @@ static int copy_builtin(WORD_LIST *list)
 	return command(list, 6, 6, copy);
 }
 
+static int durable_builtin(WORD_LIST *list)
+{
+	return command(list, 6, 6, durable);
+}
+
 static int equal_builtin(WORD_LIST *list)
 {
 	return command(list, 5, 5, equal);
@@ -173,11 +184,17 @@ static int sleep_builtin(WORD_LIST *list)
 }
 
 static char *copy_doc[] = { "Copies bytes.", NULL };
+static char *durable_doc[] = { "Copies bytes, which are durable then.", NULL };
 static char *equal_doc[] = { "Whether two files have the same bytes somewhere.", NULL };
 static char *sleep_doc[] = { "Waits.", NULL };
 
 struct builtin copy_struct = {
 	"copy", copy_builtin, BUILTIN_ENABLED, copy_doc, "copy FROM BYTE TO BYTE BYTES CHUNK", 0,
+};
+
+struct builtin durable_struct = {
+	"durable", durable_builtin, BUILTIN_ENABLED, durable_doc,
+	"durable FROM BYTE TO BYTE BYTES CHUNK", 0,
 };
 
 struct builtin equal_struct = {

@@ -96,7 +96,7 @@ test_a_dead_disk_uses_no_spare() {
 	put one
 	bad main 0 131071
 	# A part of a unit: the rest of it could not be read, and would be lost.
-	fails dd if=/dev/zero of="$DEV" bs=512 count=1 seek=800 oflag=direct conv=notrunc status=none
+	fails zeroes "$DEV" 800 1
 	fails put one 4096
 	same "tripped 0/1536 0 0 0" "$(dm status r | cut -d' ' -f4-8)" status
 	kmsg has "nothing on main can be read" || fail "nothing in the kernel log"

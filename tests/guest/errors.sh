@@ -122,7 +122,7 @@ test_partial_write_keeps_the_rest_of_the_unit() {
 	random new 1
 	truncate -s 512 new
 	put new 1003
-	dd if=new of=one bs=512 seek=1003 conv=notrunc status=none
+	copy_sectors new 0 one 1003 1
 	holds one
 	used 1 0
 }
@@ -156,8 +156,7 @@ test_partial_write_loses_only_unreadable_blocks() {
 
 test_lost_block_is_not_zeroes_nor_old_spare_data() {
 	remap_on
-	random junk 4
-	dd if=junk of=/dev/spare bs=1M seek=1 status=none conv=fsync
+	junk /dev/spare 2048 8192
 	bad main 1004 1004
 	message remap 1000 | grep -q "1 blocks lost" || fail "a lossy relocation must say so"
 	fails get 1004 1
@@ -281,9 +280,9 @@ test_transient_error_costs_nothing() {
 # fails_with BYTES: a write that ends with these host, driver and status bytes fails and costs nothing.
 fails_with() {
 	echo "2 -100 0x2a $1 0 0 0" >"/sys/kernel/debug/scsi_debug/$host/error"
-	fails dd if=/dev/zero of="$DEV" bs=4k count=1 oflag=direct
+	fails zeroes "$DEV" 0 8
 	echo "- 2 0x2a" >"/sys/kernel/debug/scsi_debug/$host/error"
-	dd if=/dev/zero of="$DEV" bs=4k count=1 oflag=direct status=none
+	zeroes "$DEV" 0 8
 	used 0 0
 }
 
@@ -327,7 +326,7 @@ test_spare_unit_that_fails_later_is_replaced() {
 	random new 1
 	truncate -s 512 new
 	put new 1003
-	dd if=new of=one bs=512 seek=1003 conv=notrunc status=none
+	copy_sectors new 0 one 1003 1
 	same 1 "$(stat_of spares_retired)" retired
 	same "1000 2056 8/8" "$(message list)" list
 	holds one
@@ -410,7 +409,7 @@ test_nvme_with_bad_sectors() {
 	load_module
 	null_disk spare 8
 	local disk=/dev/disk0
-	fails dd if=/dev/zero of=$disk bs=4k seek=1000 count=1 oflag=direct
+	fails zeroes "$disk" 8000 8
 	create r "0 131072 remap $disk 0 /dev/spare 0 16384"
 	random one 16
 	put one

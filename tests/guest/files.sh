@@ -38,8 +38,7 @@ on_a_disk() {
 write_files() {
 	local number
 	for ((number = $1; number <= $2; number++)); do
-		dd if=/run/random of="/mnt/$number" bs=1k skip=$((number * 37)) count=$((number * 61 % 512 + 1)) \
-			conv=fsync status=none
+		durable /run/random $((number * 37888)) "/mnt/$number" 0 $(((number * 61 % 512 + 1) * 1024)) 1048576
 	done
 }
 
@@ -47,7 +46,7 @@ write_files() {
 files_are_there() {
 	local number
 	for ((number = $1; number <= $2; number++)); do
-		cmp -i 0:$((number * 37 * 1024)) -n $(((number * 61 % 512 + 1) * 1024)) "/mnt/$number" /run/random ||
+		equal "/mnt/$number" 0 /run/random $((number * 37888)) $(((number * 61 % 512 + 1) * 1024)) ||
 			fail "file $number"
 	done
 }

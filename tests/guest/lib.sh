@@ -16,7 +16,10 @@ run_test() {
 	echo 7 >/proc/sys/kernel/printk
 	"$1"
 	take_down
-	if [ -e /run/traces ]; then as_new || exit 195; fi
+	if [ -e /run/traces ]; then
+		give_back
+		as_new || exit 195
+	fi
 }
 
 # begin_anew: the module and the disks of most tests, and what a guest is like that no test has run in.
@@ -31,7 +34,8 @@ as_new() {
 	kill -KILL -1 2>/dev/null
 	remove_modules || return
 	for disk in "$NULLB"/*/; do folder remove "$disk"; done
-	for node in /dev/mapper/*; do [ "$node" = /dev/mapper/control ] || rm -f "$node"; done
+	for node in /dev/mapper/*; do [ "$node" = /dev/mapper/control ] || folder remove "$node"; done
+	if [ -d /dev/disk ]; then rm -r /dev/disk /dev/block; fi
 	folder empty /tmp /root
 	kmsg clear
 	two_disks
@@ -39,6 +43,17 @@ as_new() {
 	mapfile was </run/traces
 	mapfile is </tmp/traces
 	[ "${was[*]}" = "${is[*]}" ] || { diff /run/traces /tmp/traces; false; }
+}
+
+# give_back: has the host take its disks out.
+give_back() {
+	local disk
+	if [ ! -h /dev/disk0 ]; then return; fi
+	echo "give back"
+	for disk in /dev/disk[0-9]*; do
+		if [[ $(readlink "$disk") = nvme* ]]; then spent; else gone "$disk"; fi
+		folder remove "$disk"
+	done
 }
 
 # remove_modules: all, the newest first.
@@ -161,7 +176,7 @@ hold_entries() {
 }
 
 # wipe DISK: zeroes, so that a spare of at most 8 MiB is formatted anew.
-wipe() { dd if=/dev/zero of="/dev/$1" bs=8M count=1 oflag=direct status=none; }
+wipe() { zeroes "/dev/$1" 0 16384; }
 
 # power_cut DISK...: what is in their caches is lost, while r uses them.
 power_cut() {
@@ -223,6 +238,11 @@ put() {
 }
 # get SECTOR SECTORS: reads from r without the page cache.
 get() { copy "$DEV" $(($1 * 512)) - 0 $(($2 * 512)) $(($2 * 512)); }
+# copy_sectors FROM SECTOR TO SECTOR SECTORS: files or disks, of which neither is cut. zeroes TO SECTOR SECTORS,
+# junk TO SECTOR SECTORS: what may be there instead.
+copy_sectors() { copy "$1" $(($2 * 512)) "$3" $(($4 * 512)) $(($5 * 512)) 1048576; }
+zeroes() { copy_sectors /dev/zero 0 "$@"; }
+junk() { copy_sectors /run/random $RANDOM "$@"; }
 # part FILE SECTOR SECTORS
 part() { copy "$1" $(($2 * 512)) - 0 $(($3 * 512)) $(($3 * 512)); }
 # reads SECTOR SECTORS FILE [AT]: r has there what the file has from its sector AT on.
@@ -240,10 +260,14 @@ fails() {
 
 # pulled DISK: has the host take the disk out, which it does when it reads the word.
 pulled() {
+	echo pull
+	gone "$1"
+}
+# gone DISK: waits until the host has taken it out.
+gone() {
 	local disk
 	disk=$(readlink "$1")
-	echo pull
-	while [ -e "/sys/block/$disk" ]; do sleep 0.2; done
+	while [ -e "/sys/block/$disk" ]; do sleep 0.1; done
 }
 
 # injectors [NAME=VALUE...]: how allocations of the slab and of pages are made to fail.

@@ -135,38 +135,30 @@ test_unload_with_a_device_open_is_refused() {
 	rmmod dm_remap
 }
 
-#@ seconds=300 leaks=1 memory=512
-test_load_and_unload_100_times() {
-	load_module
-	rmmod dm_remap
-	null_disk main 64
-	null_disk spare 8
-	for _ in 1 2 3 4 5; do
-		reload "$MODULES/dm_remap.ko" dm_remap 19
-		insmod "$MODULES/dm_remap.ko"
-		create r "$TABLE"
-		message remap 0 64 >/dev/null
-		dm remove r
-		rmmod dm_remap
-	done
-	no_leak
+# moves_and_errors: a life of a device, and tables that are refused.
+moves_and_errors() {
+	create r "$TABLE"
+	message remap 0 80 >/dev/null
+	copy /dev/zero 0 "$DEV" $((62 << 16)) $((2 << 16)) $((1 << 16))
+	fails get 16000 8
+	fails dm create s "0 131072 remap /dev/main 0 /dev/other 0 16384"
+	fails dm create s "0 8 remap /dev/other 0 /dev/spare 0 4"
+	dm remove r
+	wipe spare
 }
 
-#@ seconds=300 leaks=1 memory=512
-test_moves_errors_and_refused_tables_do_not_leak() {
+#@ seconds=300 leaks=1
+test_100_loads_moves_errors_and_refused_tables_do_not_leak() {
 	two_disks
 	null_disk other 8
 	bad main 8000 8001
 	bad main 16000 16000
-	for _ in $(seq "$CYCLES"); do
-		create r "$TABLE"
-		message remap 0 80 >/dev/null
-		dd if=/dev/zero of="$DEV" bs=64k seek=62 count=2 oflag=direct status=none
-		fails get 16000 8
-		fails dm create s "0 131072 remap /dev/main 0 /dev/other 0 16384"
-		fails dm create s "0 8 remap /dev/other 0 /dev/spare 0 4"
-		dm remove r
-		wipe spare
+	rmmod dm_remap
+	for _ in 1 2 3 4 5; do
+		reload "$MODULES/dm_remap.ko" dm_remap 19
+		insmod "$MODULES/dm_remap.ko"
+		for _ in $(seq "$CYCLES"); do moves_and_errors; done
+		rmmod dm_remap
 	done
 	no_leak
 }
@@ -193,7 +185,7 @@ each_failing() {
 	read -r _ made _ _ _ needed _ </tmp/failing
 }
 
-#@ seconds=400 leaks=1 memory=512
+#@ seconds=400 leaks=1
 test_failing_allocations() {
 	local made needed params=${TABLE#* * remap }
 	two_disks
@@ -225,8 +217,8 @@ test_failing_allocations() {
 test_failing_allocations_of_the_workers() {
 	two_disks
 	# The disks have their memory before anything fails.
-	dd if=/dev/zero of=/dev/main bs=1M seek=3 count=2 oflag=direct status=none
-	dd if=/dev/zero of=/dev/spare bs=1M count=8 oflag=direct status=none
+	zeroes /dev/main 6144 4096
+	wipe spare
 	create r "$TABLE 3 breaker 0 0"
 	bad main 8000 8511
 	workers_fail 33

@@ -50,7 +50,7 @@ test_unaligned_bios() {
 	# 1 MiB in pieces that begin and end within units.
 	random two 1
 	put two 3 7680
-	dd if=two of=one bs=512 seek=3 conv=notrunc status=none
+	copy_sectors two 0 one 3 2048
 	holds one
 	reads 805 333 one 805 || fail "an unaligned read is wrong"
 }
@@ -78,7 +78,7 @@ test_single_sectors_of_a_unit() {
 		random sector 1
 		truncate -s 512 sector
 		put sector $s
-		dd if=sector of=one bs=512 seek=$s conv=notrunc status=none
+		copy_sectors sector 0 one $s 1
 	done
 	holds one
 }
@@ -143,7 +143,7 @@ test_main_and_spare_offsets() {
 	random two 1
 	put two
 	cp one want
-	dd if=two of=want conv=notrunc status=none
+	copy_sectors two 0 want 0 2048
 	holds want
 	equal two $((800 * 512)) /dev/spare $(((1001 + REGION) * 512)) 4096 || fail "spare offset"
 	same "800 3049 8/8" "$(message list)" list

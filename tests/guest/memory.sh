@@ -99,7 +99,7 @@ test_a_memory_cgroup_at_its_limit() {
 		echo "$BASHPID" >/tmp/cgroup/small/cgroup.procs
 		echo 0 >/tmp/cgroup/small/memory.high
 		message remap 0 256 >/dev/null
-		dd if=one of="$DEV" bs=4k skip=64 seek=64 count=1 oflag=direct status=none
+		copy_sectors one 512 "$DEV" 512 8
 	) || fail "refused at the limit"
 	same 33/1536 "$(field 2)" "units used"
 	same ok "$(field 12)" memory

@@ -59,7 +59,7 @@ test_unremap_refuses_lost_blocks() {
 	good main 1003 1003
 	refused "blocks of its unit were lost, write them first" message unremap 1000
 	fails get 1003 1
-	dd if=/dev/zero of="$DEV" bs=4k seek=125 count=1 oflag=direct status=none
+	zeroes "$DEV" 1000 8
 	message unremap 1000
 	reads 1000 8 /dev/zero || fail "the data that were written"
 }

@@ -20,8 +20,15 @@ not_again() {
 }
 
 # zero FIRST SECTORS, garble FIRST SECTORS: on the spare, when nobody has it open.
-zero() { dd if=/dev/zero of=/dev/spare bs=512 seek="$1" count="$2" conv=notrunc,fsync status=none; }
-garble() { dd if=/dev/urandom of=/dev/spare bs=512 seek="$1" count="$2" conv=notrunc,fsync status=none; }
+zero() { zeroes /dev/spare "$@"; }
+garble() { junk /dev/spare "$@"; }
+
+# writes_of DISK: how many it has had.
+writes_of() {
+	local writes _
+	read -r _ _ _ _ writes _ <"/sys/block/$1/stat"
+	echo "$writes"
+}
 
 # Ten relocated units and what they hold, in the file one.
 ten_units() {
@@ -145,7 +152,7 @@ test_all_regions_destroyed() {
 	remap_on
 	ten_units
 	dm remove r
-	dd if=/dev/main of=before bs=1M count=2 status=none
+	copy_sectors /dev/main 0 before 0 4096
 	garble 1 2
 	garble $((LAST + 1)) 2
 	refused "all copies of the metadata are damaged" dm create r "$TABLE"
@@ -159,11 +166,11 @@ test_regions_of_two_arrays() {
 	remap_on
 	ten_units
 	dm remove r
-	dd if=/dev/spare of=first bs=512 count="$REGION" status=none
+	copy_sectors /dev/spare 0 first 0 "$REGION"
 	wipe spare
 	create r "$TABLE"
 	dm remove r
-	dd if=first of=/dev/spare conv=notrunc,fsync status=none
+	copy_sectors first 0 /dev/spare 0 "$REGION"
 	refused "the regions belong to different arrays" dm create r "$TABLE"
 }
 
@@ -171,10 +178,10 @@ test_swapped_regions() {
 	remap_on
 	ten_units
 	dm remove r
-	dd if=/dev/spare of=first bs=512 count="$REGION" status=none
-	dd if=/dev/spare of=last bs=512 skip=$LAST status=none
-	dd if=last of=/dev/spare conv=notrunc,fsync status=none
-	dd if=first of=/dev/spare bs=512 seek=$LAST conv=notrunc,fsync status=none
+	copy_sectors /dev/spare 0 first 0 "$REGION"
+	copy_sectors /dev/spare "$LAST" last 0 "$REGION"
+	copy_sectors last 0 /dev/spare 0 "$REGION"
+	copy_sectors first 0 /dev/spare "$LAST" "$REGION"
 	refused "devices or regions of the array were swapped" dm create r "$TABLE"
 }
 
@@ -196,7 +203,7 @@ test_a_copy_of_an_active_array() {
 	null_disk spare2 8
 	ten_units
 	dm suspend r
-	dd if=/dev/spare of=/dev/spare2 bs=1M status=none conv=fsync
+	copy_sectors /dev/spare 0 /dev/spare2 0 16384
 	dm resume r
 	refused "is active already" \
 		dm create s "0 131072 remap /dev/main2 0 /dev/spare2 0 16384"
@@ -230,7 +237,7 @@ test_larger_units() {
 	random new 1
 	truncate -s 4096 new
 	put new 1000
-	dd if=new of=one bs=512 seek=1000 conv=notrunc status=none
+	copy_sectors new 0 one 1000 8
 	holds one
 	same "960 2048 64/64" "$(message list)" list
 	again "$TABLE 2 unit 32768"
@@ -249,13 +256,12 @@ test_read_only_tables_write_nothing() {
 	dm remove r
 	zero 0 "$REGION"
 	local before
-	before=$(sha256sum </dev/spare)
+	before=$(writes_of spare)
 	dmsetup create r --readonly --table "$TABLE"
 	holds one
 	same 1/2 "$(field 9)" regions
 	dm remove r
-	blockdev --flushbufs /dev/spare
-	same "$before" "$(sha256sum </dev/spare)" "spare after a read-only table"
+	same "$before" "$(writes_of spare)" "writes of the spare by a read-only table"
 }
 
 test_a_failing_region_is_dropped_and_comes_back() {
@@ -381,7 +387,7 @@ test_a_full_log_becomes_a_checkpoint() {
 	bad main 8000 8319
 	message remap 8000 320 >/dev/null
 	good main 8000 8319
-	dd if=one of="$DEV" bs=512 count=320 seek=8000 oflag=direct conv=notrunc status=none
+	copy one 0 "$DEV" $((8000 * 512)) $((320 * 512)) 512
 	message remap 800 80 >/dev/null
 	[ "$(commits)" -gt 320 ] || fail "too few commits for this test"
 	again
@@ -448,15 +454,15 @@ test_metadata_that_contradict_themselves() {
 	dm remove r
 	zero "$LAST" "$REGION"
 	local before change
-	before=$(sha256sum </dev/main)
-	dd if=/dev/spare of=kept bs=1M count=1 status=none
+	before=$(writes_of main)
+	copy_sectors /dev/spare 0 kept 0 "$REGION"
 	for change in "96 ff ff ff ff" "103 0" "103 2" "103 9" "104 ff ff" "104 1" "112 0 1" "120 64" "120 63"; do
 		# shellcheck disable=SC2086
 		for block in 1 15; do tamper /dev/spare "$block" $change; done
 		refused "the metadata contradict themselves" dm create r "$TABLE"
-		dd if=kept of=/dev/spare conv=notrunc,fsync bs=1M status=none
+		copy_sectors kept 0 /dev/spare 0 "$REGION"
 	done
-	same "$before" "$(sha256sum </dev/main)" "main"
+	same "$before" "$(writes_of main)" "writes of main"
 	create r "$TABLE"
 	holds one
 }

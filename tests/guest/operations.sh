@@ -3,7 +3,11 @@
 # Flushes, discards, zeroes, flags and read-only devices.
 
 # How many flushes a device has completed.
-flushes() { awk '{ print $16 }' "/sys/block/$1/stat"; }
+flushes() {
+	local counts
+	read -ra counts <"/sys/block/$1/stat"
+	echo "${counts[15]}"
+}
 
 test_flush_reaches_both_devices() {
 	load_module
@@ -84,7 +88,7 @@ test_discard_passes_down() {
 	put one
 	message remap 800 80
 	blkdiscard -o $((400 * 512)) -l $((800 * 512)) "$DEV"
-	dd if=/dev/zero of=one bs=512 seek=400 count=800 conv=notrunc status=none
+	zeroes one 400 800
 	holds one
 	[ "$(stat_of discards)" -ge 3 ] || fail "discards are not cut"
 	same 10/1536 "$(field 2)" "discard must not unmap"
@@ -118,17 +122,17 @@ test_write_zeroes() {
 	put one
 	message remap 800 80
 	fallocate --zero-range --keep-size -o $((400 * 512)) -l $((800 * 512)) "$DEV"
-	dd if=/dev/zero of=one bs=512 seek=400 count=800 conv=notrunc status=none
+	zeroes one 400 800
 	holds one
 }
 
 test_read_only_table() {
 	two_disks
 	random one 1
-	dd if=one of=/dev/main status=none conv=fsync
+	copy_sectors one 0 /dev/main 0 2048
 	dmsetup create r --readonly --table "0 131072 remap /dev/main 0 /dev/spare 0 16384"
 	holds one
-	fails dd if=/dev/zero of="$DEV" bs=4k count=1 oflag=direct
+	fails zeroes "$DEV" 0 8
 	same ro "$(field 8)" mode
 	refused "the table is read-only" message remap 8
 	same "the table is read-only" "$(message reason)" reason

@@ -57,7 +57,7 @@ test_the_spare_is_pulled() {
 	pulled /dev/disk1
 	# What was moved cannot be had, and main's old copy is not shown for it.
 	fails get 800 8
-	fails dd if=one of="$DEV" bs=4k seek=100 count=1 oflag=direct conv=notrunc
+	fails copy_sectors one 0 "$DEV" 800 8
 	# All else works.
 	reads 0 800 one 0 || fail "units on main"
 	put one 2048
@@ -78,7 +78,7 @@ test_main_turns_read_only() {
 	random one 1
 	put one
 	turn
-	fails dd if=one of=/dev/disk0 bs=4096 seek=15000 count=1 oflag=direct
+	fails copy_sectors one 0 /dev/disk0 120000 8
 	fails put one 2048
 	no_unit_used
 	same "tripped open 2/4" "$(field 1) $(field 10) $(field 9)" "while it cannot be written"

@@ -25,7 +25,7 @@ begin_a_move() {
 	null_disk disk 64
 	null_disk spare 8
 	random old 1
-	dd if=old of=/dev/disk status=none conv=fsync
+	copy_sectors old 0 /dev/disk 0 2048
 	create main "0 131072 delay /dev/disk 0 3000 /dev/disk 0 0"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
 	message remap 800 >/dev/null &

@@ -58,7 +58,7 @@ test_dump_and_restore_move_an_array_to_another_spare() {
 	put one
 	dmsetup remove --retry r
 	remapctl dump /dev/main /dev/spare >kept
-	dd if=/dev/spare of=/dev/spare2 bs=1M skip=1 seek=1 count=6 status=none conv=fsync
+	copy_sectors /dev/spare 2048 /dev/spare2 2048 12288
 	ctl restore /dev/main /dev/spare2 kept
 	remapctl dump /dev/main /dev/spare2 | cmp - kept
 	ctl create r /dev/main /dev/spare2
@@ -73,7 +73,7 @@ test_repair_after_damage() {
 	put one
 	message remap 800 80 >/dev/null
 	dmsetup remove --retry r
-	dd if=/dev/urandom of=/dev/spare bs=1M count=1 status=none conv=fsync
+	junk /dev/spare 0 2048
 	local status=0
 	remapctl check /dev/main /dev/spare >said || status=$?
 	same 4 "$status" "exit status of a check that found damage"
@@ -146,18 +146,18 @@ test_metadata_on_main_too() {
 	put one
 	message remap 800 80 >/dev/null
 	dmsetup remove --retry r
-	dd if=/dev/zero of=/dev/spare bs=1M count=1 status=none conv=fsync
-	dd if=/dev/zero of=/dev/main bs=512 seek=126968 count=2048 status=none conv=fsync
+	zeroes /dev/spare 0 2048
+	zeroes /dev/main 126968 2048
 	ctl create r /dev/main /dev/spare
 	same 4/4 "$(field 9)" "regions after repair"
 	holds one
 	dmsetup remove --retry r
 	# An older copy of the spare, or a new disk in its place, is not believed.
-	dd if=/dev/spare of=old bs=1M status=none
+	copy_sectors /dev/spare 0 old 0 16384
 	remapctl create r /dev/main /dev/spare >/dev/null
 	message remap 1600
 	dmsetup remove --retry r
-	dd if=old of=/dev/spare bs=1M status=none conv=fsync
+	copy_sectors old 0 /dev/spare 0 16384
 	refused "the spare's metadata are older than main's" \
 		dm create r "0 126968 remap /dev/main 0 /dev/spare 0 16384"
 	wipe spare

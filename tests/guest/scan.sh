@@ -51,7 +51,7 @@ test_all_units_that_cannot_be_read() {
 	same "found 7 weak 0 moved 0" "$(scan_of before)" "the pass before"
 	# A write heals or moves them.
 	for sector in $bads; do good main "$sector" "$sector"; done
-	dd if=/dev/zero of="$DEV" bs=4k seek=100 count=1 oflag=direct status=none
+	zeroes "$DEV" 800 8
 	same 6 "$(field 4)" suspects
 }
 
@@ -156,7 +156,7 @@ test_a_weak_unit_is_moved_while_it_can_be_read() {
 	same "0 weak 1 moved 1" "$(scan_of found)" "the pass"
 	same "20000 $REGION 8/8" "$(message list)" list
 	# What is on main is not asked for any more.
-	dd if=/dev/zero of=/dev/disk bs=512 seek=20000 count=8 oflag=direct status=none
+	zeroes /dev/disk 20000 8
 	reads 19000 2048 one || fail "the data of the unit"
 	scanned
 	same "0 weak 0 moved 0" "$(scan_of found)" "the next pass"
