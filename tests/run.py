@@ -11,6 +11,7 @@ the test run again with the same disks; a test that exits with 194 runs again to
 has what was printed before.
 """
 
+import collections
 import concurrent.futures
 import itertools
 import os
@@ -33,8 +34,8 @@ import module  # noqa: E402
 import vm  # noqa: E402
 from cache import CACHE, CARGO, locked, say  # noqa: E402
 
-# A guest for each CPU of the host, beside one for tests that mostly wait: more would wait for each other, and each
-# translates the kernel for itself.
+# A guest for each CPU of the host, beside one that begins with the tests that mostly wait: more would wait for each
+# other, and each translates the kernel for itself.
 AT_ONCE = os.cpu_count() or 1
 SECONDS = 180
 # So many tests must go on from a state for it to be worth saving.
@@ -382,6 +383,17 @@ def save_loaded(tests, payload, folder):
             one.result()
 
 
+def run_all(*queues):
+    """Runs what is in the queues, one after the other, beside others that take from them."""
+    for queue in queues:
+        while True:
+            try:
+                one = queue.popleft()
+            except IndexError:
+                break
+            one()
+
+
 def fuzz_tests():
     """A bounded run of each fuzz target, the same each time, as pairs of a name and a function."""
     runs = {"block": 10_000, "words": 50_000, "load": 1000}
@@ -444,15 +456,13 @@ def main():
                 passed, text = False, f"the test could not be run: {error!r}"
             report.add(test.name, passed, text, time.monotonic() - start)
 
-        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as busy:
-            with concurrent.futures.ThreadPoolExecutor(1) as idle:
-                begun_tests = [idle.submit(fuzz_one, *one) for one in fuzzed]
-                begun_tests += [
-                    (idle if test.idle else busy).submit(run_one, test)
-                    for test in sorted(tests, key=lambda test: -test.seconds)
-                ]
-                for one in begun_tests:
-                    one.result()
+        busy, idle = collections.deque(), collections.deque(lambda one=one: fuzz_one(*one) for one in fuzzed)
+        for test in sorted(tests, key=lambda test: -test.seconds):
+            (idle if test.idle else busy).append(lambda test=test: run_one(test))
+        lanes = [(busy, idle)] * AT_ONCE + [(idle, busy)]
+        with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
+            for one in [pool.submit(run_all, *lane) for lane in lanes]:
+                one.result()
         WAITING.end()
     say(f"tests took {time.monotonic() - begun:.0f} s")
     print(f"{report.passed} passed, {report.failed} failed", flush=True)
