@@ -358,7 +358,7 @@ def save_loaded(tests, payload, folder):
     """Saves a guest with the module and the disks of most tests for each shape that many of them use."""
     shared = [
         (shape, [test for test in tests if test.shape.key() == key])
-        for key, shape in {test.shape.key(): test.shape.without_disks() for test in tests}.items()
+        for key, shape in {test.shape.key(): test.shape for test in tests if not test.shape.built_in()}.items()
     ]
 
     def save_one(number, shape, users):

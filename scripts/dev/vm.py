@@ -165,11 +165,6 @@ class Shape:
             words += ["-device", json.dumps(disk.device(number))]
         return words
 
-    def without_disks(self):
-        """This shape with those disks only that are there when the guest boots."""
-        disks = [disk for _, disk in self.built_in()]
-        return Shape(self.flavour, self.cpus, self.memory, self.nodes, disks, self.leaks, self.counted, self.bare)
-
     def built_in(self):
         """The disks that are there when the guest boots, and their numbers."""
         return [pair for pair in enumerate(self.disks) if not pair[1].is_plugged_in()]
@@ -406,7 +401,7 @@ def save(guest, folder):
 
 
 def restored(shape, state_folder, payload, disks=None, saves=None):
-    """A guest that goes on where another was saved."""
+    """A guest that goes on where another was saved, without its disks if it is to be saved itself."""
     if saves:
         for node in range(shape.stores()):
             run(["cp", "--sparse=always", f"{state_folder}/memory{node}", saves])
@@ -414,7 +409,8 @@ def restored(shape, state_folder, payload, disks=None, saves=None):
     guest.command("migrate-set-capabilities", capabilities=WITHOUT_MEMORY)
     guest.command("migrate-incoming", uri=f"file:{state_folder}/state")
     guest.migrated()
-    guest.plug_in(shape.disks, disks)
+    if not saves:
+        guest.plug_in(shape.disks, disks)
     guest.command("cont")
     return guest
 
@@ -423,7 +419,7 @@ def state(shape):
     """A folder with the state of a guest of that shape that waits for its payload."""
 
     def save_booted(folder):
-        guest = Guest(shape.without_disks(), saves=folder)
+        guest = Guest(shape, saves=folder)
         try:
             wait_ready(guest)
             save(guest, folder)
