@@ -34,20 +34,27 @@ on_a_disk() {
 	create r "0 $(($1 * 2048)) remap /dev/mapper/main 0 /dev/spare 0 16384 3 breaker 0 0"
 }
 
+# piece NUMBER: sets where in /run/random a file's contents begin, and how many bytes they are.
+piece() {
+	at=$(($1 * 37 * 1024))
+	bytes=$((($1 * 61 % 512 + 1) * 1024))
+}
+
 # write_files FIRST LAST: files of 1 to 512 KiB, of which each is durable before the next is begun.
 write_files() {
-	local number
+	local number at bytes
 	for ((number = $1; number <= $2; number++)); do
-		durable /run/random $((number * 37888)) "/mnt/$number" 0 $(((number * 61 % 512 + 1) * 1024)) 1048576
+		piece "$number"
+		durable /run/random "$at" "/mnt/$number" 0 "$bytes" 1048576
 	done
 }
 
 # files_are_there FIRST LAST
 files_are_there() {
-	local number
+	local number at bytes
 	for ((number = $1; number <= $2; number++)); do
-		equal "/mnt/$number" 0 /run/random $((number * 37888)) $(((number * 61 % 512 + 1) * 1024)) ||
-			fail "file $number"
+		piece "$number"
+		equal "/mnt/$number" 0 /run/random "$at" "$bytes" || fail "file $number"
 	done
 }
 

@@ -191,6 +191,12 @@ sysfs() { echo "/sys/block/dm-$(dmsetup info -c --noheadings -o minor "$1")"; }
 # commits: the number of the last commit. events: how many there were.
 commits() { message info | sed -n 's/^metadata: .* commit //p'; }
 events() { dm events r; }
+# disk_stat N DISK: the Nth number that the kernel counts of a disk (Documentation/block/stat.rst of the kernel).
+disk_stat() {
+	local fields
+	read -ra fields <"/sys/block/$2/stat"
+	echo "${fields[$1 - 1]}"
+}
 sectors() { blockdev --getsz "$1"; }
 message() { dm message r 0 "$@"; }
 # line_of MESSAGE NAME: what follows the name in what is answered.

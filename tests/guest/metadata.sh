@@ -24,11 +24,7 @@ zero() { zeroes /dev/spare "$@"; }
 garble() { junk /dev/spare "$@"; }
 
 # writes_of DISK: how many it has had.
-writes_of() {
-	local writes _
-	read -r _ _ _ _ writes _ <"/sys/block/$1/stat"
-	echo "$writes"
-}
+writes_of() { disk_stat 5 "$1"; }
 
 # Ten relocated units and what they hold, in the file one.
 ten_units() {

@@ -3,11 +3,7 @@
 # Flushes, discards, zeroes, flags and read-only devices.
 
 # How many flushes a device has completed.
-flushes() {
-	local counts
-	read -ra counts <"/sys/block/$1/stat"
-	echo "${counts[15]}"
-}
+flushes() { disk_stat 16 "$1"; }
 
 test_flush_reaches_both_devices() {
 	load_module
