@@ -8,8 +8,8 @@
  *   dm message NAME SECTOR WORD...
  *   dm status NAME | dm table NAME
  *   dm events NAME
- *   dm create NAME LINE...
- *   dm suspend NAME | dm resume NAME
+ *   dm create NAME LINE... | dm load NAME LINE...
+ *   dm suspend NAME [noflush] | dm resume NAME
  *   dm remove NAME | dm remove_all
  *
  * Prints what dmsetup prints; fails when the kernel refuses.
@@ -187,9 +187,14 @@ static int removed(const char *name)
 	return 1;
 }
 
-static int suspend(unsigned int flags)
+static int suspend(char **words)
 {
-	buffer.head.flags = flags;
+	buffer.head.flags = DM_SUSPEND_FLAG;
+	if (words[0]) {
+		if (strcmp(words[0], "noflush"))
+			return 0;
+		buffer.head.flags |= DM_NOFLUSH_FLAG;
+	}
 	return request(DM_DEV_SUSPEND);
 }
 
@@ -214,10 +219,12 @@ static int ask(const char *what, const char *name, char **words)
 		return events();
 	if (!strcmp(what, "create"))
 		return create(name, words);
+	if (!strcmp(what, "load"))
+		return load(name, words);
 	if (!strcmp(what, "suspend"))
-		return suspend(DM_SUSPEND_FLAG);
+		return suspend(words);
 	if (!strcmp(what, "resume"))
-		return suspend(0);
+		return request(DM_DEV_SUSPEND);
 	if (!strcmp(what, "remove"))
 		return removed(name);
 	builtin_error("no request '%s'", what);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Devices, and the commands that act on them.
+//! Devices as files, and memory for direct I/O.
 
 use anyhow::{
     Context,
@@ -11,10 +11,6 @@ use std::fs::{
     OpenOptions, //
 };
 use std::os::unix::fs::OpenOptionsExt;
-use std::process::{
-    Command,
-    Stdio, //
-};
 
 /// Opens a device for I/O that passes the page cache by.
 pub fn open(device: &str, flags: i32) -> Result<File> {
@@ -24,37 +20,6 @@ pub fn open(device: &str, flags: i32) -> Result<File> {
         .write(true)
         .custom_flags(libc::O_DIRECT | flags);
     options.open(device).with_context(|| device.to_owned())
-}
-
-/// What a command printed, if it succeeded.
-pub fn command(program: &str, words: &[&str]) -> Result<Option<String>> {
-    let mut command = Command::new(program);
-    let done = command.args(words).stderr(Stdio::null()).output()?;
-    let text = String::from_utf8_lossy(&done.stdout).into_owned();
-    Ok(done.status.success().then_some(text))
-}
-
-/// Runs `dmsetup`.
-pub fn dmsetup(words: &[&str]) -> Result<Option<String>> {
-    command("dmsetup", words)
-}
-
-/// Lets other threads and processes run first.
-pub fn give_way() -> Result<()> {
-    let own = std::fs::read_link("/proc/thread-self")?;
-    let thread = own.file_name().unwrap_or_default().to_string_lossy();
-    command("renice", &["-n", "10", "-p", &thread])?.context("renice")?;
-    Ok(())
-}
-
-/// Runs a `dmsetup` that must succeed; what it printed.
-pub fn must(words: &[&str]) -> Result<String> {
-    dmsetup(words)?.with_context(|| format!("dmsetup {words:?}"))
-}
-
-/// The table of a device, in one line.
-pub fn table(name: &str) -> Result<String> {
-    Ok(must(&["table", name])?.trim().to_owned())
 }
 
 /// Memory that begins where direct I/O wants it to.

@@ -2,12 +2,8 @@
 
 //! What goes wrong meanwhile, and what an administrator does.
 
-use crate::disk::{
-    dmsetup,
-    must,
-    table, //
-};
 use crate::options::Options;
+use crate::shell::Shell;
 use crate::workers::{
     blocks_of,
     Shared, //
@@ -27,6 +23,7 @@ struct Faults<'a> {
     shared: &'a Shared,
     options: &'a Options,
     rng: fastrand::Rng,
+    shell: Shell,
     /// Sectors of main that fail.
     main: Vec<Range<u64>>,
     /// Sectors of the spare that fail.
@@ -42,6 +39,7 @@ pub fn run(shared: &Shared, options: &Options) -> Result<u64> {
         shared,
         options,
         rng: fastrand::Rng::with_seed(!options.seed),
+        shell: Shell::new()?,
         main: Vec::new(),
         spare: Vec::new(),
     };
@@ -65,7 +63,7 @@ fn set_null_blk(file: &str, sectors: &Range<u64>, bad: bool) -> Result<()> {
 }
 
 impl<'a> Faults<'a> {
-    /// Those that may happen, each as often as it is listed: a command takes long where the model runs.
+    /// Those that may happen, each as often as it is listed.
     fn kinds(&self) -> Vec<Fault<'a>> {
         let mut kinds: Vec<Fault<'a>> = Vec::new();
         if self.options.main.is_some() {
@@ -95,7 +93,7 @@ impl<'a> Faults<'a> {
         start..(start + step * self.rng.u64(1..12)).min(all.end)
     }
 
-    fn set_main(&self, sectors: &Range<u64>, bad: bool) -> Result<()> {
+    fn set_main(&mut self, sectors: &Range<u64>, bad: bool) -> Result<()> {
         if let Some(file) = &self.options.main {
             set_null_blk(file, sectors, bad)?;
         }
@@ -103,7 +101,8 @@ impl<'a> Faults<'a> {
             let what = if bad { "addbadblock" } else { "removebadblock" };
             for sector in sectors.clone() {
                 // A block that was written is not bad any more.
-                dmsetup(&["message", dust, "0", what, &sector.to_string()])?;
+                self.shell
+                    .dm(&format!("message {dust} 0 {what} {sector}"))?;
             }
         }
         Ok(())
@@ -116,7 +115,7 @@ impl<'a> Faults<'a> {
             let part = if self.rng.bool() { all.min(256) } else { all };
             let mut sectors = self.some(0..part);
             if self.options.dust.is_some() {
-                // A command for each.
+                // A message for each.
                 sectors.end = sectors.end.min(sectors.start + 2);
             }
             let blocks = blocks_of(self.options, sectors.clone());
@@ -167,49 +166,45 @@ impl<'a> Faults<'a> {
         let unit = self
             .rng
             .u64(0..self.options.blocks * self.options.block / 4096);
-        let sector = (unit * 8).to_string();
-        let units = (8 * self.rng.u64(1..12)).to_string();
+        let sector = unit * 8;
+        let units = 8 * self.rng.u64(1..12);
         let words = match self.rng.u32(0..12) {
-            0..4 => vec!["remap", &sector, &units],
-            4..9 => vec!["unremap", &sector],
-            9 => vec!["retest", &sector],
-            10 => vec!["checkpoint"],
-            _ => vec!["rearm"],
+            0..4 => format!("remap {sector} {units}"),
+            4..9 => format!("unremap {sector}"),
+            9 => format!("retest {sector}"),
+            10 => "checkpoint".to_owned(),
+            _ => "rearm".to_owned(),
         };
-        let to = ["message", self.name()?, "0"];
-        dmsetup(&[&to[..], &words].concat())?;
+        self.shell
+            .dm(&format!("message {} 0 {words}", self.name()?))?;
         Ok(())
     }
 
     fn suspend(&mut self) -> Result<()> {
         let name = self.name()?;
-        let words = ["suspend", "--noflush", name];
-        let words = if self.rng.bool() {
-            &words[..]
-        } else {
-            &["suspend", name]
-        };
-        must(words)?;
-        must(&["resume", name])?;
+        let how = if self.rng.bool() { "noflush" } else { "" };
+        self.shell.must(&format!("suspend {name} {how}"))?;
+        self.shell.must(&format!("resume {name}"))?;
         Ok(())
     }
 
     fn reload(&mut self) -> Result<()> {
         let name = self.name()?;
-        must(&["load", name, "--table", &table(name)?])?;
+        let table = self.shell.table(name)?;
+        self.shell.must(&format!("load {name} {table}"))?;
         self.suspend()
     }
 
     /// Main is gone for a while.
     fn outage(&mut self) -> Result<()> {
         let name = self.options.flakey.as_deref().context("no name")?;
-        let here = table(name)?;
+        let here = self.shell.table(name)?;
         let words: Vec<_> = here.split_whitespace().take(2).collect();
-        let gone = format!("{} error", words.join(" "));
+        let gone = format!("{} error'", words.join(" "));
         for table in [gone, here] {
-            must(&["load", name, "--table", &table])?;
-            must(&["suspend", "--noflush", name])?;
-            must(&["resume", name])?;
+            self.shell.must(&format!("load {name} {table}"))?;
+            self.shell.must(&format!("suspend {name} noflush"))?;
+            self.shell.must(&format!("resume {name}"))?;
             std::thread::sleep(Duration::from_millis(self.rng.u64(0..300)));
         }
         Ok(())
@@ -225,7 +220,7 @@ impl<'a> Faults<'a> {
             set_null_blk(file, &sectors, false)?;
         }
         if let Some(name) = &self.options.name {
-            dmsetup(&["message", name, "0", "rearm"])?;
+            self.shell.dm(&format!("message {name} 0 rearm"))?;
         }
         Ok(())
     }

@@ -9,10 +9,12 @@
 mod disk;
 mod faults;
 mod options;
+mod shell;
 mod workers;
 
 use anyhow::Result;
 use options::Options;
+use shell::Shell;
 use workers::Shared;
 
 /// Reads all there is, in large pieces and where they fail block by block.
@@ -26,9 +28,10 @@ fn verify(shared: &Shared, options: &Options) -> Result<()> {
 
 /// Takes the device away and brings it back.
 fn again(name: &str) -> Result<()> {
-    let table = disk::table(name)?;
-    disk::must(&["remove", name])?;
-    disk::must(&["create", name, "--table", &table])?;
+    let mut shell = Shell::new()?;
+    let table = shell.table(name)?;
+    shell.must(&format!("remove {name}"))?;
+    shell.must(&format!("create {name} {table}"))?;
     Ok(())
 }
 

@@ -22,9 +22,14 @@ use rustix::fs::{
     fallocate,
     FallocateFlags, //
 };
+use rustix::process::nice;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::process::{
+    Command,
+    Stdio, //
+};
 use std::sync::atomic::{
     AtomicBool,
     AtomicU64,
@@ -162,7 +167,8 @@ pub struct Worker<'a> {
 impl Worker<'_> {
     /// Works until all operations were done, behind the commands that cause faults.
     pub fn run(&mut self) -> Result<()> {
-        disk::give_way()?;
+        // Other threads and processes first.
+        nice(10)?;
         while self.shared.begin() {
             let blocks = self.choose();
             match self.rng.u32(0..200) {
@@ -297,7 +303,10 @@ impl Worker<'_> {
             &len,
             &self.options.device,
         ];
-        disk::command("blkdiscard", &words)?;
+        Command::new("blkdiscard")
+            .args(words)
+            .stderr(Stdio::null())
+            .status()?;
         Ok(())
     }
 
