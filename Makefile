@@ -8,7 +8,7 @@
 #   make test       all tests; T=pattern for those whose name contains it
 #   make crash      guests killed 200 times, and a log of writes replayed at every point
 #   make torture    ten million operations against the model (OPS=count for each of its tests), and an hour of
-#                   swapping (SWAP=seconds), and 300 cycles of what might leak (CYCLES=fifth)
+#                   swapping (SWAP=seconds), and 300 cycles of what might leak (five times CYCLES=count)
 #   make mutants    bugs are planted, and must be seen
 #   make allocations             every allocation fails once
 #   make fuzz       more than a million runs of the fuzz targets

@@ -282,23 +282,40 @@ class Report:
             print(f"{word} {number} {name} # {seconds:.1f} s", flush=True)
 
 
-def host_tests():
-    """Runs `cargo test` and returns pairs of a test's name and its result, and all output."""
-    say("host tests ...")
-    command = [*"cargo test --locked --workspace --lib --bins --tests".split(), "--target-dir", str(CARGO)]
+def cargo_test(*words):
+    """Builds the tests of the host, and runs them with such words: what `cargo test` returned and printed."""
+    command = [*"cargo test --locked --workspace --lib --bins --tests --no-fail-fast".split()]
     with locked(CARGO.name):
-        done = subprocess.run(
-            command,
+        return subprocess.run(
+            [*command, "--target-dir", str(CARGO), "--", *words],
             cwd=TOP,
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+
+def host_tests():
+    """The names of the tests of the host, which are built, or one that stands for them if they cannot be."""
+    say("host tests are built ...")
+    return re.findall(r"^(\S+): test$", cargo_test("--list").stdout, re.MULTILINE) or ["cargo_test"]
+
+
+def run_host_tests(names, report):
+    """Runs the tests of the host and reports those of these names."""
+    done = cargo_test()
     results = re.findall(r"^test (\S+) \.\.\. (ok|FAILED)$", done.stdout, re.MULTILINE)
-    if not results or (done.returncode and all(word == "ok" for _, word in results)):
-        results.append(("cargo_test", "FAILED"))
-    return [(f"host.{name.replace('::', '.')}", word == "ok") for name, word in results], done.stdout
+    failed = {name for name, word in results if word != "ok"}
+    # What ended otherwise says nothing of any test.
+    passed = {name for name, _ in results} - failed if failed or not done.returncode else set()
+    for name in names:
+        report.add(host_name(name), name in passed, done.stdout, 0)
+
+
+def host_name(name):
+    """What a test of the host is called among all tests."""
+    return f"host.{name.replace('::', '.')}"
 
 
 def tree_tests():
@@ -420,18 +437,15 @@ def main():
     trees = [test for test in tree_tests() if wanted in test[0]]
     fuzzed = [test for test in fuzz_tests() if wanted in test[0]]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        running = pool.submit(host_tests) if not wanted or "host." in wanted else None
+        listed = pool.submit(host_tests) if not wanted or "host." in wanted else None
         built = pool.submit(set_up, tests)
-        host, printed = running.result() if running else ([], "")
+        host = [name for name in listed.result() if wanted in host_name(name)] if listed else []
         built = built.result()
-    host = [one for one in host if wanted in one[0]]
     if not (tests or trees or host or fuzzed):
         sys.exit(f"dm-remap: no test has '{wanted}' in its name")
     say(f"set up in {time.monotonic() - begun:.0f} s")
 
     report = Report(len(tests) + len(trees) + len(host) + len(fuzzed))
-    for name, passed in host:
-        report.add(name, passed, printed, 0)
     for name, check in trees:
         complaints = check()
         report.add(name, not complaints, "\n".join(complaints), 0)
@@ -457,6 +471,8 @@ def main():
             report.add(test.name, passed, text, time.monotonic() - start)
 
         busy, idle = collections.deque(), collections.deque(lambda one=one: fuzz_one(*one) for one in fuzzed)
+        if host:
+            idle.append(lambda: run_host_tests(host, report))
         for test in sorted(tests, key=lambda test: -test.seconds):
             (idle if test.idle else busy).append(lambda test=test: run_one(test))
         lanes = [(busy, idle)] * AT_ONCE + [(idle, busy)]

@@ -145,8 +145,8 @@ class Shape:
         line = "console=ttyS0 root=/dev/vda ro init=/sbin/stage1 panic=-1 quiet loglevel=5 nokaslr "
         line += "kunit.enable=1 kunit.autorun=0 tsc=reliable null_blk.nr_devices=0 random.trust_cpu=on "
         line += "sysctl.kernel.hung_task_timeout_secs=60"
-        # It costs as much as all other checkers together, and says nothing before it is asked.
-        line += "" if self.leaks else " kmemleak=off"
+        # What follows each object costs as much as all other checkers together.
+        line += "" if self.leaks else " kmemleak=off no_debug_objects"
         line += COUNTED_LINE if self.counted else ""
         threads = "single" if self.counted else "multi"
         words = ["-machine", "q35", "-accel", f"tcg,thread={threads}"]

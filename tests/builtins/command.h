@@ -28,6 +28,17 @@ static inline int status_of(int worked)
 	return worked ? EXECUTION_SUCCESS : EXECUTION_FAILURE;
 }
 
+/* A count of bytes or sectors; -1, and says so, for what is none. */
+static inline intmax_t number(char *word)
+{
+	intmax_t value;
+
+	if (legal_number(word, &value) && value >= 0)
+		return value;
+	builtin_error("%s: no count", word);
+	return -1;
+}
+
 /* Runs what a command does, which returns its status, if it has so many words. */
 static inline int command(WORD_LIST *list, int least, int most, int (*what)(char **words))
 {

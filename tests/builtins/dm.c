@@ -76,10 +76,11 @@ static int message(char **words)
 {
 	struct dm_target_msg *sent = (struct dm_target_msg *)DATA;
 	size_t room = ROOM - sizeof(*sent), used = 0;
+	intmax_t sector = words[0] ? number(words[0]) : -1;
 
-	if (!words[0])
+	if (sector < 0)
 		return 0;
-	sent->sector = strtoull(*words, NULL, 10);
+	sent->sector = sector;
 	sent->message[0] = '\0';
 	while (*++words && used < room)
 		used += snprintf(sent->message + used, room - used, used ? " %s" : "%s", *words);

@@ -91,16 +91,17 @@ struct pair {
 typedef int (*step)(const struct pair *files, char *buffer, size_t bytes);
 
 /* Takes such steps of a chunk at most; words are FILE BYTE FILE BYTE BYTES. */
-static int walk(char **words, int flags, size_t chunk, step take)
+static int walk(char **words, int flags, off_t chunk, step take)
 {
 	struct pair files = {
-		.first = open_any(words[0], O_RDONLY), .first_at = atoll(words[1]),
-		.second = open_any(words[2], flags), .second_at = atoll(words[3]),
+		.first = open_any(words[0], O_RDONLY), .first_at = number(words[1]),
+		.second = open_any(words[2], flags), .second_at = number(words[3]),
 		.second_is_pipe = words[2][0] == '-',
 	};
-	size_t left = atoll(words[4]);
-	char *buffer = aligned(2 * chunk);
-	int done = files.first >= 0 && files.second >= 0 && buffer && chunk;
+	off_t left = number(words[4]);
+	char *buffer = chunk > 0 ? aligned(2 * chunk) : NULL;
+	int done = files.first >= 0 && files.second >= 0 && files.first_at >= 0 &&
+		   files.second_at >= 0 && left >= 0 && buffer;
 
 	while (done && left) {
 		size_t now = smaller(left, chunk);
@@ -124,12 +125,12 @@ static int copy_step(const struct pair *files, char *buffer, size_t bytes)
 
 static int copy(char **words)
 {
-	return status_of(walk(words, O_WRONLY | O_CREAT, atoll(words[5]), copy_step));
+	return status_of(walk(words, O_WRONLY | O_CREAT, number(words[5]), copy_step));
 }
 
 static int durable(char **words)
 {
-	return status_of(walk(words, O_WRONLY | O_CREAT | O_SYNC, atoll(words[5]), copy_step));
+	return status_of(walk(words, O_WRONLY | O_CREAT | O_SYNC, number(words[5]), copy_step));
 }
 
 static int equal_step(const struct pair *files, char *buffer, size_t bytes)

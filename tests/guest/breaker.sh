@@ -14,8 +14,8 @@ test_too_many_units_at_a_time() {
 	local before
 	before=$(events)
 	fails put one 7680
-	same "tripped 8/1536" "$(field 1) $(field 2)" "when too many failed"
-	same open "$(field 10)" breaker
+	gives "tripped 8/1536" "when too many failed" field 1 2
+	gives open breaker field 10
 	[ "$(events)" -gt "$before" ] || fail "no event"
 	kmsg has "too many units fail at a time" || fail "nothing in the kernel log"
 	# What was relocated until then stays so, and main is used where it works.
@@ -33,12 +33,11 @@ test_an_open_breaker_passes_on_what_main_says() {
 	host=$(basename /sys/class/scsi_device/*)
 	# Each write ends with a medium error, which the SCSI layer knows by sense key 3 and code 0x14.
 	echo "2 -100 0x2a 0 0 2 3 0x14 0" >"/sys/kernel/debug/scsi_debug/$host/error"
-	random one 1
-	truncate -s 4096 one
+	sample one 4096
 	put one 8000
 	if put one 16000 2>said; then fail "two units at a time"; fi
 	grep -q "No data available" said || fail "$(cat said)"
-	same "open 1/1536" "$(field 10) $(field 2)" "breaker and units used"
+	gives "open 1/1536" "breaker and units used" field 10 2
 }
 
 test_rearm() {
@@ -46,16 +45,16 @@ test_rearm() {
 	bad main 8000 8127
 	random one 1
 	fails put one 7680
-	same 8/1536 "$(field 2)" "units used"
+	gives 8/1536 "units used" field 2
 	dm suspend r
 	dm resume r
-	same open "$(field 10)" "breaker after a suspend"
-	same "relocating again" "$(message rearm)" rearm
-	same closed "$(field 10)" breaker
-	same "the breaker was closed" "$(message rearm)" "rearm again"
+	gives open "breaker after a suspend" field 10
+	gives "relocating again" rearm message rearm
+	gives closed breaker field 10
+	gives "the breaker was closed" "rearm again" message rearm
 	put one 7680
 	reads 7680 2048 one || fail "the write after rearm"
-	same 16/1536 "$(field 2)" "units used"
+	gives 16/1536 "units used" field 2
 }
 
 test_a_limit_that_a_reload_lifts() {
@@ -65,11 +64,11 @@ test_a_limit_that_a_reload_lifts() {
 	fails put one 7680
 	[ "$(field 10)" = open ] || fail "64 units at once are too many"
 	dm suspend r
-	dmsetup reload r --table "$TABLE 3 breaker 0 0"
+	dm load r "$TABLE 3 breaker 0 0"
 	dm resume r
 	message rearm
 	put one 7680
-	same "64/1536 closed" "$(field 2) $(field 10)" "without a limit"
+	gives "64/1536 closed" "without a limit" field 2 10
 	reads 7680 2048 one || fail "the write without a limit"
 }
 
@@ -77,17 +76,17 @@ test_the_limit_by_message() {
 	remap_on 64 8 "3 breaker 4 86400"
 	bad main 8000 8511
 	random one 1
-	same "4 units in 86400 seconds" "$(message breaker)" limit
+	gives "4 units in 86400 seconds" limit message breaker
 	fails put one 7680
-	same "no limit" "$(message breaker 0 0)" "new limit"
+	gives "no limit" "new limit" message breaker 0 0
 	message rearm
 	put one 7680
-	same "64/1536 closed" "$(field 2) $(field 10)" "without a limit"
+	gives "64/1536 closed" "without a limit" field 2 10
 	# It stays, and the table has it.
 	dm suspend r
 	dm resume r
-	same "no limit" "$(message breaker)" "limit after a suspend"
-	same "3 breaker 0 0" "$(dm table r | cut -d' ' -f9-)" "features"
+	gives "no limit" "limit after a suspend" message breaker
+	gives "3 breaker 0 0" "features" from 9 dm table r
 }
 
 test_a_dead_disk_uses_no_spare() {
@@ -106,7 +105,7 @@ test_a_dead_disk_uses_no_spare() {
 	bad main 800 800
 	put one
 	holds one
-	same "relocated 1/1536" "$(field 1) $(field 2)" "after rearm"
+	gives "relocated 1/1536" "after rearm" field 1 2
 }
 
 #@ disks=scsi:64M,scsi:16M
@@ -122,8 +121,8 @@ test_a_disk_that_is_offline() {
 	fails put one
 	fails get 0 8
 	reads 800 8 one 800 || fail "a relocated unit without main"
-	same 1/3584 "$(field 2)" "units used"
-	same 0 "$(field 5)" "lost blocks"
+	gives 1/3584 "units used" field 2
+	gives 0 "lost blocks" field 5
 	echo running >"$state"
 	message rearm
 	put one
@@ -137,12 +136,12 @@ test_a_dead_spare_is_not_given_up() {
 	bad main 800 800
 	bad spare 0 16383
 	fails put one
-	same "0 0" "$(field 3) $(field 5)" "retired units and lost blocks"
+	gives "0 0" "retired units and lost blocks" field 3 5
 	put one 4096
 	good spare 0 16383
 	dm remove r
 	create r "$TABLE"
 	put one
 	holds one
-	same 1/1536 "$(field 2)" "units used"
+	gives 1/1536 "units used" field 2
 }

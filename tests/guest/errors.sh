@@ -4,15 +4,14 @@
 
 # used RELOCATED LOST: units in use and blocks lost.
 used() {
-	same "$1" "$(stat_of spares_used)" "units used"
-	same "$2" "$(stat_of lost_blocks)" "blocks lost"
+	gives "$1" "units used" stat_of spares_used
+	gives "$2" "blocks lost" stat_of lost_blocks
 }
 
 test_policy_spare() {
 	remap_on 64 8 "2 policy spare"
-	same "2 policy spare" "$(dm table r | cut -d' ' -f9-)" "features"
-	random one 1
-	truncate -s 4096 one
+	gives "2 policy spare" "features" from 9 dm table r
+	sample one 4096
 	bad main 8003 8003
 	fails get 8000 8
 	good main 8003 8003
@@ -27,7 +26,7 @@ test_policy_spare() {
 test_the_spare_fills_up() {
 	two_disks
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 $((2 * REGION + 20 * 8))"
-	same 0/20 "$(field 2)" "units used"
+	gives 0/20 "units used" field 2
 	local step used=0
 	for step in 15: 1:80 2: 1:95 1:100; do
 		kmsg clear
@@ -35,7 +34,7 @@ test_the_spare_fills_up() {
 		used=$((used + ${step%:*}))
 		same "${step#*:}" "$(dmesg | sed -n 's/.* \([0-9]*\)% of the spare units are used up/\1/p')" "said at $used"
 	done
-	same exhausted "$(field 1)" health
+	gives exhausted health field 1
 }
 
 # on_one_unit FEATURES: a spare of one unit, which is in use, and main with two units that cannot be written.
@@ -44,9 +43,8 @@ on_one_unit() {
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 $((2 * REGION + 8)) $*"
 	bad main 8000 8015
 	message remap 16000 >/dev/null
-	same 1/1 "$(field 2)" "units used"
-	random one 1
-	truncate -s 4096 one
+	gives 1/1 "units used" field 2
+	sample one 4096
 }
 
 # parked COUNT: waits until so many writes wait for a spare unit.
@@ -61,7 +59,7 @@ test_a_write_waits_for_a_spare_unit() {
 	message unremap 16000
 	wait $! || fail "the write that waited"
 	reads 8000 8 one || fail "what it wrote"
-	same 1/1 "$(field 2)" "units used"
+	gives 1/1 "units used" field 2
 }
 
 #@ idle=1
@@ -76,7 +74,7 @@ test_a_write_waits_in_vain() {
 	fails put one 8008
 	message unremap 16000
 	put one 8008
-	same 1/1 "$(field 2)" "units used"
+	gives 1/1 "units used" field 2
 }
 
 test_a_write_waits_across_a_suspend() {
@@ -84,7 +82,7 @@ test_a_write_waits_across_a_suspend() {
 	put one 8000 &
 	local first=$!
 	parked 1
-	dmsetup suspend --noflush r
+	dm suspend r noflush
 	same 0 "$(message debug | sed -n 's/^writes_parked //p')" "writes that wait while it is suspended"
 	dm resume r
 	parked 1
@@ -102,15 +100,15 @@ test_failed_write_is_relocated() {
 	put one
 	holds one
 	used 1 0
-	same 1 "$(stat_of relocated)" relocated
-	same "1000 2048 8/8" "$(message list)" list
+	gives 1 relocated stat_of relocated
+	gives "1000 2048 8/8" list message list
 	[ "$(stat_of write_errors)" -ge 1 ] || fail "the error is not counted"
 	# A second write goes straight to the spare.
 	random one 1
 	put one
 	holds one
 	used 1 0
-	same 1 "$(stat_of write_errors)" "write errors"
+	gives 1 "write errors" stat_of write_errors
 }
 
 test_partial_write_keeps_the_rest_of_the_unit() {
@@ -119,8 +117,7 @@ test_partial_write_keeps_the_rest_of_the_unit() {
 	put one
 	bad main 1003 1003
 	# The driver loses the whole request, but the other blocks can be read.
-	random new 1
-	truncate -s 512 new
+	sample new 512
 	put new 1003
 	copy_sectors new 0 one 1003 1
 	holds one
@@ -132,18 +129,17 @@ test_partial_write_loses_only_unreadable_blocks() {
 	random one 1
 	put one
 	bad main 1003 1004
-	random new 1
-	truncate -s 512 new
+	sample new 512
 	put new 1003
 	used 1 1
-	same "1000 2048 7/8" "$(message list)" list
+	gives "1000 2048 7/8" list message list
 	reads 1003 1 new || fail "the written block"
 	reads 1000 3 one 1000 || fail "blocks before"
 	reads 1005 3 one 1005 || fail "blocks behind"
 	fails get 1004 1
 	fails get 1000 8
 	fails get 900 200
-	same damaged "$(field 1)" health
+	gives damaged health field 1
 	[ "$(stat_of lost_reads)" -ge 1 ] || fail "reads of lost blocks are not counted"
 	# Only a write makes a lost block good.
 	blkdiscard "$DEV" 2>/dev/null || true
@@ -151,7 +147,7 @@ test_partial_write_loses_only_unreadable_blocks() {
 	put new 1004
 	reads 1004 1 new || fail "a lost block after it was written"
 	used 1 0
-	same relocated "$(field 1)" health
+	gives relocated health field 1
 }
 
 test_lost_block_is_not_zeroes_nor_old_spare_data() {
@@ -187,9 +183,9 @@ test_failed_read_fails_and_neighbours_are_readable() {
 	reads 1004 4 one 1004 || fail "neighbours behind"
 	reads 0 1000 one 0
 	used 0 0
-	same 1 "$(stat_of suspects)" suspects
-	same 1000 "$(message suspects)" suspects
-	same damaged "$(field 1)" health
+	gives 1 suspects stat_of suspects
+	gives 1000 suspects message suspects
+	gives damaged health field 1
 }
 
 test_write_heals_a_failed_read() {
@@ -198,12 +194,11 @@ test_write_heals_a_failed_read() {
 	put one
 	bad main 1003 1003
 	fails get 1000 8
-	random new 1
-	truncate -s 4096 new
+	sample new 4096
 	put new 1000
 	reads 1000 8 new || fail "a write does not heal"
 	used 1 0
-	same 0 "$(stat_of suspects)" suspects
+	gives 0 suspects stat_of suspects
 }
 
 test_read_error_is_a_medium_error() {
@@ -225,13 +220,12 @@ test_readable_again_suspect_is_healed_in_place() {
 	dm message main 0 enable
 	create r "0 $size remap /dev/mapper/main 0 /dev/spare 0 16384"
 	fails get 1000 8
-	same 1 "$(stat_of suspects)" suspects
+	gives 1 suspects stat_of suspects
 	# The disk reallocates on a write, as dm-dust does: no spare is needed.
-	random new 1
-	truncate -s 4096 new
+	sample new 4096
 	put new 1000
 	reads 1000 8 new || fail "the data are not there"
-	same 0 "$(stat_of suspects)" suspects
+	gives 0 suspects stat_of suspects
 	used 0 0
 }
 
@@ -243,8 +237,7 @@ test_suspect_that_cannot_be_read_back_is_relocated() {
 	create main "0 2048 flakey /dev/disk 0 0 1 1 error_reads\n2048 $((size - 2048)) linear /dev/disk 2048"
 	create r "0 $size remap /dev/mapper/main 0 /dev/spare 0 16384"
 	fails get 1000 8
-	random new 1
-	truncate -s 4096 new
+	sample new 4096
 	put new 1000
 	reads 1000 8 new || fail "a write that main does not give back"
 	used 1 0
@@ -257,7 +250,7 @@ test_retest() {
 	refused "main still fails there" message retest 1003
 	good main 1003 1003
 	message retest 1003
-	same 0 "$(stat_of suspects)" suspects
+	gives 0 suspects stat_of suspects
 	refused "is not a suspect" message retest 1003
 }
 
@@ -273,8 +266,8 @@ test_transient_error_costs_nothing() {
 	bad main 1003 1003
 	reads 0 2048 one || fail "a transient read error"
 	used 0 0
-	same 2 "$(stat_of transient)" transient
-	same healthy "$(field 1)" health
+	gives 2 transient stat_of transient
+	gives healthy health field 1
 }
 
 # fails_with BYTES: a write that ends with these host, driver and status bytes fails and costs nothing.
@@ -302,7 +295,7 @@ test_other_errors_are_passed_on() {
 	refused "a device fails, and not for a bad sector" message remap 800
 	echo "- 2 0x28" >"/sys/kernel/debug/scsi_debug/$host/error"
 	used 0 0
-	same 0 "$(stat_of write_errors)" "write errors"
+	gives 0 "write errors" stat_of write_errors
 }
 
 test_bad_spare_unit_is_retired() {
@@ -313,8 +306,8 @@ test_bad_spare_unit_is_retired() {
 	put one
 	holds one
 	used 1 0
-	same 2 "$(stat_of spares_retired)" retired
-	same "1000 2064 8/8" "$(message list)" list
+	gives 2 retired stat_of spares_retired
+	gives "1000 2064 8/8" list message list
 }
 
 test_spare_unit_that_fails_later_is_replaced() {
@@ -323,12 +316,11 @@ test_spare_unit_that_fails_later_is_replaced() {
 	put one
 	message remap 1000
 	bad spare $((REGION + 3)) $((REGION + 3))
-	random new 1
-	truncate -s 512 new
+	sample new 512
 	put new 1003
 	copy_sectors new 0 one 1003 1
-	same 1 "$(stat_of spares_retired)" retired
-	same "1000 2056 8/8" "$(message list)" list
+	gives 1 retired stat_of spares_retired
+	gives "1000 2056 8/8" list message list
 	holds one
 }
 
@@ -354,8 +346,8 @@ test_exhausted_spare() {
 	random two 1
 	fails put two
 	used 3 0
-	same exhausted "$(field 1)" health
-	same 1 "$(stat_of no_spare)" "refused for want of a spare"
+	gives exhausted health field 1
+	gives 1 "refused for want of a spare" stat_of no_spare
 	refused "no spare unit is left" message remap 8
 	# What is relocated still works, and so does the rest of main.
 	reads 800 24 two 800 || fail "relocated units when the spare is used up"
@@ -369,9 +361,9 @@ test_write_zeroes_over_bad_sectors() {
 	random one 1
 	put one 2048
 	message remap 2048
-	[ "$(cat "$(sysfs r)/queue/write_zeroes_max_bytes")" -gt 0 ] || fail "write zeroes are not offered"
+	[ "$(attribute queue/write_zeroes_max_bytes)" -gt 0 ] || fail "write zeroes are not offered"
 	fallocate --zero-range --keep-size -o $((992 * 512)) -l $((2048 * 512)) "$DEV"
-	same "2/3584" "$(field 2)" "units used"
+	gives "2/3584" "units used" field 2
 	same "1000 2056 8/8" "$(message list | head -1)" "the unit that could not be zeroed"
 	reads 992 2048 /dev/zero || fail "not all is zero"
 	reads 3040 8 one 992 || fail "more than that was zeroed"
@@ -379,18 +371,18 @@ test_write_zeroes_over_bad_sectors() {
 
 test_counters_and_reset() {
 	remap_on
-	same 0 "$(stat_of reads)" reads
+	gives 0 reads stat_of reads
 	get 0 8 >/dev/null
 	get 8 8 >/dev/null
-	same 2 "$(stat_of reads)" reads
+	gives 2 reads stat_of reads
 	message stats reset
-	same 0 "$(stat_of reads)" "reads after a reset"
+	gives 0 "reads after a reset" stat_of reads
 	message remap 0
 	get 0 8 >/dev/null
-	same 1 "$(stat_of reads)" reads
-	same 1 "$(stat_of redirected)" redirected
-	same 1 "$(stat_of remapped)" remapped
-	same "relocated 1/1536 0 0 0 0 0 rw 2/2 closed 31/0/1 ok stopped 0/16384" "$(dm status r | cut -d' ' -f4-)" status
+	gives 1 reads stat_of reads
+	gives 1 redirected stat_of redirected
+	gives 1 remapped stat_of remapped
+	gives "relocated 1/1536 0 0 0 0 0 rw 2/2 closed 31/0/1 ok stopped 0/16384" status from 4 dm status r
 }
 
 test_wait_returns_on_an_event() {
@@ -414,7 +406,7 @@ test_nvme_with_bad_sectors() {
 	random one 16
 	put one
 	used 1 0
-	same "8000 2048 8/8" "$(message list)" list
+	gives "8000 2048 8/8" list message list
 	fails get 16000 8
 	put one
 	holds one

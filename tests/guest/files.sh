@@ -6,23 +6,14 @@
 # Of so many sectors eight can go bad.
 EVERY=2048
 
-# disk_of linear|failing MEGABYTES: the table of the disk `main`, which can be written everywhere, or not.
-disk_of() {
-	local start end=$(($2 * 2048))
-	[ "$1" = failing ] || {
-		echo "0 $end linear /dev/disk 0"
-		return
-	}
-	for ((start = 0; start < end; start += EVERY)); do
-		echo "$start $((EVERY - 8)) linear /dev/disk $start"
-		echo "$((start + EVERY - 8)) 8 flakey /dev/disk $((start + EVERY - 8)) 0 1 1 error_writes"
-	done
-}
-
 # goes_bad MEGABYTES: from now on places of the disk cannot be written.
 goes_bad() {
-	disk_of failing "$1" >/tmp/failing
-	replace main /tmp/failing
+	local start end=$(($1 * 2048)) lines=()
+	for ((start = 0; start < end; start += EVERY)); do
+		lines+=("$start $((EVERY - 8)) linear /dev/disk $start"
+			"$((start + EVERY - 8)) 8 flakey /dev/disk $((start + EVERY - 8)) 0 1 1 error_writes")
+	done
+	replace main "${lines[@]}"
 }
 
 # on_a_disk MEGABYTES: r on a disk that is well.
@@ -30,7 +21,7 @@ on_a_disk() {
 	load_module
 	null_disk disk "$1"
 	null_disk spare 8
-	disk_of linear "$1" | dmsetup create main
+	create main "0 $(($1 * 2048)) linear /dev/disk 0"
 	create r "0 $(($1 * 2048)) remap /dev/mapper/main 0 /dev/spare 0 16384 3 breaker 0 0"
 }
 
@@ -86,7 +77,7 @@ file_system() {
 	files_are_there 1 $last
 	umount /mnt
 	[ "$(stat_of relocated)" -gt 0 ] || fail "nothing was relocated"
-	same 0 "$(stat_of lost_blocks)" "blocks lost"
+	gives 0 "blocks lost" stat_of lost_blocks
 	if dmesg | grep -iE '(ext4|xfs|btrfs).*(error|corrupt)'; then fail "the file system noticed"; fi
 }
 

@@ -136,12 +136,12 @@ no_message() {
 	shift
 	refused "$reason" message "$@"
 	message reason | grep -qF -- "$reason" || fail "'reason' says: $(message reason)"
-	same "healthy 0/1536 0 0 0 0 0 rw 2/2 closed 0/0/0 ok stopped 0/16384" "$(dm status r | cut -d' ' -f4-)" "state after '$*'"
+	gives "healthy 0/1536 0 0 0 0 0 rw 2/2 closed 0/0/0 ok stopped 0/16384" "state after '$*'" from 4 dm status r
 }
 
 test_unknown_messages() {
 	remap_on
-	same "no message was refused" "$(message reason)" reason
+	gives "no message was refused" reason message reason
 	no_message "unknown message 'frobnicate', see 'help'" frobnicate
 	no_message "unknown message 'PING', see 'help'" PING
 	no_message "unknown message 'look', see 'help'" look start

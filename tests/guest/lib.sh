@@ -84,6 +84,16 @@ same() {
 	[ "$1" = "$2" ] || fail "$3: want '$1', got '$2'"
 }
 
+# gives WANT WHAT COMMAND...: that is what the command prints. It is no process of its own, as in $(...).
+gives() {
+	local want=$1 what=$2 lines IFS
+	shift 2
+	"$@" >/tmp/given
+	mapfile -t lines </tmp/given
+	IFS=$'\n'
+	same "$want" "${lines[*]}" "$what"
+}
+
 # refused PATTERN COMMAND...: the command fails, and the last lines of the kernel log say why.
 refused() {
 	local pattern=$1
@@ -151,9 +161,9 @@ create() {
 	[ -b "/dev/mapper/$1" ] || fail "no /dev/mapper/$1"
 }
 
-# replace NAME [WORD...]: gives a device the table that `dmsetup load` gets.
+# replace NAME LINE...: gives a device another table.
 replace() {
-	dmsetup load "$@"
+	dm load "$@"
 	dm suspend "$1"
 	dm resume "$1"
 }
@@ -186,8 +196,17 @@ power_cut() {
 	for disk; do echo 1 >"$NULLB/$disk/power"; done
 }
 
-# sysfs NAME: the folder of a mapped device.
-sysfs() { echo "/sys/block/dm-$(dmsetup info -c --noheadings -o minor "$1")"; }
+# attribute FILE: what r has in that file of its folder in sysfs.
+attribute() {
+	local block name value
+	for block in /sys/block/dm-*; do
+		read -r name <"$block/dm/name"
+		if [ "$name" = r ]; then
+			read -r value <"$block/$1"
+			echo "$value"
+		fi
+	done
+}
 # commits: the number of the last commit. events: how many there were.
 commits() { message info | sed -n 's/^metadata: .* commit //p'; }
 events() { dm events r; }
@@ -223,18 +242,31 @@ until_is() {
 	shift
 	until asked got "$@" && [ "$got" = "$want" ]; do sleep 0.1; done
 }
-# field N [NAME]: the Nth field of the status behind the target's name.
-field() {
-	local words
-	dm status "${2:-r}" >/tmp/status
+# from N COMMAND...: what the command prints, from its Nth word on.
+from() {
+	local first=$1 words
+	shift
+	"$@" >/tmp/whole
+	read -ra words </tmp/whole
+	echo "${words[*]:first - 1}"
+}
+# field N...: those fields of the status of r, of which the first is behind the target's name.
+field() { field_of r "$@"; }
+# field_of NAME N...
+field_of() {
+	local words fields=() number
+	dm status "$1" >/tmp/status
+	shift
 	read -ra words </tmp/status
-	echo "${words[$1 + 2]}"
+	for number; do fields+=("${words[number + 2]}"); done
+	echo "${fields[*]}"
 }
 
-# random FILE MEGABYTES: some of the 32 MiB that the machine was saved with.
-random() {
+# random FILE MEGABYTES, sample FILE BYTES: some of the 32 MiB that the machine was saved with.
+random() { sample "$1" $(($2 << 20)); }
+sample() {
 	: >"$1"
-	copy /run/random $((RANDOM * 512)) "$1" 0 $(($2 << 20)) 1048576
+	copy /run/random $((RANDOM * 512)) "$1" 0 "$2" 1048576
 }
 # put FILE [SECTOR [BYTES]]: writes a file to r, in bios of 1 MiB or BYTES where that is possible.
 put() {

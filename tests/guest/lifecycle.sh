@@ -16,7 +16,7 @@ test_suspend_keeps_the_map() {
 		dm resume r
 	done
 	holds one
-	same 10/1536 "$(field 2)" "units used"
+	gives 10/1536 "units used" field 2
 }
 
 test_no_moves_while_suspended() {
@@ -34,9 +34,9 @@ test_reload_hands_the_map_over() {
 	message remap 800 80
 	random one 4
 	put one
-	replace r --table "$TABLE"
+	replace r "$TABLE"
 	holds one
-	same 10/1536 "$(field 2)" "units used"
+	gives 10/1536 "units used" field 2
 	message unremap 800
 	holds one
 	refused "in use by another remap device" dm create s "$TABLE"
@@ -47,11 +47,13 @@ test_reload_read_only_and_back() {
 	random one 1
 	put one
 	message remap 800
-	replace r --readonly --table "$TABLE"
+	dmsetup load r --readonly --table "$TABLE"
+	dm suspend r
+	dm resume r
 	holds one
-	same ro "$(field 8)" mode
-	replace r --table "$TABLE"
-	same rw "$(field 8)" mode
+	gives ro mode field 8
+	replace r "$TABLE"
+	gives rw mode field 8
 	put one
 	holds one
 }
@@ -63,19 +65,19 @@ test_load_and_clear_changes_nothing() {
 	message remap 800
 	random one 1
 	put one
-	for _ in $(seq 5); do
-		dmsetup load r --table "$TABLE"
+	for _ in {1..5}; do
+		dm load r "$TABLE"
 		dmsetup clear r
 	done
 	holds one
-	same 1/1536 "$(field 2)" "units used"
+	gives 1/1536 "units used" field 2
 	refused "in use by another remap device" dm create s "$TABLE"
 }
 
 test_reload_with_another_layout_is_refused() {
 	remap_on
 	refused "live table of this device lays out the same sectors differently" \
-		dmsetup load r --table "0 131072 remap /dev/main 0 /dev/spare 8 8192"
+		dm load r "0 131072 remap /dev/main 0 /dev/spare 8 8192"
 	dm remove r
 	wipe spare
 	create r "0 131072 remap /dev/main 0 /dev/spare 8 8192"
@@ -99,8 +101,8 @@ test_noflush_suspend_under_load() {
 	message remap 0 800
 	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=8M \
 		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --time_based=0 --minimal >fio.log &
-	for _ in $(seq 15); do
-		dmsetup suspend --noflush r
+	for _ in {1..15}; do
+		dm suspend r noflush
 		dm resume r
 	done
 	wait $! || fail "$(cat fio.log)"
@@ -111,11 +113,11 @@ test_reload_under_load() {
 	message remap 0 800
 	fio --name=w --filename="$DEV" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k --size=8M \
 		--iodepth=16 --verify=crc32c --do_verify=1 --verify_fatal=1 --minimal >fio.log &
-	for _ in $(seq 10); do
-		replace r --table "$TABLE"
+	for _ in {1..10}; do
+		replace r "$TABLE"
 	done
 	wait $! || fail "$(cat fio.log)"
-	same 100/1536 "$(field 2)" "units used"
+	gives 100/1536 "units used" field 2
 }
 
 test_table_recreates_the_device() {
@@ -124,7 +126,7 @@ test_table_recreates_the_device() {
 	table=$(dm table r)
 	dm remove r
 	create r "$table"
-	same "$table" "$(dm table r)" table
+	gives "$table" table dm table r
 }
 
 test_unload_with_a_device_open_is_refused() {
@@ -172,7 +174,7 @@ test_main_under_a_stack_of_targets() {
 	random one 8
 	put one
 	holds one
-	same 0/1536 "$(field 2)" "units used above"
+	gives 0/1536 "units used above" field 2
 	dm status low | grep -q " 1/1536 " || fail "units used below"
 }
 
@@ -198,14 +200,14 @@ test_failing_allocations() {
 	# On a blank spare, that is formatted.
 	each_failing load r 131072 "$params"
 	each_failing message r "remap %"
-	same "$((made + 1 - needed))/1536" "$(field 2)" "units used"
+	gives "$((made + 1 - needed))/1536" "units used" field 2
 	message list >before
 	each_failing message r checkpoint
 	each_failing message r list
 	each_failing message r stats
 	each_failing load r 131072 "$params"
 	message list | cmp before - || fail "units were forgotten"
-	same 2/2 "$(field 9)" regions
+	gives 2/2 regions field 9
 	message remap 0 8000 >/dev/null
 	each_failing message r "unremap %"
 	dm remove r
@@ -226,7 +228,7 @@ test_failing_allocations_of_the_workers() {
 	injectors probability=0
 	[ "$(cat /sys/kernel/debug/failslab/times)" -lt 999990 ] || fail "no allocation failed"
 	units check "$DEV" story
-	same "wrote 2 of 2 regions" "$(message checkpoint)" checkpoint
+	gives "wrote 2 of 2 regions" checkpoint message checkpoint
 	units write "$DEV" 936 1063 50 >>story
 	dm remove r
 	create r "$TABLE"

@@ -10,7 +10,7 @@ pattern_over() {
 	put one
 	local units=("$@") unit
 	for unit in "${units[@]}"; do message remap $((unit * 8)); done
-	same "${#units[@]}" "$(stat_of remapped)" remapped
+	gives "${#units[@]}" remapped stat_of remapped
 	holds one
 	put two
 	holds two
@@ -23,7 +23,7 @@ test_empty_map_passes() {
 	put one
 	holds one
 	equal one 0 /dev/main 0 4194304
-	same 0 "$(stat_of redirected)" redirected
+	gives 0 redirected stat_of redirected
 }
 
 test_twenty_adjacent_units() { pattern_over $(seq 20 39); }
@@ -39,7 +39,7 @@ test_first_and_last_unit_of_device() {
 	random two 4
 	put two
 	holds two
-	same 2/1536 "$(field 2)" "units used"
+	gives 2/1536 "units used" field 2
 }
 
 test_unaligned_bios() {
@@ -75,8 +75,7 @@ test_single_sectors_of_a_unit() {
 	message remap 80
 	local s
 	for s in 80 83 87; do
-		random sector 1
-		truncate -s 512 sector
+		sample sector 512
 		put sector $s
 		copy_sectors sector 0 one $s 1
 	done
@@ -88,7 +87,7 @@ test_4k_logical_blocks() {
 	null_disk main 64 blocksize=4096
 	null_disk spare 8
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	same 4096 "$(blockdev --getss "$DEV")" "logical block"
+	gives 4096 "logical block" blockdev --getss "$DEV"
 	random one 4
 	put one
 	message remap 800 80
@@ -103,8 +102,8 @@ test_4k_spare_raises_the_block() {
 	null_disk main 64
 	null_disk spare 8 blocksize=4096
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	same 4096 "$(blockdev --getss "$DEV")" "logical block"
-	same 4096 "$(blockdev --getpbsz "$DEV")" "physical block"
+	gives 4096 "logical block" blockdev --getss "$DEV"
+	gives 4096 "physical block" blockdev --getpbsz "$DEV"
 	message info | grep -q "block: 4096 bytes" || fail "block size in info"
 	random one 2
 	message remap 8 16
@@ -117,8 +116,8 @@ test_limits_are_stacked() {
 	null_disk main 64 max_sectors=64
 	null_disk spare 8 max_sectors=32
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	same 4096 "$(blockdev --getpbsz "$DEV")" "physical block"
-	same 16 "$(cat "$(sysfs r)/queue/max_hw_sectors_kb")" "max_hw_sectors_kb"
+	gives 4096 "physical block" blockdev --getpbsz "$DEV"
+	gives 16 "max_hw_sectors_kb" attribute queue/max_hw_sectors_kb
 	random one 2
 	message remap 800 80
 	put one
@@ -130,7 +129,7 @@ test_limits_of_main_are_stacked() {
 	null_disk main 64 max_sectors=32
 	null_disk spare 8 max_sectors=64
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	same 16 "$(cat "$(sysfs r)/queue/max_hw_sectors_kb")" "max_hw_sectors_kb"
+	gives 16 "max_hw_sectors_kb" attribute queue/max_hw_sectors_kb
 }
 
 test_main_and_spare_offsets() {
@@ -146,7 +145,7 @@ test_main_and_spare_offsets() {
 	copy_sectors two 0 want 0 2048
 	holds want
 	equal two $((800 * 512)) /dev/spare $(((1001 + REGION) * 512)) 4096 || fail "spare offset"
-	same "800 3049 8/8" "$(message list)" list
+	gives "800 3049 8/8" list message list
 }
 
 test_several_targets_in_a_table() {
@@ -162,8 +161,8 @@ test_several_targets_in_a_table() {
 	random one 10
 	put one
 	holds one
-	same "96 2048 8/8" "$(dm message r 0 list)" "list of the first"
-	same "12296 10240 8/8" "$(dm message r 12288 list)" "list of the second"
+	gives "96 2048 8/8" "list of the first" dm message r 0 list
+	gives "12296 10240 8/8" "list of the second" dm message r 12288 list
 }
 
 test_short_last_unit() {
@@ -171,28 +170,28 @@ test_short_last_unit() {
 	null_disk main 4
 	null_disk spare 8
 	create r "0 8189 remap /dev/main 0 /dev/spare 0 16384"
-	random one 4
-	truncate -s $((8189 * 512)) one
-	put one 0 512K
+	sample one $((8189 * 512))
+	put one
 	message remap 8188
-	same "8184 2048 5/5" "$(message list)" list
+	gives "8184 2048 5/5" list message list
 	holds one
-	random one 4
-	truncate -s $((8189 * 512)) one
-	put one 0 512K
+	sample one $((8189 * 512))
+	put one
 	holds one
 }
 
+# A tree of small files and one of large ones.
 test_buffered_file_system() {
+	local tree trees=(/usr/share/perl5 /usr/lib/x86_64-linux-gnu/systemd)
 	remap_on 64 8
 	mkfs.ext4 -q "$DEV"
 	mkdir /tmp/m
 	mount "$DEV" /tmp/m
-	cp -r /usr/sbin /tmp/m/
+	cp -r "${trees[@]}" /tmp/m/
 	message remap 0 4000
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	diff --no-dereference -r /usr/sbin /tmp/m/sbin
+	for tree in "${trees[@]}"; do diff --no-dereference -r "$tree" "/tmp/m/${tree##*/}"; done
 	umount /tmp/m
 	e2fsck -fn "$DEV"
 }
@@ -211,15 +210,15 @@ test_units_far_apart_on_a_large_device() {
 		part one $((sector % 1000)) 8 >"unit$sector"
 		put "unit$sector" "$sector"
 	done
-	same 4 "$(stat_of redirected)" "writes to the spare"
+	gives 4 "writes to the spare" stat_of redirected
 	for sector; do
 		reads "$sector" 8 "unit$sector" || fail "the unit at $sector"
 	done
 	get $(((1 << 32) + 3584)) 1024 >large
 	equal large $((512 * 512)) "unit$2" 0 4096 || fail "a unit within a large read"
 	equal large $((520 * 512)) "unit$3" 0 4096 || fail "the unit behind it"
-	same 10 "$(stat_of redirected)" "pieces to the spare"
+	gives 10 "pieces to the spare" stat_of redirected
 	get 16 8 >large
 	get $(((1 << 32) + 4088)) 8 >large
-	same 10 "$(stat_of redirected)" "reads beside them go to main"
+	gives 10 "reads beside them go to main" stat_of redirected
 }

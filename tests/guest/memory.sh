@@ -64,17 +64,17 @@ ends_by_itself() {
 #@ cpus=2 nodes=2
 test_maps_are_given_up_while_memory_is_short() {
 	remap_on
-	same ok "$(field 12)" memory
+	gives ok memory field 12
 	no_nodes
 	moved 0 64
-	same short "$(field 12)" memory
+	gives short memory field 12
 	# All search that of the node on which the device was made.
 	same "$(numa_of 0)" "$(numa_of 1)" "whose maps"
 	seen_from_each_cpu one
 	# A suspect would take of what is left.
 	bad main 1024 1024
 	fails get 1024 8
-	same 0 "$(field 4)" suspects
+	gives 0 suspects field 4
 	nodes_again
 	ends_by_itself
 	same "0 1" "$(numa_of 0) $(numa_of 1)" "whose maps"
@@ -82,7 +82,7 @@ test_maps_are_given_up_while_memory_is_short() {
 	seen_from_each_cpu one
 	bad main 1024 1024
 	fails get 1024 8
-	same 1 "$(field 4)" suspects
+	gives 1 suspects field 4
 }
 
 # A process that may have no more memory asks for what takes some.
@@ -101,28 +101,28 @@ test_a_memory_cgroup_at_its_limit() {
 		message remap 0 256 >/dev/null
 		copy_sectors one 512 "$DEV" 512 8
 	) || fail "refused at the limit"
-	same 33/1536 "$(field 2)" "units used"
-	same ok "$(field 12)" memory
+	gives 33/1536 "units used" field 2
+	gives ok memory field 12
 	bad main 0 255
 	reads 0 2048 one || fail "what was moved at the limit"
 }
 
 test_units_put_aside() {
 	remap_on
-	same 0/0/0 "$(field 11)" "put aside, hits, misses"
+	gives 0/0/0 "put aside, hits, misses" field 11
 	# Units that are not neighbours.
 	for at in $(seq 0 16 1008); do message remap "$at" >/dev/null; done
-	same 0/62/2 "$(field 11)" "put aside, hits, misses"
-	same 2 "$(cache_of refills)" refills
+	gives 0/62/2 "put aside, hits, misses" field 11
+	gives 2 refills cache_of refills
 	# One that is, and whose neighbour has the last of what was put aside.
 	message remap 1016 >/dev/null
-	same 1 "$(cache_of near)" neighbours
+	gives 1 neighbours cache_of near
 	message remap 2048 >/dev/null
-	same 31/62/3 "$(field 11)" "put aside, hits, misses"
+	gives 31/62/3 "put aside, hits, misses" field 11
 	dm suspend r
 	dm resume r
-	same 0/62/3 "$(field 11)" "put aside, hits, misses after a suspend"
-	same 66/1536 "$(field 2)" "units used"
+	gives 0/62/3 "put aside, hits, misses after a suspend" field 11
+	gives 66/1536 "units used" field 2
 }
 
 # on_cpu CPU MESSAGE...
@@ -141,15 +141,15 @@ test_units_put_aside_for_a_cpu_that_goes() {
 	done
 	# Each CPU's lie together.
 	same "0 8 16 256 264 272" "$(message list | awk -v from="$REGION" '{ print $2 - from }' | xargs)" "units of the spare"
-	same 58 "$(cache_of put_aside)" "put aside"
+	gives 58 "put aside" cache_of put_aside
 	echo 0 >/sys/devices/system/cpu/cpu1/online
 	message remap 20000 $(((1536 - 6) * 8)) >/dev/null
-	same 1536/1536 "$(field 2)" "units used"
-	same 0 "$(cache_of put_aside)" "put aside"
-	same exhausted "$(field 1)" health
+	gives 1536/1536 "units used" field 2
+	gives 0 "put aside" cache_of put_aside
+	gives exhausted health field 1
 	echo 1 >/sys/devices/system/cpu/cpu1/online
 	refused "no spare unit is left" on_cpu 1 remap 16000
 	message unremap 8000 >/dev/null
 	on_cpu 1 remap 16000
-	same 1536/1536 "$(field 2)" "units used"
+	gives 1536/1536 "units used" field 2
 }

@@ -4,7 +4,7 @@
 
 test_ping_and_info() {
 	remap_on
-	same pong "$(message ping)" ping
+	gives pong ping message ping
 	message info >/tmp/info
 	grep -qx "main: $(cat /sys/block/main/dev) from sector 0, 131072 sectors" /tmp/info || fail "main"
 	grep -qx "units: 16384 main, 1536 spare" /tmp/info || fail "units"
@@ -14,11 +14,11 @@ test_ping_and_info() {
 
 test_remap_counts_what_it_did() {
 	remap_on
-	same "remapped 1 units, 0 already were, 0 blocks lost" "$(message remap 803)" "one unit"
-	same "remapped 10 units, 1 already were, 0 blocks lost" "$(message remap 800 88)" "eleven units"
-	same "remapped 2 units, 0 already were, 0 blocks lost" "$(message remap 1607 2)" "two touched units"
+	gives "remapped 1 units, 0 already were, 0 blocks lost" "one unit" message remap 803
+	gives "remapped 10 units, 1 already were, 0 blocks lost" "eleven units" message remap 800 88
+	gives "remapped 2 units, 0 already were, 0 blocks lost" "two touched units" message remap 1607 2
 	bad main 2003 2004
-	same "remapped 1 units, 0 already were, 2 blocks lost" "$(message remap 2000)" "a lossy one"
+	gives "remapped 1 units, 0 already were, 2 blocks lost" "a lossy one" message remap 2000
 }
 
 test_unremap_copies_back() {
@@ -33,10 +33,10 @@ test_unremap_copies_back() {
 	holds two
 	blockdev --flushbufs /dev/main
 	equal two 409600 /dev/main 409600 4096 || fail "main does not have the data"
-	same "healthy 0/1536" "$(field 1) $(field 2)" status
+	gives "healthy 0/1536" status field 1 2
 	# The unit that was freed is used again.
 	message remap 1600 $((1536 * 8))
-	same "exhausted 1536/1536" "$(field 1) $(field 2)" status
+	gives "exhausted 1536/1536" status field 1 2
 }
 
 test_unremap_refuses_where_main_still_fails() {
@@ -45,7 +45,7 @@ test_unremap_refuses_where_main_still_fails() {
 	bad main 1003 1003
 	put one
 	refused "sector 1000: main still fails there" message unremap 1000
-	same 1/1536 "$(field 2)" "units used"
+	gives 1/1536 "units used" field 2
 	holds one
 	good main 1003 1003
 	message unremap 1000

@@ -45,12 +45,12 @@ test_survives_removal_and_unload() {
 	load_module
 	create r "$TABLE"
 	holds one
-	same "$list" "$(message list)" list
-	same "relocated 10/1536 0 0 0 0 0 rw 2/2 closed 0/0/0 ok stopped 0/16384" "$(dm status r | cut -d' ' -f4-)" status
+	gives "$list" list message list
+	gives "relocated 10/1536 0 0 0 0 0 rw 2/2 closed 0/0/0 ok stopped 0/16384" status from 4 dm status r
 	message unremap 800
 	again
 	holds one
-	same 9/1536 "$(field 2)" "units used"
+	gives 9/1536 "units used" field 2
 	message remap 800
 	again
 	holds one
@@ -69,7 +69,7 @@ test_survives_a_power_cut() {
 	list=$(message list)
 	power_cut main spare
 	create r "$TABLE"
-	same "$list" "$(message list)" list
+	gives "$list" list message list
 	holds one
 }
 
@@ -79,31 +79,29 @@ test_a_relocated_write_survives_a_power_cut() {
 	null_disk spare 8 cache_size=8 fua=1
 	create r "$TABLE"
 	bad main 1000 1000
-	random one 1
-	truncate -s 4096 one
+	sample one 4096
 	# Nobody flushes: what is acknowledged after an error is durable by itself.
 	put one 1000
 	power_cut main spare
 	create r "$TABLE"
 	reads 1000 8 one || fail "an acknowledged write was lost"
-	same "1000 2048 8/8" "$(message list)" list
+	gives "1000 2048 8/8" list message list
 }
 
 test_partial_units_and_counters_survive() {
 	remap_on
 	bad main 1003 1004
 	bad spare "$REGION" $((REGION + 7))
-	random new 1
-	truncate -s 512 new
+	sample new 512
 	put new 1003
 	fails get 1004 1
 	again
 	fails get 1004 1
 	reads 1003 1 new || fail "the written block"
-	same "1000 2056 7/8" "$(message list)" list
-	same 1 "$(stat_of spares_retired)" "spare units retired"
-	same 1 "$(stat_of lost_blocks)" "lost blocks"
-	same 1 "$(stat_of relocated)" "units relocated"
+	gives "1000 2056 7/8" list message list
+	gives 1 "spare units retired" stat_of spares_retired
+	gives 1 "lost blocks" stat_of lost_blocks
+	gives 1 "units relocated" stat_of relocated
 	[ "$(stat_of write_errors)" -ge 1 ] || fail "errors are forgotten"
 	# The retired unit is never used again.
 	message remap 0 80 >/dev/null
@@ -134,13 +132,13 @@ test_each_region_stands_for_all() {
 		dm remove r
 		zero "$first" "$REGION"
 		create r "$TABLE"
-		same 2/2 "$(field 9)" "regions after the one at $first was zeroed"
+		gives 2/2 "regions after the one at $first was zeroed" field 9
 		holds one
 		dm remove r
 		garble "$first" "$REGION"
 		create r "$TABLE"
 		holds one
-		same 10/1536 "$(field 2)" "units used"
+		gives 10/1536 "units used" field 2
 	done
 }
 
@@ -225,17 +223,16 @@ test_larger_units() {
 	two_disks
 	create r "$TABLE 2 unit 32768"
 	same "$TABLE 2 unit 32768" "$(dm table r | sed 's/[0-9]*:[0-9]* 0 [0-9]*:[0-9]*/\/dev\/main 0 \/dev\/spare/')" table
-	same 0/192 "$(field 2)" "units used"
-	same 32768 "$(blockdev --getpbsz "$DEV")" "physical block"
+	gives 0/192 "units used" field 2
+	gives 32768 "physical block" blockdev --getpbsz "$DEV"
 	random one 1
 	put one
 	bad main 1003 1003
-	random new 1
-	truncate -s 4096 new
+	sample new 4096
 	put new 1000
 	copy_sectors new 0 one 1000 8
 	holds one
-	same "960 2048 64/64" "$(message list)" list
+	gives "960 2048 64/64" list message list
 	again "$TABLE 2 unit 32768"
 	holds one
 	not_again "add '2 unit 32768'"
@@ -255,9 +252,9 @@ test_read_only_tables_write_nothing() {
 	before=$(writes_of spare)
 	dmsetup create r --readonly --table "$TABLE"
 	holds one
-	same 1/2 "$(field 9)" regions
+	gives 1/2 regions field 9
 	dm remove r
-	same "$before" "$(writes_of spare)" "writes of the spare by a read-only table"
+	gives "$before" "writes of the spare by a read-only table" writes_of spare
 }
 
 test_a_failing_region_is_dropped_and_comes_back() {
@@ -272,27 +269,27 @@ test_a_failing_region_is_dropped_and_comes_back() {
 	dm resume r
 	wait $! || fail "no event"
 	message remap 8
-	same 1/2 "$(field 9)" "regions while one fails"
-	same degraded "$(field 1)" health
+	gives 1/2 "regions while one fails" field 9
+	gives degraded health field 1
 	good spare "$LAST" 16383
-	same "wrote 2 of 2 regions" "$(message checkpoint)" checkpoint
-	same 2/2 "$(field 9)" "regions when it works again"
+	gives "wrote 2 of 2 regions" checkpoint message checkpoint
+	gives 2/2 "regions when it works again" field 9
 	dm remove r
 	zero 0 "$REGION"
 	create r "$TABLE"
 	holds one
-	same 11/1536 "$(field 2)" "units used"
+	gives 11/1536 "units used" field 2
 }
 
 test_a_failing_region_is_tried_again() {
 	remap_on
 	bad spare "$LAST" 16383
 	message remap 8
-	same 1/2 "$(field 9)" "regions while one fails"
+	gives 1/2 "regions while one fails" field 9
 	good spare "$LAST" 16383
 	local unit
 	for unit in $(seq 2 40); do message remap $((unit * 8)) >/dev/null; done
-	same 2/2 "$(field 9)" "regions some commits later"
+	gives 2/2 "regions some commits later" field 9
 }
 
 test_without_any_region_nothing_moves_and_io_goes_on() {
@@ -301,11 +298,10 @@ test_without_any_region_nothing_moves_and_io_goes_on() {
 	bad main 4000 4000
 	bad spare 0 $((REGION - 1))
 	bad spare "$LAST" 16383
-	random new 1
-	truncate -s 4096 new
+	sample new 4096
 	fails put new 4000
-	same frozen "$(field 1)" health
-	same 0/2 "$(field 9)" regions
+	gives frozen health field 1
+	gives 0/2 regions field 9
 	refused "no copy of the metadata can be written" message remap 8
 	holds one
 	random one 1
@@ -333,7 +329,7 @@ test_a_device_in_use_resumes_without_its_metadata() {
 	bad spare "$LAST" 16383
 	dm suspend r
 	dm resume r
-	same frozen "$(field 1)" health
+	gives frozen health field 1
 	holds one
 	dm remove r
 	refused "the metadata cannot be read" dm create r "$TABLE"
@@ -364,14 +360,14 @@ test_relocations_that_arrive_together_share_a_commit() {
 	before=$(commits)
 	random one 1
 	put one
-	same 40/1536 "$(field 2)" "units used"
+	gives 40/1536 "units used" field 2
 	[ $(($(commits) - before)) -le 3 ] || fail "$(($(commits) - before)) commits for one write"
 	before=$(commits)
 	message remap 8000 512 >/dev/null
 	same 2 $(($(commits) - before)) "commits for 64 units"
 	again
 	holds one
-	same 104/1536 "$(field 2)" "units used"
+	gives 104/1536 "units used" field 2
 }
 
 #@ seconds=300
@@ -388,13 +384,13 @@ test_a_full_log_becomes_a_checkpoint() {
 	[ "$(commits)" -gt 320 ] || fail "too few commits for this test"
 	again
 	holds one
-	same 50/1536 "$(field 2)" "units used"
+	gives 50/1536 "units used" field 2
 	dm remove r
 	# Either region by itself.
 	zero 0 "$REGION"
 	create r "$TABLE"
 	holds one
-	same 50/1536 "$(field 2)" "units used"
+	gives 50/1536 "units used" field 2
 }
 
 test_a_suspended_device_says_it_was_shut_down() {
@@ -458,22 +454,24 @@ test_metadata_that_contradict_themselves() {
 		refused "the metadata contradict themselves" dm create r "$TABLE"
 		copy_sectors kept 0 /dev/spare 0 "$REGION"
 	done
-	same "$before" "$(writes_of main)" "writes of main"
+	gives "$before" "writes of main" writes_of main
 	create r "$TABLE"
 	holds one
 }
 
 # flaky FIRST LAST: the regions of the spare stand on these targets, its units on one that works.
 flaky() {
-	printf '%s\n' "0 $REGION ${1/BELOW/\/dev\/spare 0}" \
-		"$REGION $((LAST - REGION)) linear /dev/spare $REGION" \
-		"$LAST $REGION ${2/BELOW/\/dev\/spare $LAST}" >table
-	if dmsetup info low >/dev/null 2>&1; then
+	local lines=(
+		"0 $REGION ${1/BELOW/\/dev\/spare 0}"
+		"$REGION $((LAST - REGION)) linear /dev/spare $REGION"
+		"$LAST $REGION ${2/BELOW/\/dev\/spare $LAST}"
+	)
+	if [ -b /dev/mapper/low ]; then
 		dm suspend low
-		dmsetup reload low table
+		dm load low "${lines[@]}"
 		dm resume low
 	else
-		dmsetup create low table
+		dm create low "${lines[@]}"
 	fi
 }
 
@@ -491,7 +489,7 @@ test_flakey_writes() {
 	ten_units_on_low
 	flaky "flakey BELOW 0 600 1 error_writes" "linear BELOW"
 	message remap 8
-	same "degraded 11/1536" "$(field 1) $(field 2)" "one region fails"
+	gives "degraded 11/1536" "one region fails" field 1 2
 	# What is lost without a word is made good by the other region.
 	flaky "flakey BELOW 0 600 1 drop_writes" "linear BELOW"
 	message checkpoint
@@ -499,15 +497,15 @@ test_flakey_writes() {
 	dm remove r
 	flaky "linear BELOW" "linear BELOW"
 	create r "$FLAKY_TABLE"
-	same "12/1536 2/2" "$(field 2) $(field 9)" "after lost writes"
+	gives "12/1536 2/2" "after lost writes" field 2 9
 	holds one
 	flaky "flakey BELOW 0 600 1 error_writes" "flakey BELOW 0 600 1 error_writes"
 	refused "no copy of the metadata can be written" message remap 24
-	same frozen "$(field 1)" health
+	gives frozen health field 1
 	holds one
 	flaky "linear BELOW" "linear BELOW"
 	again "$FLAKY_TABLE"
-	same 2/2 "$(field 9)" "regions when they work again"
+	gives 2/2 "regions when they work again" field 9
 	holds one
 }
 

@@ -73,7 +73,7 @@ test_main_reallocates() {
 	create r "0 16384 remap /dev/mapper/dust 0 /dev/spare 0 16384 9 breaker 0 0 scan_interval 1 scan_rate 1024 proactive off"
 	# A command for each fault.
 	check dust=dust faults=10
-	same 0 "$(stat_of relocated)" "units relocated for a disk that reallocates"
+	gives 0 "units relocated for a disk that reallocates" stat_of relocated
 }
 
 # A write is on its way for 20 ms, in which its unit may be moved.
@@ -95,7 +95,7 @@ test_main_is_gone_at_times() {
 	create main "0 131072 linear /dev/disk 0"
 	create r "0 16384 remap /dev/mapper/main 0 /dev/spare 0 16384 6 $SCAN proactive off"
 	check flakey=main faults=6
-	same 0 "$(stat_of relocated)" "units relocated for a disk that is gone"
+	gives 0 "units relocated for a disk that is gone" stat_of relocated
 }
 
 # bad_sectors: on two disks of the host, the first of which has some.

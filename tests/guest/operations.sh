@@ -25,8 +25,7 @@ test_relocated_data_survive_a_power_cut_after_flush() {
 	null_disk spare 8 cache_size=4
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
 	message remap 800
-	random one 1
-	truncate -s 4096 one
+	sample one 4096
 	put one 800
 	sync -d "$DEV"
 	power_cut spare
@@ -87,7 +86,7 @@ test_discard_passes_down() {
 	zeroes one 400 800
 	holds one
 	[ "$(stat_of discards)" -ge 3 ] || fail "discards are not cut"
-	same 10/1536 "$(field 2)" "discard must not unmap"
+	gives 10/1536 "discard must not unmap" field 2
 }
 
 test_discard_without_spare_support() {
@@ -112,7 +111,7 @@ test_write_zeroes() {
 	create main "0 65536 linear /dev/$disk 0"
 	create spare "0 16384 linear /dev/$disk 65536"
 	create r "0 65536 remap /dev/mapper/main 0 /dev/mapper/spare 0 16384"
-	[ "$(cat "$(sysfs r)/queue/write_zeroes_max_bytes")" -gt 0 ] ||
+	[ "$(attribute queue/write_zeroes_max_bytes)" -gt 0 ] ||
 		fail "write zeroes are not offered"
 	random one 4
 	put one
@@ -129,9 +128,9 @@ test_read_only_table() {
 	dmsetup create r --readonly --table "0 131072 remap /dev/main 0 /dev/spare 0 16384"
 	holds one
 	fails zeroes "$DEV" 0 8
-	same ro "$(field 8)" mode
+	gives ro mode field 8
 	refused "the table is read-only" message remap 8
-	same "the table is read-only" "$(message reason)" reason
+	gives "the table is read-only" reason message reason
 }
 
 test_read_only_device() {
@@ -163,7 +162,7 @@ test_polled_io() {
 	null_disk main 64 poll_queues=1
 	null_disk spare 8 poll_queues=1
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	same 1 "$(<"$(sysfs r)/queue/io_poll")" "can be polled"
+	gives 1 "can be polled" attribute queue/io_poll
 	message remap 800 64 >/dev/null
 	# null_blk must not be polled for what it has no memory for yet.
 	fio --name=p --filename="$DEV" --direct=1 --rw=write --bs=4k --size=1M --verify=crc32c --do_verify=0 >/dev/null
@@ -173,7 +172,7 @@ test_polled_io() {
 	dm remove r
 	null_disk main 64 poll_queues=0
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	same 0 "$(<"$(sysfs r)/queue/io_poll")" "can be polled"
+	gives 0 "can be polled" attribute queue/io_poll
 }
 
 test_ioctl_goes_to_main() {
@@ -188,6 +187,9 @@ test_ioctl_goes_to_main() {
 test_dependencies_are_known() {
 	remap_on
 	same "2 dependencies" "$(dmsetup deps r | cut -d: -f1 | xargs)" deps
-	[ -e "/sys/block/main/holders/$(basename "$(sysfs r)")" ] || fail "main has no holder"
-	[ -e "/sys/block/spare/holders/$(basename "$(sysfs r)")" ] || fail "spare has no holder"
+	local disk holder
+	for disk in main spare; do
+		read -r holder <"$(echo "/sys/block/$disk/holders"/*/dm/name)"
+		same r "$holder" "who holds $disk"
+	done
 }

@@ -25,7 +25,7 @@ test_a_scsi_disk_is_offline() {
 	message rearm
 	put one 2048
 	reads 0 2048 one || fail "what was written before"
-	same "0/3584 closed" "$(field 2) $(field 10)" "afterwards"
+	gives "0/3584 closed" "afterwards" field 2 10
 }
 
 # ten_units_moved: r over two disks, ten units of which are on the spare, and the file `one` on it.
@@ -45,7 +45,7 @@ test_main_is_pulled() {
 	pulled /dev/disk0
 	wait $! || true
 	fails put one 2048
-	same 10/3584 "$(field 2)" "units used"
+	gives 10/3584 "units used" field 2
 	# What is on the spare is there still.
 	reads 800 80 one 800 || fail "units on the spare"
 	fails get 880 8
@@ -74,14 +74,14 @@ test_main_turns_read_only() {
 	null_disk spare 8
 	remapctl format /dev/disk0 /dev/spare --main-metadata
 	create r "0 126968 remap /dev/disk0 0 /dev/spare 0 16384"
-	same 4/4 "$(field 9)" regions
+	gives 4/4 regions field 9
 	random one 1
 	put one
 	turn
 	fails copy_sectors one 0 /dev/disk0 120000 8
 	fails put one 2048
 	no_unit_used
-	same "tripped open 2/4" "$(field 1) $(field 10) $(field 9)" "while it cannot be written"
+	gives "tripped open 2/4" "while it cannot be written" field 1 10 9
 	kmsg has "nothing on main can be written" || fail "nothing in the kernel log"
 	reads 0 2048 one || fail "what was written before"
 	turn
@@ -89,7 +89,7 @@ test_main_turns_read_only() {
 	put one 2048
 	reads 2048 2048 one || fail "a write afterwards"
 	message checkpoint
-	same "4/4 closed" "$(field 9) $(field 10)" "afterwards"
+	gives "4/4 closed" "afterwards" field 9 10
 	no_unit_used
 }
 
@@ -107,7 +107,7 @@ test_main_does_not_answer_in_time() {
 	fails get 0 8
 	echo 0 >"$NULLB/main/timeout_inject/probability"
 	no_unit_used
-	same "healthy closed 0" "$(field 1) $(field 10) $(field 4)" "health, breaker and suspects"
+	gives "healthy closed 0" "health, breaker and suspects" field 1 10 4
 	holds one
 	put one 2048
 	reads 2048 2048 one || fail "a write afterwards"

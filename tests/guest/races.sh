@@ -29,18 +29,17 @@ begin_a_move() {
 	create main "0 131072 delay /dev/disk 0 3000 /dev/disk 0 0"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
 	message remap 800 >/dev/null &
-	until_is 1 field 1 main
+	until_is 1 field_of main 1
 }
 
 #@ idle=1
 test_write_waits_for_the_move_of_its_unit() {
 	begin_a_move
-	random new 1
-	truncate -s 512 new
+	sample new 512
 	put new 801
 	wait
-	same 1 "$(stat_of repaired)" "writes that waited"
-	same 1/1536 "$(field 2)" "units used"
+	gives 1 "writes that waited" stat_of repaired
+	gives 1/1536 "units used" field 2
 	reads 801 1 new || fail "the write that waited was lost"
 	reads 802 6 old 802 || fail "the copy"
 	equal /dev/disk $((801 * 512)) old $((801 * 512)) 512 || fail "it went to main"
@@ -60,7 +59,7 @@ test_nowait_does_not_wait_for_a_move() {
 	fio --name=n --filename="$DEV" --ioengine=io_uring --nowait=1 --direct=1 --rw=write --bs=4k \
 		--offset=$((800 * 512)) --size=32k >fio.log 2>&1 || true
 	grep -q "Resource temporarily unavailable" fio.log || fail "no EAGAIN: $(cat fio.log)"
-	same 0 "$(stat_of repaired)" "writes that waited"
+	gives 0 "writes that waited" stat_of repaired
 	wait
 }
 
@@ -72,12 +71,10 @@ write_in_flight_during() {
 	null_disk spare 8
 	create main "0 131072 delay /dev/disk 0 0 /dev/disk 0 2000"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
-	random one 1
-	truncate -s 4096 one
+	sample one 4096
 	put one 800 &
-	local writer=$! inflight writes
-	inflight=$(sysfs r)/inflight
-	until read -r _ writes <"$inflight" && [ "$writes" = 1 ]; do sleep 0.1; done
+	local writer=$!
+	until_is 1 from 2 attribute inflight
 	"$@" >/dev/null
 	wait $writer
 }
@@ -87,7 +84,7 @@ test_write_in_flight_is_not_lost_by_a_move() {
 	write_in_flight_during message remap 800
 	reads 800 8 one || fail "a write in flight was lost"
 	# It was waited for, and then copied.
-	same 1/1536 "$(field 2)" "units used"
+	gives 1/1536 "units used" field 2
 	equal one 0 /dev/spare $((REGION * 512)) 4096 || fail "the copy is not the write"
 }
 
@@ -99,7 +96,7 @@ test_write_in_flight_elsewhere_is_whole() {
 
 #@ idle=1
 test_suspend_waits_for_a_write_in_flight() {
-	write_in_flight_during dmsetup suspend --noflush r
+	write_in_flight_during dm suspend r noflush
 	dm resume r
 	reads 800 8 one || fail "a write in flight was lost"
 }
@@ -108,7 +105,7 @@ test_suspend_waits_for_a_write_in_flight() {
 test_a_write_that_fails_while_a_suspend_waits_for_it() {
 	BAD=1 write_in_flight_during dm suspend r
 	dm resume r
-	same 1 "$(stat_of relocated)" "units relocated"
+	gives 1 "units relocated" stat_of relocated
 	reads 800 8 one || fail "a write that was relocated during a suspend was lost"
 }
 
@@ -126,6 +123,6 @@ test_a_storm_on_one_cpu_does_not_stall_another() {
 	local errors
 	until asked errors stat_of read_errors && [ "$errors" -ge 24 ]; do sleep 0.1; done
 	fails taskset -c 1 dd if="$DEV" of=/dev/null bs=4k skip=1100 count=1 iflag=direct
-	[ "$(awk '{ print $1 }' "$(sysfs r)/inflight")" -gt 0 ] || fail "it waited for the others"
+	[ "$(from 1 attribute inflight)" != "0 0" ] || fail "it waited for the others"
 	wait
 }

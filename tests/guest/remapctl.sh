@@ -63,7 +63,7 @@ test_dump_and_restore_move_an_array_to_another_spare() {
 	remapctl dump /dev/main /dev/spare2 | cmp - kept
 	ctl create r /dev/main /dev/spare2
 	holds one
-	same 10/1536 "$(field 2)" "units used"
+	gives 10/1536 "units used" field 2
 }
 
 test_repair_after_damage() {
@@ -90,7 +90,7 @@ test_import_bad_blocks() {
 	put one
 	printf '500\n501\n600\n' >list
 	ctl import r list --dry-run
-	same 0/1536 "$(field 2)" "units used by a dry run"
+	gives 0/1536 "units used by a dry run" field 2
 	ctl import r list
 	same "relocated 2 ranges of 6 sectors" "$(cat said)" import
 	same "1000 1200" "$(message list | cut -d' ' -f1 | xargs)" list
@@ -141,7 +141,7 @@ test_metadata_on_main_too() {
 	disks
 	ctl format /dev/main /dev/spare --main-metadata
 	ctl create r /dev/main /dev/spare
-	same 4/4 "$(field 9)" regions
+	gives 4/4 regions field 9
 	random one 1
 	put one
 	message remap 800 80 >/dev/null
@@ -149,7 +149,7 @@ test_metadata_on_main_too() {
 	zeroes /dev/spare 0 2048
 	zeroes /dev/main 126968 2048
 	ctl create r /dev/main /dev/spare
-	same 4/4 "$(field 9)" "regions after repair"
+	gives 4/4 "regions after repair" field 9
 	holds one
 	dmsetup remove --retry r
 	# An older copy of the spare, or a new disk in its place, is not believed.

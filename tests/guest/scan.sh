@@ -39,20 +39,20 @@ test_all_units_that_cannot_be_read() {
 	for sector in $bads; do bad main "$sector" "$sector"; done
 	# shellcheck disable=SC2086 # Words.
 	finds $bads
-	same 7 "$(stat_of scan_found)" found
-	same stopped "$(field 13)" "the scan"
+	gives 7 found stat_of scan_found
+	gives stopped "the scan" field 13
 	same "1 7" "$(stat_of scan_passes) $(stat_of suspects)" "passes and suspects"
-	same 1 "$(scan_of regions_with_trouble)" "regions with trouble"
-	same "0 15" "$(scan_of region)" "the region, and how bad it is"
+	gives 1 "regions with trouble" scan_of regions_with_trouble
+	gives "0 15" "the region, and how bad it is" scan_of region
 	reads 0 800 one 0 || fail "a neighbour"
 	# Those that are known are not found again.
 	scanned
-	same 7 "$(stat_of scan_found)" found
-	same "found 7 weak 0 moved 0" "$(scan_of before)" "the pass before"
+	gives 7 found stat_of scan_found
+	gives "found 7 weak 0 moved 0" "the pass before" scan_of before
 	# A write heals or moves them.
 	for sector in $bads; do good main "$sector" "$sector"; done
 	zeroes "$DEV" 800 8
-	same 6 "$(field 4)" suspects
+	gives 6 suspects field 4
 }
 
 test_a_disk_that_fails_in_part() {
@@ -73,7 +73,7 @@ test_a_disk_with_large_blocks_and_units() {
 	bad main 16376 16383
 	scanned
 	same "768 16320" "$(message suspects | xargs)" suspects
-	same "2 weak 0 moved 0" "$(scan_of found)" "the pass"
+	gives "2 weak 0 moved 0" "the pass" scan_of found
 }
 
 test_a_disk_of_dust() {
@@ -132,8 +132,8 @@ test_a_unit_that_is_read_after_some_tries_is_moved() {
 	# The batch, and then its first unit: a medium error.
 	echo "2 -2 0x28 0 0 0x2 0x3 0x11 0" >"/sys/kernel/debug/scsi_debug/$host/error"
 	scanned
-	same "0 weak 1 moved 1" "$(scan_of found)" "the pass"
-	same "0 $REGION 8/8" "$(message list)" list
+	gives "0 weak 1 moved 1" "the pass" scan_of found
+	gives "0 $REGION 8/8" list message list
 	same "1 1" "$(stat_of scan_weak) $(stat_of scan_moved)" "weak and moved"
 	holds one
 }
@@ -153,13 +153,13 @@ test_a_weak_unit_is_moved_while_it_can_be_read() {
 	random one 1
 	put one 19000
 	scanned
-	same "0 weak 1 moved 1" "$(scan_of found)" "the pass"
-	same "20000 $REGION 8/8" "$(message list)" list
+	gives "0 weak 1 moved 1" "the pass" scan_of found
+	gives "20000 $REGION 8/8" list message list
 	# What is on main is not asked for any more.
 	zeroes /dev/disk 20000 8
 	reads 19000 2048 one || fail "the data of the unit"
 	scanned
-	same "0 weak 0 moved 0" "$(scan_of found)" "the next pass"
+	gives "0 weak 0 moved 0" "the next pass" scan_of found
 }
 
 #@ idle=1
@@ -168,10 +168,10 @@ test_a_weak_unit_stays_if_that_is_wanted() {
 	local before
 	before=$(events)
 	scanned
-	same "0 weak 1 moved 0" "$(scan_of found)" "the pass"
-	same 0/1536 "$(field 2)" "units used"
+	gives "0 weak 1 moved 0" "the pass" scan_of found
+	gives 0/1536 "units used" field 2
 	[ "$(events)" -ge $((before + 2)) ] || fail "no event for the unit and for the end of the pass"
-	same "0 2" "$(scan_of region)" "the region, and how bad it is"
+	gives "0 2" "the region, and how bad it is" scan_of region
 }
 
 #@ idle=1
@@ -180,10 +180,10 @@ test_a_weak_unit_stays_if_no_spare_unit_is_left() {
 	random one 1
 	put one 19000
 	message remap 0 $((1536 * 8)) >/dev/null
-	same exhausted "$(field 1)" health
+	gives exhausted health field 1
 	scanned
-	same "0 weak 1 moved 0" "$(scan_of found)" "the pass"
-	same "1536/1536 0" "$(field 2) $(field 4)" "units used and suspects"
+	gives "0 weak 1 moved 0" "the pass" scan_of found
+	gives "1536/1536 0" "units used and suspects" field 2 4
 	reads 19000 2048 one || fail "the data of the unit"
 }
 
@@ -193,14 +193,14 @@ test_it_waits_while_memory_is_short() {
 	bad main 20000 20000
 	no_nodes
 	message remap 0 64 >/dev/null
-	same short "$(field 12)" memory
+	gives short memory field 12
 	message scan rate 1000000 >/dev/null
 	message scan start >/dev/null
 	sleep 2
-	same "running 0/4096" "$(field 13) $(field 14)" "the scan"
+	gives "running 0/4096" "the scan" field 13 14
 	nodes_again
 	until_scan stopped
-	same 20000 "$(message suspects)" suspects
+	gives 20000 suspects message suspects
 }
 
 # The thread cannot be started, or ends since it gets no memory: that concerns nobody but the scan.
@@ -231,7 +231,7 @@ test_a_scan_that_fails() {
 	holds one
 	# It can be begun again.
 	scanned
-	same stopped "$(field 13)" "the scan"
+	gives stopped "the scan" field 13
 }
 
 test_units_on_the_spare_are_read_there() {
@@ -239,7 +239,7 @@ test_units_on_the_spare_are_read_there() {
 	message remap 800 >/dev/null
 	bad main 800 807
 	scanned
-	same "0 weak 0 moved 0" "$(scan_of found)" "the pass"
+	gives "0 weak 0 moved 0" "the pass" scan_of found
 	bad spare "$REGION" "$REGION"
 	kmsg clear
 	scanned
@@ -250,21 +250,21 @@ test_it_waits_goes_on_and_ends() {
 	remap_on 16
 	message scan rate 256 >/dev/null
 	message scan start >/dev/null
-	same running "$(scan_of state)" state
+	gives running state scan_of state
 	grep -qx "remap/$(</sys/block/main/dev)" /proc/[0-9]*/comm || fail "no thread"
 	until_begun
 	message scan pause >/dev/null
-	same paused "$(scan_of state)" state
+	gives paused state scan_of state
 	message scan start >/dev/null
-	same running "$(scan_of state)" state
-	same 1 "$(scan_of pass)" pass
+	gives running state scan_of state
+	gives 1 pass scan_of pass
 	message scan stop >/dev/null
 	until_scan stopped
-	same "there was no scan" "$(message scan stop)" "stop again"
+	gives "there was no scan" "stop again" message scan stop
 	message scan rate 1000000 >/dev/null
 	message scan start >/dev/null
 	until_scan stopped
-	same 1 "$(scan_of pass)" "the pass that was interrupted"
+	gives 1 "the pass that was interrupted" scan_of pass
 	# How many passes there were is kept.
 	dm remove r
 	create r "0 32768 remap /dev/main 0 /dev/spare 0 16384"
@@ -289,9 +289,9 @@ test_it_goes_on_where_it_was() {
 	now=$(scan_of position)
 	[ "${now%/*}" -ge "$position" ] || fail "at $now, it was at $position"
 	# Another table of the same device goes on with it.
-	replace r --table "0 32768 remap /dev/main 0 /dev/spare 0 16384 2 scan_rate 1000000"
+	replace r "0 32768 remap /dev/main 0 /dev/spare 0 16384 2 scan_rate 1000000"
 	until_scan stopped
-	same 1 "$(scan_of pass)" pass
+	gives 1 pass scan_of pass
 }
 
 test_it_begins_by_itself_again_and_again() {
@@ -310,10 +310,10 @@ test_it_begins_by_itself_again_and_again() {
 	message scan stop >/dev/null
 	until_scan stopped
 	# A table that is loaded and not used changes nothing.
-	dmsetup load r --table "0 32768 remap /dev/main 0 /dev/spare 0 16384 2 scan_interval 1"
+	dm load r "0 32768 remap /dev/main 0 /dev/spare 0 16384 2 scan_interval 1"
 	dmsetup clear r
 	sleep 2
-	same stopped "$(field 13)" "the scan"
+	gives stopped "the scan" field 13
 }
 
 #@ idle=1
@@ -334,16 +334,16 @@ test_a_disk_that_hangs_holds_up_nobody_but_the_scan() {
 	null_disk spare 8
 	create main "0 131072 linear /dev/disk 0"
 	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
-	replace main --table "0 131072 delay /dev/disk 0 20000 /dev/disk 0 0"
+	replace main "0 131072 delay /dev/disk 0 20000 /dev/disk 0 0"
 	message scan start >/dev/null
-	until_is 1 field 1 main
+	until_is 1 field_of main 1
 	dm suspend r
 	dm resume r
 	message scan stop
-	same stopping "$(scan_of state)" state
+	gives stopping state scan_of state
 	refused "still waits for a read" message scan start
 	dm remove r
-	same 1 "$(field 1 main)" "reads that hang"
+	gives 1 "reads that hang" field_of main 1
 	fails rmmod dm_remap
 	# The disk answers at once what it is asked when it is given up.
 	dm suspend main
@@ -358,7 +358,7 @@ test_a_disk_is_pulled() {
 	until_begun
 	pulled /dev/disk0
 	until_is tripped field 1
-	same "0 0/3584" "$(field 4) $(field 2)" "suspects and units used"
+	gives "0 0/3584" "suspects and units used" field 4 2
 	fails get 60000 8
 	dm remove r
 }
@@ -371,12 +371,12 @@ test_a_disk_that_is_gone_has_no_bad_units() {
 	create main "0 32768 linear /dev/disk 0"
 	create r "0 32768 remap /dev/mapper/main 0 /dev/spare 0 16384 4 scan_rate 1024 scan_interval 1000"
 	until_begun
-	replace main --table "0 32768 error"
+	replace main "0 32768 error"
 	until_is tripped field 1
-	same "0 0/1536" "$(field 4) $(field 2)" "suspects and units used"
-	replace main --table "0 32768 linear /dev/disk 0"
+	gives "0 0/1536" "suspects and units used" field 4 2
+	replace main "0 32768 linear /dev/disk 0"
 	message rearm >/dev/null
 	message scan rate 1000000 >/dev/null
 	until_scan waiting
-	same "0 0/1536" "$(field 4) $(field 2)" "suspects and units used"
+	gives "0 0/1536" "suspects and units used" field 4 2
 }
