@@ -240,7 +240,7 @@ asked() {
 until_is() {
 	local want=$1 got
 	shift
-	until asked got "$@" && [ "$got" = "$want" ]; do sleep 0.1; done
+	until asked got "$@" && [ "$got" = "$want" ]; do sleep 0.25; done
 }
 # from N COMMAND...: what the command prints, from its Nth word on.
 from() {

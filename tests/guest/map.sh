@@ -188,7 +188,7 @@ test_buffered_file_system() {
 	mkdir /tmp/m
 	mount "$DEV" /tmp/m
 	cp -r "${trees[@]}" /tmp/m/
-	message remap 0 4000
+	message remap 0 1600
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	for tree in "${trees[@]}"; do diff --no-dereference -r "$tree" "/tmp/m/${tree##*/}"; done

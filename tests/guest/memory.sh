@@ -54,9 +54,9 @@ test_a_node_without_memory() {
 # ends_by_itself: the shortage does.
 ends_by_itself() {
 	local _ memory
-	for _ in {1..100}; do
+	for _ in {1..40}; do
 		if asked memory field 12 && [ "$memory" = ok ]; then return; fi
-		sleep 0.1
+		sleep 0.25
 	done
 	fail "still short: $(dm status r)"
 }

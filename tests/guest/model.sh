@@ -8,15 +8,15 @@ SCAN="scan_interval 1 scan_rate 65536"
 
 # check NAME=VALUE...
 check() {
-	model "$DEV" name=r seed="$SEED" ops="$OPS" faults=60 "$@" >said ||
+	model "$DEV" name=r seed="$SEED" ops="$OPS" faults=40 "$@" >said ||
 		fail "$(cat said)"
 	cat said
 	message stats
 	# The device was made anew at times, perhaps only now.
 	local _ reads
-	for _ in {1..100}; do
+	for _ in {1..40}; do
 		if asked reads line_of scan reads_by_milliseconds && [[ $reads = *[1-9]* ]]; then return; fi
-		sleep 0.1
+		sleep 0.25
 	done
 	fail "nothing is scanned: $(message scan)"
 }

@@ -121,7 +121,7 @@ test_a_storm_on_one_cpu_does_not_stall_another() {
 	taskset -c 0 fio --name=storm --filename="$DEV" --ioengine=libaio --direct=1 --rw=read --bs=4k \
 		--offset=$((8000 * 512)) --size=96k --iodepth=24 --continue_on_error=read >/dev/null 2>&1 &
 	local errors
-	until asked errors stat_of read_errors && [ "$errors" -ge 24 ]; do sleep 0.1; done
+	until asked errors stat_of read_errors && [ "$errors" -ge 24 ]; do sleep 0.25; done
 	fails taskset -c 1 dd if="$DEV" of=/dev/null bs=4k skip=1100 count=1 iflag=direct
 	[ "$(from 1 attribute inflight)" != "0 0" ] || fail "it waited for the others"
 	wait

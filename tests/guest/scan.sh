@@ -297,10 +297,10 @@ test_it_goes_on_where_it_was() {
 test_it_begins_by_itself_again_and_again() {
 	remap_on 16 8 "6 scan_interval 1 scan_rate 1000000 proactive on"
 	local pass before now
-	until asked pass scan_of pass && [ "$pass" -ge 3 ]; do sleep 0.1; done
+	until asked pass scan_of pass && [ "$pass" -ge 3 ]; do sleep 0.25; done
 	dm table r | grep -q "6 scan_interval 1 scan_rate 1000000 proactive on$" || fail "$(dm table r)"
 	asked before events
-	until asked now events && [ "$now" -gt "$before" ]; do sleep 0.1; done
+	until asked now events && [ "$now" -gt "$before" ]; do sleep 0.25; done
 	# What was ended begins by itself with the next resume only.
 	message scan stop >/dev/null
 	until_scan stopped
@@ -321,7 +321,7 @@ test_a_pass_that_takes_too_long() {
 	remap_on 16 8 "4 scan_interval 1 scan_rate 8192"
 	kmsg clear
 	local seconds
-	until asked seconds scan_of seconds && [[ $seconds = *" late" ]]; do sleep 0.1; done
+	until asked seconds scan_of seconds && [[ $seconds = *" late" ]]; do sleep 0.25; done
 	until_is 2 scan_of pass
 	kmsg has "the scan took longer than its interval of 1 seconds" || fail "$(message scan)"
 }
@@ -347,7 +347,7 @@ test_a_disk_that_hangs_holds_up_nobody_but_the_scan() {
 	fails rmmod dm_remap
 	# The disk answers at once what it is asked when it is given up.
 	dm suspend main
-	until rmmod dm_remap 2>/dev/null; do sleep 0.1; done
+	until rmmod dm_remap 2>/dev/null; do sleep 0.25; done
 	dm resume main
 }
 

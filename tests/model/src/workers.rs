@@ -36,16 +36,18 @@ use std::sync::atomic::{
     Ordering::Relaxed, //
 };
 use std::sync::{
+    Condvar,
     Mutex,
     MutexGuard, //
 };
-use std::time::Duration;
 
 /// What all threads share.
 pub struct Shared {
     history: Mutex<History>,
     /// Operations that are still to be begun.
-    left: AtomicU64,
+    left: Mutex<u64>,
+    /// One was.
+    begun: Condvar,
     /// Faults that there still must be.
     faults_left: AtomicU64,
     values: AtomicU64,
@@ -67,7 +69,8 @@ impl Shared {
         }
         Self {
             history: Mutex::new(history),
-            left: AtomicU64::new(options.ops),
+            left: Mutex::new(options.ops),
+            begun: Condvar::new(),
             faults_left: AtomicU64::new(options.faults),
             values: AtomicU64::new(1),
             done: AtomicBool::new(false),
@@ -89,11 +92,15 @@ impl Shared {
 
     /// Waits until so many operations more were begun; whether the workers are at work still.
     pub fn wait_for(&self, operations: u64) -> bool {
-        let until = self.left.load(Relaxed).saturating_sub(operations);
-        while self.left.load(Relaxed) > until {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let left = self.left();
+        let until = left.saturating_sub(operations);
+        let waited = self.begun.wait_while(left, |left| *left > until);
+        drop(waited.expect("a worker panicked"));
         !self.is_done()
+    }
+
+    fn left(&self) -> MutexGuard<'_, u64> {
+        self.left.lock().expect("a worker panicked")
     }
 
     /// Takes note of a fault.
@@ -104,8 +111,10 @@ impl Shared {
 
     /// Begins an operation, if there is another to be done.
     fn begin(&self) -> bool {
-        let take = |left: u64| left.checked_sub(1);
-        let counted = self.left.fetch_update(Relaxed, Relaxed, take).is_ok();
+        let mut left = self.left();
+        let counted = *left > 0;
+        *left = left.saturating_sub(1);
+        self.begun.notify_one();
         counted || self.faults_left.load(Relaxed) > 0
     }
 
