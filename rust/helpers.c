@@ -189,10 +189,19 @@ __rust_helper void rust_helper_kthread_begin(void)
 	set_freezable();
 }
 
-__rust_helper void rust_helper_kthread_sleep(unsigned int milliseconds)
+__rust_helper void rust_helper_kthread_sleep_begin(void)
 {
 	set_current_state(TASK_IDLE | TASK_FREEZABLE);
+}
+
+__rust_helper void rust_helper_kthread_sleep(unsigned int milliseconds)
+{
 	schedule_timeout(msecs_to_jiffies(milliseconds));
+}
+
+__rust_helper void rust_helper_kthread_sleep_end(void)
+{
+	__set_current_state(TASK_RUNNING);
 	try_to_freeze();
 }
 

@@ -17,6 +17,14 @@ use kernel::{
         c_void, //
     },
     prelude::*,
+    sync::{
+        atomic::{
+            AtomicFlag,
+            Full,
+            Release, //
+        },
+        Arc, //
+    },
     types::NotThreadSafe, //
 };
 
@@ -31,15 +39,33 @@ pub trait Job: Send + 'static {
 /// # Invariants
 ///
 /// The current task is such a thread.
-pub struct Running(NotThreadSafe);
+pub struct Running {
+    /// The thread was woken since it last began to sleep.
+    woken: Arc<AtomicFlag>,
+    _thread: NotThreadSafe,
+}
 
 impl Running {
-    /// Sleeps for so many milliseconds, or until the thread is woken. A system that is put to sleep meanwhile does
-    /// not wait for it.
+    /// Sleeps for so many milliseconds, or until the thread is woken, and not at all if it was woken since it last
+    /// began to; what was done before the waking is seen. A system that is put to sleep meanwhile does not wait for it.
     pub fn sleep(&self, milliseconds: u32) {
-        // SAFETY: By the type invariant the current task is a kernel thread, which made itself freezable.
-        unsafe { bindings::kthread_sleep(milliseconds) };
+        // A full barrier follows, as there is one in `wake_up_process`: either the flag is seen here, or there that
+        // the thread is about to sleep.
+        // SAFETY: By the type invariant the current task is a kernel thread, which is made to run again below.
+        unsafe { bindings::kthread_sleep_begin() };
+        if !self.woken.xchg(false, Full) {
+            // SAFETY: As above; the thread sleeps nowhere else before that.
+            unsafe { bindings::kthread_sleep(milliseconds) };
+        }
+        // SAFETY: As above, and it made itself freezable.
+        unsafe { bindings::kthread_sleep_end() };
     }
+}
+
+/// What a thread is given.
+struct Beginning<J> {
+    job: KBox<J>,
+    woken: Arc<AtomicFlag>,
 }
 
 /// A thread, which may have ended.
@@ -49,6 +75,7 @@ impl Running {
 /// `task` is a kernel thread of which this value holds a reference.
 pub struct Kthread {
     task: NonNull<kernel::bindings::task_struct>,
+    woken: Arc<AtomicFlag>,
 }
 
 // SAFETY: A task may be woken by any thread.
@@ -59,21 +86,27 @@ unsafe impl Sync for Kthread {}
 impl Kthread {
     /// Starts a thread that `ps` shows under `name`. Sleeps.
     pub fn start<J: Job>(name: &CStr, job: KBox<J>) -> Result<Self> {
+        let woken = Arc::new(AtomicFlag::new(false), GFP_KERNEL)?;
+        let given = Beginning {
+            job,
+            woken: woken.clone(),
+        };
+        let given = KBox::new(given, GFP_KERNEL)?;
         // SAFETY: The module is there, since its code runs.
         if !unsafe { bindings::this_module_get() } {
             return Err(ENODEV);
         }
-        let job = KBox::into_raw(job);
-        // SAFETY: `name` is NUL-terminated and is copied; `main` takes what `job` points to.
+        let given = KBox::into_raw(given);
+        // SAFETY: `name` is NUL-terminated and is copied; `main` takes what `given` points to.
         let made = unsafe {
-            bindings::kthread_create_named(Some(main::<J>), job.cast(), name.as_char_ptr())
+            bindings::kthread_create_named(Some(main::<J>), given.cast(), name.as_char_ptr())
         };
         match from_err_ptr(made) {
             // SAFETY: The thread was made and waits to be woken.
-            Ok(task) => Ok(unsafe { Self::begun(task) }),
+            Ok(task) => Ok(unsafe { Self::begun(task, woken) }),
             Err(error) => {
                 // SAFETY: There is no thread that could have taken it.
-                drop(unsafe { KBox::from_raw(job) });
+                drop(unsafe { KBox::from_raw(given) });
                 // SAFETY: The reference was taken above.
                 unsafe { bindings::this_module_put() };
                 Err(error)
@@ -84,7 +117,7 @@ impl Kthread {
     /// # Safety
     ///
     /// `task` must be a thread that waits to be woken for the first time.
-    unsafe fn begun(task: *mut kernel::bindings::task_struct) -> Self {
+    unsafe fn begun(task: *mut kernel::bindings::task_struct, woken: Arc<AtomicFlag>) -> Self {
         // SAFETY: By the safety requirements it is there.
         unsafe { kernel::bindings::get_task_struct(task) };
         // SAFETY: As above.
@@ -93,11 +126,13 @@ impl Kthread {
         Self {
             // SAFETY: A thread is not null.
             task: unsafe { NonNull::new_unchecked(task) },
+            woken,
         }
     }
 
-    /// Ends a [`Running::sleep`].
+    /// Ends a [`Running::sleep`], or the next one.
     pub fn wake(&self) {
+        self.woken.store(true, Release);
         // SAFETY: By the type invariant the task is there.
         unsafe { kernel::bindings::wake_up_process(self.task.as_ptr()) };
     }
@@ -114,14 +149,20 @@ impl Drop for Kthread {
 ///
 /// # Safety
 ///
-/// `data` must be from [`KBox::into_raw`] of a `KBox<J>`, and not be taken by anybody else.
+/// `data` must be from [`KBox::into_raw`] of a `KBox<Beginning<J>>`, and not be taken by anybody else.
 unsafe extern "C" fn main<J: Job>(data: *mut c_void) -> c_int {
     // SAFETY: By the safety requirements.
-    let job = unsafe { KBox::from_raw(data.cast::<J>()) };
+    let given = unsafe { KBox::from_raw(data.cast::<Beginning<J>>()) };
+    let Beginning { job, woken } = KBox::into_inner(given);
     // SAFETY: This is a kernel thread.
     unsafe { bindings::kthread_begin() };
     // INVARIANT: As above.
-    job.run(&Running(NotThreadSafe));
+    let running = Running {
+        woken,
+        _thread: NotThreadSafe,
+    };
+    job.run(&running);
+    drop(running);
     // SAFETY: The reference to the module is the thread's, and nothing of the module's code runs after it.
     unsafe { bindings::kthread_end() }
 }

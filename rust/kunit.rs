@@ -342,6 +342,31 @@ mod kthread {
         Ok(())
     }
 
+    /// Is woken before it sleeps.
+    struct Late(Arc<Atomic<i32>>);
+
+    impl Job for Late {
+        fn run(self: KBox<Self>, running: &Running) {
+            self.0.store(BEGUN, Release);
+            if reaches(&self.0, GO_ON) {
+                running.sleep(100_000);
+                self.0.store(DONE, Release);
+            }
+        }
+    }
+
+    #[test]
+    fn a_thread_that_was_woken_does_not_sleep() -> Result {
+        let state = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let job = KBox::new(Late(state.clone()), GFP_KERNEL)?;
+        let thread = Kthread::start(c"dm_remap_kunit", job)?;
+        assert!(reaches(&state, BEGUN));
+        thread.wake();
+        state.store(GO_ON, Release);
+        assert!(reaches(&state, DONE));
+        Ok(())
+    }
+
     #[test]
     fn a_thread_outlives_who_started_it() -> Result {
         let state = Arc::new(Atomic::new(0), GFP_KERNEL)?;

@@ -327,6 +327,21 @@ test_a_pass_that_takes_too_long() {
 }
 
 # Nobody waits for a disk that hangs: not a suspend, nor a removal.
+# It is told to end while it reads, and would wait for minutes then.
+#@ idle=1 seconds=60
+test_it_ends_with_its_device_while_it_reads() {
+	local users
+	load_module
+	null_disk disk 16
+	null_disk spare 8
+	create main "0 32768 delay /dev/disk 0 1000 /dev/disk 0 0"
+	create r "0 32768 remap /dev/mapper/main 0 /dev/spare 0 16384 2 scan_rate 1"
+	message scan start >/dev/null
+	until_is 1 field_of main 1
+	dm remove r
+	until read -r users </sys/module/dm_remap/refcnt && [ "$users" = 0 ]; do sleep 0.25; done
+}
+
 #@ idle=1
 test_a_disk_that_hangs_holds_up_nobody_but_the_scan() {
 	load_module
