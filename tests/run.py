@@ -284,7 +284,7 @@ class Report:
 
 def cargo_test(*words):
     """Builds the tests of the host, and runs them with such words: what `cargo test` returned and printed."""
-    command = [*"cargo test --locked --workspace --lib --bins --tests --no-fail-fast".split()]
+    command = "cargo test --locked --workspace --lib --bins --tests --no-fail-fast".split()
     with locked(CARGO.name):
         return subprocess.run(
             [*command, "--target-dir", str(CARGO), "--", *words],

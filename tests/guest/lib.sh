@@ -84,7 +84,7 @@ same() {
 	[ "$1" = "$2" ] || fail "$3: want '$1', got '$2'"
 }
 
-# gives WANT WHAT COMMAND...: that is what the command prints. It is no process of its own, as in $(...).
+# gives WANT WHAT COMMAND...: the command prints just that. It runs in this shell, where $(...) would be a process.
 gives() {
 	local want=$1 what=$2 lines IFS
 	shift 2

@@ -467,9 +467,7 @@ flaky() {
 		"$LAST $REGION ${2/BELOW/\/dev\/spare $LAST}"
 	)
 	if [ -b /dev/mapper/low ]; then
-		dm suspend low
-		dm load low "${lines[@]}"
-		dm resume low
+		replace low "${lines[@]}"
 	else
 		dm create low "${lines[@]}"
 	fi

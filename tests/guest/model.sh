@@ -71,7 +71,7 @@ test_main_reallocates() {
 	create dust "0 131072 dust /dev/disk 0 512"
 	dm message dust 0 enable
 	create r "0 16384 remap /dev/mapper/dust 0 /dev/spare 0 16384 9 breaker 0 0 scan_interval 1 scan_rate 1024 proactive off"
-	# A command for each fault.
+	# Each fault is a message for each sector that fails.
 	check dust=dust faults=10
 	gives 0 "units relocated for a disk that reallocates" stat_of relocated
 }

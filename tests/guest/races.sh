@@ -120,9 +120,10 @@ test_a_storm_on_one_cpu_does_not_stall_another() {
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
 	taskset -c 0 fio --name=storm --filename="$DEV" --ioengine=libaio --direct=1 --rw=read --bs=4k \
 		--offset=$((8000 * 512)) --size=96k --iodepth=24 --continue_on_error=read >/dev/null 2>&1 &
-	local errors
+	local errors inflight
 	until asked errors stat_of read_errors && [ "$errors" -ge 24 ]; do sleep 0.25; done
 	fails taskset -c 1 dd if="$DEV" of=/dev/null bs=4k skip=1100 count=1 iflag=direct
-	[ "$(from 1 attribute inflight)" != "0 0" ] || fail "it waited for the others"
+	asked inflight from 1 attribute inflight
+	[ "${inflight% *}" -gt 0 ] || fail "it waited for the others"
 	wait
 }

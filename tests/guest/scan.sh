@@ -326,7 +326,6 @@ test_a_pass_that_takes_too_long() {
 	kmsg has "the scan took longer than its interval of 1 seconds" || fail "$(message scan)"
 }
 
-# Nobody waits for a disk that hangs: not a suspend, nor a removal.
 # It is told to end while it reads, and would wait for minutes then.
 #@ idle=1 seconds=60
 test_it_ends_with_its_device_while_it_reads() {
@@ -342,6 +341,7 @@ test_it_ends_with_its_device_while_it_reads() {
 	until read -r users </sys/module/dm_remap/refcnt && [ "$users" = 0 ]; do sleep 0.25; done
 }
 
+# Nobody waits for a disk that hangs: not a suspend, nor a removal.
 #@ idle=1
 test_a_disk_that_hangs_holds_up_nobody_but_the_scan() {
 	load_module

@@ -23,7 +23,7 @@ struct Faults<'a> {
     shared: &'a Shared,
     options: &'a Options,
     rng: fastrand::Rng,
-    shell: Shell,
+    shell: &'a mut Shell,
     /// Sectors of main that fail.
     main: Vec<Range<u64>>,
     /// Sectors of the spare that fail.
@@ -34,12 +34,12 @@ struct Faults<'a> {
 type Fault<'a> = fn(&mut Faults<'a>) -> Result<()>;
 
 /// Does them until the workers are done; how many there were.
-pub fn run(shared: &Shared, options: &Options) -> Result<u64> {
+pub fn run(shared: &Shared, options: &Options, shell: &mut Shell) -> Result<u64> {
     let mut faults = Faults {
         shared,
         options,
         rng: fastrand::Rng::with_seed(!options.seed),
-        shell: Shell::new()?,
+        shell,
         main: Vec::new(),
         spare: Vec::new(),
     };

@@ -27,8 +27,7 @@ fn verify(shared: &Shared, options: &Options) -> Result<()> {
 }
 
 /// Takes the device away and brings it back.
-fn again(name: &str) -> Result<()> {
-    let mut shell = Shell::new()?;
+fn again(name: &str, shell: &mut Shell) -> Result<()> {
     let table = shell.table(name)?;
     shell.must(&format!("remove {name}"))?;
     shell.must(&format!("create {name} {table}"))?;
@@ -37,13 +36,14 @@ fn again(name: &str) -> Result<()> {
 
 fn run(options: &Options) -> Result<String> {
     let shared = Shared::new(options);
+    let mut shell = Shell::new()?;
     let faults = std::thread::scope(|scope| {
         let shared = &shared;
         let work = |number| move || shared.stop_at(shared.worker(options, number)?.run());
         let workers: Vec<_> = (0..options.threads)
             .map(|number| scope.spawn(work(number)))
             .collect();
-        let faults = scope.spawn(|| shared.stop_at(faults::run(shared, options)));
+        let faults = scope.spawn(|| shared.stop_at(faults::run(shared, options, &mut shell)));
         for worker in workers {
             worker.join().expect("a worker panicked")?;
         }
@@ -52,7 +52,7 @@ fn run(options: &Options) -> Result<String> {
     })?;
     verify(&shared, options)?;
     if let Some(name) = &options.name {
-        again(name)?;
+        again(name, &mut shell)?;
         verify(&shared, options)?;
     }
     Ok(format!("{}, {faults} faults", shared.summary()))
