@@ -66,7 +66,7 @@ pub trait Heap: Sized {
     /// Moves `node` into memory of its own.
     fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory>;
 
-    /// Takes note that a map is about to have an entry for `unit`.
+    /// Takes note that a map is about to have an entry for `unit`: once for each [`Index::with`] and [`Run::push`].
     fn note(&mut self, _unit: Unit) -> Result<(), OutOfMemory> {
         Ok(())
     }
@@ -383,11 +383,18 @@ impl Run {
         self.0.last()
     }
 
-    /// Adds an entry behind the others; an error where it is full, or where that is not its place.
-    pub fn push(&mut self, unit: Unit, entry: Entry) -> Result<(), OutOfMemory> {
+    /// Adds an entry behind the others, for a map of `heap`; an error where it is full, or where that is not its
+    /// place.
+    pub fn push<H: Heap>(
+        &mut self,
+        heap: &mut H,
+        unit: Unit,
+        entry: Entry,
+    ) -> Result<(), OutOfMemory> {
         if self.last() >= Some(unit) {
             return Err(OutOfMemory);
         }
+        heap.note(unit)?;
         self.0.push((unit, entry))
     }
 }
@@ -496,16 +503,14 @@ impl<H: Heap> Index<H> {
         Self::rooted(heap, grown)
     }
 
-    /// This map with the entries of `run`, which is empty then. Quick where they lie behind all others.
+    /// This map with the entries of `run`, which is empty then; an error where they do not lie behind all others.
     pub fn append(&self, heap: &mut H, run: &mut Run) -> Result<Self, OutOfMemory> {
         let run = core::mem::take(run).0;
-        let behind = self.last() < run.units.first().copied().map(Unit);
-        if run.len() == 0 || !behind {
-            let with = |map: Self, (unit, entry)| map.with(heap, unit, entry);
-            return run.iter().try_fold(self.clone(), with);
+        if run.len() == 0 {
+            return Ok(self.clone());
         }
-        for (unit, _) in run.iter() {
-            heap.note(unit)?;
+        if self.last() >= run.units.first().copied().map(Unit) {
+            return Err(OutOfMemory);
         }
         let right = kept(heap, Kind::Leaf(run))?;
         let grown = match &self.root {
@@ -515,25 +520,23 @@ impl<H: Heap> Index<H> {
         Self::rooted(heap, grown)
     }
 
-    /// The same entries in memory of `heap`, of which `ready` makes sure before each update, or says that there
-    /// is none.
+    /// The same entries in memory of `heap`, of which `ready` makes sure before each, or says that there is none.
     pub fn copied(
         &self,
         heap: &mut H,
         mut ready: impl FnMut(&mut H) -> bool,
     ) -> Result<Self, OutOfMemory> {
+        let mut ready = |heap: &mut H| ready(heap).then_some(()).ok_or(OutOfMemory);
         let (mut copy, mut run) = (Self::new(), Run::default());
-        let mut add = |copy: &Self, run: &mut Run| match ready(heap) {
-            true => copy.append(heap, run),
-            false => Err(OutOfMemory),
-        };
         for (unit, entry) in self.iter_from(Unit(0)) {
+            ready(heap)?;
             if run.is_full() {
-                copy = add(&copy, &mut run)?;
+                copy = copy.append(heap, &mut run)?;
             }
-            run.push(unit, entry)?;
+            run.push(heap, unit, entry)?;
         }
-        add(&copy, &mut run)
+        ready(heap)?;
+        copy.append(heap, &mut run)
     }
 
     fn rooted(heap: &mut H, grown: Grown<H>) -> Result<Self, OutOfMemory> {
@@ -804,9 +807,26 @@ pub(crate) mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    /// Nodes on the host's heap, at most `left` more of them.
+    /// Nodes on the host's heap, at most `left` more of them, and `notes` units of which it can take note.
     pub(crate) struct Host {
         pub(crate) left: usize,
+        pub(crate) notes: usize,
+    }
+
+    impl Host {
+        /// Without a bound.
+        pub(crate) const PLENTY: Self = Self {
+            left: usize::MAX,
+            notes: usize::MAX,
+        };
+
+        /// As much as is put aside for one update.
+        pub(crate) fn for_an_update() -> Self {
+            Self {
+                left: NODES_PER_UPDATE,
+                notes: 1,
+            }
+        }
     }
 
     impl Heap for Host {
@@ -815,6 +835,11 @@ pub(crate) mod tests {
         fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
             self.left = self.left.checked_sub(1).ok_or(OutOfMemory)?;
             Ok(Arc::new(node))
+        }
+
+        fn note(&mut self, _: Unit) -> Result<(), OutOfMemory> {
+            self.notes = self.notes.checked_sub(1).ok_or(OutOfMemory)?;
+            Ok(())
         }
     }
 
@@ -857,14 +882,14 @@ pub(crate) mod tests {
             units in prop::collection::btree_set(0u64..5000, 0..600),
             short in any::<prop::sample::Index>(),
         ) {
-            let mut heap = Host { left: usize::MAX };
+            let mut heap = Host::PLENTY;
             let mut index = Index::new();
             let mut model = BTreeMap::new();
             for unit in units {
                 index = index.with(&mut heap, Unit(unit), entry(unit)).unwrap();
                 model.insert(unit, entry(unit));
             }
-            let mut other = Host { left: usize::MAX };
+            let mut other = Host::PLENTY;
             let copy = index.copied(&mut other, |_| true).unwrap();
             let taken = usize::MAX - other.left;
             agree(&copy, &model);
@@ -876,7 +901,7 @@ pub(crate) mod tests {
             let ready = |_: &mut Host| left.checked_sub(1).map(|less| left = less).is_some();
             prop_assert!(copy.copied(&mut other, ready).is_err());
             if taken > 0 {
-                let mut few = Host { left: short.index(taken) };
+                let mut few = Host { left: short.index(taken), ..Host::PLENTY };
                 prop_assert!(copy.copied(&mut few, |_| true).is_err());
             }
         }
@@ -893,27 +918,25 @@ pub(crate) mod tests {
 
     #[test]
     fn an_update_stays_within_its_bound() {
-        let mut heap = Host { left: 0 };
         let mut index = Index::new();
         let mut unit = 1u64;
         for _ in 0..20_000 {
             unit = unit
                 .wrapping_mul(6364136223846793005)
                 .wrapping_add(1442695040888963407);
-            heap.left = NODES_PER_UPDATE;
-            index = index.with(&mut heap, Unit(unit), entry(1)).unwrap();
+            let heap = &mut Host::for_an_update();
+            index = index.with(heap, Unit(unit), entry(1)).unwrap();
         }
         assert!(height(&index) <= 6, "{}", height(&index));
         for unit in index.iter_from(Unit(0)).map(|e| e.0).collect::<Vec<_>>() {
-            heap.left = NODES_PER_UPDATE;
-            index = index.without(&mut heap, unit).unwrap();
+            index = index.without(&mut Host::for_an_update(), unit).unwrap();
         }
         assert!(index.root.is_none());
     }
 
     #[test]
     fn ascending_units_leave_nodes_with_a_little_room() {
-        let mut heap = Host { left: usize::MAX };
+        let mut heap = Host::PLENTY;
         let mut index = Index::new();
         let (leaf, inner) = (ENTRIES - ROOM, CHILDREN - ROOM);
         for unit in 0..(leaf * inner * inner) as u64 {
@@ -934,7 +957,7 @@ pub(crate) mod tests {
             filled in 0u64..2000,
             steps in prop::collection::vec((any::<bool>(), 0u64..300, any::<u64>()), 0..600),
         ) {
-            let mut heap = Host { left: usize::MAX };
+            let mut heap = Host::PLENTY;
             let mut index = Index::new();
             let mut model = BTreeMap::new();
             for unit in (0..filled).rev() {
@@ -959,7 +982,7 @@ pub(crate) mod tests {
 
         #[test]
         fn an_older_map_never_changes(units in prop::collection::vec(0u64..200, 1..200)) {
-            let mut heap = Host { left: usize::MAX };
+            let mut heap = Host::PLENTY;
             let mut model = BTreeMap::new();
             let mut index = Index::new();
             let mut kept = Vec::new();
@@ -978,32 +1001,30 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn runs_are_appended(
-            units in prop::collection::vec(0u64..5000, 0..1500),
-            more in prop::collection::vec(0u64..6000, 0..50),
-        ) {
-            let mut heap = Host { left: usize::MAX };
-            let (mut index, mut model) = (Index::new(), BTreeMap::new());
-            let (mut ascending, mut run) = (units, Run::default());
-            ascending.sort_unstable();
-            ascending.dedup();
-            for unit in ascending.into_iter().chain(more) {
-                if run.is_full() || run.last() >= Some(Unit(unit)) {
-                    index = index.append(&mut heap, &mut run).unwrap();
+        fn runs_are_appended(units in prop::collection::btree_set(0u64..5000, 0..1500)) {
+            let (mut index, mut run) = (Index::new(), Run::default());
+            for &unit in &units {
+                let heap = &mut Host::for_an_update();
+                if run.is_full() {
+                    index = index.append(heap, &mut run).unwrap();
                 }
-                run.push(Unit(unit), entry(unit)).unwrap();
-                model.insert(unit, entry(unit));
+                run.push(heap, Unit(unit), entry(unit)).unwrap();
             }
-            index = index.append(&mut heap, &mut run).unwrap();
+            index = index.append(&mut Host::for_an_update(), &mut run).unwrap();
+            let model: BTreeMap<_, _> = units.iter().map(|&unit| (unit, entry(unit))).collect();
             agree(&index, &model);
-            for probe in 0..6000 {
+            for probe in 0..5000 {
                 prop_assert_eq!(index.get(Unit(probe)), model.get(&probe).copied());
+            }
+            if let Some(&last) = units.last() {
+                run.push(&mut Host::for_an_update(), Unit(last), entry(last)).unwrap();
+                prop_assert!(index.append(&mut Host::for_an_update(), &mut run).is_err());
             }
         }
 
         #[test]
         fn no_memory_changes_nothing(units in prop::collection::vec(0u64..2000, 0..400), unit in 0u64..2000, left in 0usize..8) {
-            let mut heap = Host { left: usize::MAX };
+            let mut heap = Host::PLENTY;
             let mut model = BTreeMap::new();
             let mut index = Index::new();
             for &unit in &units {

@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn index(entries: &[(u64, Entry)]) -> Index<Host> {
-        let mut heap = Host { left: usize::MAX };
+        let mut heap = Host::PLENTY;
         entries.iter().fold(Index::new(), |index, &(unit, entry)| {
             index.with(&mut heap, Unit(unit), entry).unwrap()
         })

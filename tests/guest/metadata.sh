@@ -56,6 +56,23 @@ test_survives_removal_and_unload() {
 	holds one
 }
 
+# Of each, the I/O path must be told that there is something, which takes memory.
+test_units_far_apart_survive() {
+	remap_on 256
+	local at list table="0 524288 remap /dev/main 0 /dev/spare 0 16384"
+	random one 1
+	put one 491520
+	for at in {0..15}; do message remap $((at * 32768)); done
+	list=$(message list)
+	again "$table"
+	gives "$list" "list, from the log" message list
+	message checkpoint
+	again "$table"
+	gives "$list" "list, from a checkpoint" message list
+	bad main 491520 491527
+	reads 491520 8 one || fail "r does not hold one"
+}
+
 test_survives_a_power_cut() {
 	load_module
 	null_disk main 64 cache_size=8

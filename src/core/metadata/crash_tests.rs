@@ -227,7 +227,7 @@ fn read_chosen(memory: &mut Memory, choice: Choice) -> Result<Writer, Failure> {
     let geometry = geometry();
     let words = vec![0; words_for(geometry.spare_units()) as usize];
     let mut spares = Spares::new(words.clone(), words, geometry.spare_units()).unwrap();
-    let (mut replay, mut heap) = (Replay::default(), Host { left: usize::MAX });
+    let (mut replay, mut heap) = (Replay::default(), Host::PLENTY);
     let standing = load(memory, &mut block, &choice, |record| {
         let applied = replay.apply(&geometry, &mut heap, &mut spares, record);
         applied.map_err(Failure::Conflict)

@@ -118,7 +118,7 @@ impl<H: Heap> Replay<H> {
             spares.release(freed);
         }
         if behind {
-            self.run.push(unit, entry)?;
+            self.run.push(heap, unit, entry)?;
         } else {
             self.map = self.map.with(heap, unit, entry)?;
         }
@@ -184,11 +184,11 @@ mod tests {
         let geometry = Geometry::new(disk, area(797), disk, area(4096 + 320), None).unwrap();
         let words = vec![0; words_for(40) as usize];
         let mut spares = Spares::new(words.clone(), words, 40).unwrap();
-        let (mut replay, mut heap) = (Replay::default(), Host { left: usize::MAX });
+        let mut replay = Replay::default();
         for &record in records {
-            replay.apply(&geometry, &mut heap, &mut spares, record)?;
+            replay.apply(&geometry, &mut Host::for_an_update(), &mut spares, record)?;
         }
-        Ok((replay.finish(&mut heap)?, spares))
+        Ok((replay.finish(&mut Host::for_an_update())?, spares))
     }
 
     fn relocated(unit: u64, spare: u64) -> Record {
@@ -236,6 +236,15 @@ mod tests {
         ] {
             assert_eq!(applied(&records).err(), Some(want), "{records:?}");
         }
+    }
+
+    #[test]
+    fn each_record_needs_the_memory_of_one_update() {
+        let records: Vec<_> = (0..40).map(|n| relocated(2 * n, n)).collect();
+        let (map, spares) = applied(&records).unwrap();
+        let units = map.iter_from(Unit(0)).map(|(unit, _)| unit.0);
+        assert!(units.eq((0..40).map(|n| 2 * n)));
+        assert_eq!(spares.in_use(), 40);
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn index(count: u64) -> Index<Nodes> {
         if run.is_full() {
             map = map.append(&mut Nodes, &mut run).expect("there is memory");
         }
-        run.push(Unit(EVERY * number), entry(number))
+        run.push(&mut Nodes, Unit(EVERY * number), entry(number))
             .expect("there is room");
     }
     map.append(&mut Nodes, &mut run).expect("there is memory")
