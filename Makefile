@@ -25,8 +25,9 @@
 #
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
 #             DISKS="nvme:64M:write@8000+8:read@16000 scsi:1G:4k"  COUNTED=1 (a clock that counts instructions)
+#             LEAKS=0 (no kmemleak and no debugobjects, which is quicker)
 
-export KERNEL SMP MEM NUMA DISKS T KSERIES ALL OPS SEED SWAP CYCLES RUNS COUNTS HANDS JSON COUNTED
+export KERNEL SMP MEM NUMA LEAKS DISKS T KSERIES ALL OPS SEED SWAP CYCLES RUNS COUNTS HANDS JSON COUNTED
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
@@ -80,7 +81,7 @@ DEMO_FAULTS := $(subst $(empty) ,,\
 	:read@50001:read@120003:read@180007:read@240001:read@320003:read@480001)
 DEMO_DISKS := scsi:256M$(DEMO_FAULTS) scsi:16M
 demo:
-	@KERNEL=$(or $(KERNEL),debug) DISKS="$(DEMO_DISKS)" $(DEV)/guest.py - <tests/demo/demo.sh
+	@KERNEL=$(or $(KERNEL),debug) LEAKS=$(or $(LEAKS),0) MEM=$(or $(MEM),512) DISKS="$(DEMO_DISKS)" $(DEV)/guest.py - <tests/demo/demo.sh
 
 soak:
 	@$(DEV)/guest.py - <tests/soak.sh

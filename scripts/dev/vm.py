@@ -477,7 +477,7 @@ def shape_from_environment():
     try:
         disks = [Disk(text) for text in (os.environ.get("DISKS") or "").split()]
         flavour = os.environ.get("KERNEL") or "debug"
-        counted = bool(number("COUNTED", 0))
-        return Shape(flavour, number("SMP", 2), number("MEM", 1024), number("NUMA", 1), disks, counted=counted)
+        counted, leaks = bool(number("COUNTED", 0)), bool(number("LEAKS", 1))
+        return Shape(flavour, number("SMP", 2), number("MEM", 1024), number("NUMA", 1), disks, leaks, counted)
     except ValueError as error:
         sys.exit(f"dm-remap: {error}")

@@ -26,9 +26,9 @@ sums /usr/bin >/tmp/want
 alone() {
 	step "The disk: $((size / 2048)) MiB, with sectors that cannot be written and others that cannot be read"
 	echo "It stands alone:"
-	if show mkfs.ext4 -q -E lazy_itable_init=0 $disk; then echo "mkfs.ext4 should have failed"; exit 1; fi
+	if show mkfs.ext4 -q -b 4096 -E lazy_itable_init=0 $disk; then echo "mkfs.ext4 should have failed"; exit 1; fi
 	echo "-> no file system can be made. One that does not touch every sector at once can:"
-	show mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 $disk
+	show mkfs.ext4 -q -b 4096 -E lazy_itable_init=1,lazy_journal_init=1 $disk
 	mount $disk m || { echo "the bare disk cannot even be mounted"; exit 1; }
 	show cp -r --no-dereference /usr/bin m
 	sync
@@ -49,7 +49,7 @@ adopted() {
 	must dmsetup message safe 0 scan start
 	until dmsetup status safe | grep -q " stopped "; do sleep 0.2; done
 	must dmsetup message safe 0 suspects
-	must mkfs.ext4 -q -E lazy_itable_init=0 /dev/mapper/safe
+	must mkfs.ext4 -q -b 4096 -E lazy_itable_init=0 /dev/mapper/safe
 	mount /dev/mapper/safe m
 	must cp -r --no-dereference /usr/bin m
 	umount m
