@@ -194,11 +194,6 @@ __rust_helper void rust_helper_kthread_sleep_begin(void)
 	set_current_state(TASK_IDLE | TASK_FREEZABLE);
 }
 
-__rust_helper void rust_helper_kthread_sleep(unsigned int milliseconds)
-{
-	schedule_timeout(msecs_to_jiffies(milliseconds));
-}
-
 __rust_helper void rust_helper_kthread_sleep_end(void)
 {
 	__set_current_state(TASK_RUNNING);

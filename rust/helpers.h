@@ -57,7 +57,6 @@ bool rust_helper_this_module_get(void);
 void rust_helper_this_module_put(void);
 void rust_helper_kthread_begin(void);
 void rust_helper_kthread_sleep_begin(void);
-void rust_helper_kthread_sleep(unsigned int milliseconds);
 void rust_helper_kthread_sleep_end(void);
 int rust_helper_kthread_end(void);
 

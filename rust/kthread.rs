@@ -14,6 +14,7 @@ use kernel::{
     error::from_err_ptr,
     ffi::{
         c_int,
+        c_long,
         c_void, //
     },
     prelude::*,
@@ -25,6 +26,7 @@ use kernel::{
         },
         Arc, //
     },
+    time::msecs_to_jiffies,
     types::NotThreadSafe, //
 };
 
@@ -54,8 +56,9 @@ impl Running {
         // SAFETY: By the type invariant the current task is a kernel thread, which is made to run again below.
         unsafe { bindings::kthread_sleep_begin() };
         if !self.woken.xchg(false, Full) {
+            let jiffies = msecs_to_jiffies(milliseconds) as c_long;
             // SAFETY: As above; the thread sleeps nowhere else before that.
-            unsafe { bindings::kthread_sleep(milliseconds) };
+            unsafe { kernel::bindings::schedule_timeout(jiffies) };
         }
         // SAFETY: As above, and it made itself freezable.
         unsafe { bindings::kthread_sleep_end() };
@@ -63,7 +66,7 @@ impl Running {
 }
 
 /// What a thread is given.
-struct Beginning<J> {
+struct Given<J> {
     job: KBox<J>,
     woken: Arc<AtomicFlag>,
 }
@@ -87,7 +90,7 @@ impl Kthread {
     /// Starts a thread that `ps` shows under `name`. Sleeps.
     pub fn start<J: Job>(name: &CStr, job: KBox<J>) -> Result<Self> {
         let woken = Arc::new(AtomicFlag::new(false), GFP_KERNEL)?;
-        let given = Beginning {
+        let given = Given {
             job,
             woken: woken.clone(),
         };
@@ -149,11 +152,11 @@ impl Drop for Kthread {
 ///
 /// # Safety
 ///
-/// `data` must be from [`KBox::into_raw`] of a `KBox<Beginning<J>>`, and not be taken by anybody else.
+/// `data` must be from [`KBox::into_raw`] of a `KBox<Given<J>>`, and not be taken by anybody else.
 unsafe extern "C" fn main<J: Job>(data: *mut c_void) -> c_int {
     // SAFETY: By the safety requirements.
-    let given = unsafe { KBox::from_raw(data.cast::<Beginning<J>>()) };
-    let Beginning { job, woken } = KBox::into_inner(given);
+    let given = unsafe { KBox::from_raw(data.cast::<Given<J>>()) };
+    let Given { job, woken } = KBox::into_inner(given);
     // SAFETY: This is a kernel thread.
     unsafe { bindings::kthread_begin() };
     // INVARIANT: As above.
@@ -162,6 +165,7 @@ unsafe extern "C" fn main<J: Job>(data: *mut c_void) -> c_int {
         _thread: NotThreadSafe,
     };
     job.run(&running);
+    // What follows does not return.
     drop(running);
     // SAFETY: The reference to the module is the thread's, and nothing of the module's code runs after it.
     unsafe { bindings::kthread_end() }

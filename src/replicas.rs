@@ -205,7 +205,8 @@ impl Replicas {
     pub(crate) fn restore(&mut self) {
         for Replica { nodes, map } in &mut self.others {
             if map.is_none() {
-                *map = self.home.copied(nodes, |nodes| nodes.fill().is_ok()).ok();
+                let fill = |nodes: &mut Nodes| nodes.fill().map_err(|_| OutOfMemory);
+                *map = self.home.copied(nodes, fill).ok();
             }
         }
     }

@@ -520,13 +520,12 @@ impl<H: Heap> Index<H> {
         Self::rooted(heap, grown)
     }
 
-    /// The same entries in memory of `heap`, of which `ready` makes sure before each, or says that there is none.
+    /// The same entries in memory of `heap`, of which `ready` makes sure before each; an error where there is none.
     pub fn copied(
         &self,
         heap: &mut H,
-        mut ready: impl FnMut(&mut H) -> bool,
+        mut ready: impl FnMut(&mut H) -> Result<(), OutOfMemory>,
     ) -> Result<Self, OutOfMemory> {
-        let mut ready = |heap: &mut H| ready(heap).then_some(()).ok_or(OutOfMemory);
         let (mut copy, mut run) = (Self::new(), Run::default());
         for (unit, entry) in self.iter_from(Unit(0)) {
             ready(heap)?;
@@ -890,7 +889,7 @@ pub(crate) mod tests {
                 model.insert(unit, entry(unit));
             }
             let mut other = Host::PLENTY;
-            let copy = index.copied(&mut other, |_| true).unwrap();
+            let copy = index.copied(&mut other, |_| Ok(())).unwrap();
             let taken = usize::MAX - other.left;
             agree(&copy, &model);
             drop(index);
@@ -898,11 +897,11 @@ pub(crate) mod tests {
             // Where there is no memory, and says so or not.
             let updates = model.len().div_ceil(ENTRIES).max(1);
             let mut left = short.index(updates);
-            let ready = |_: &mut Host| left.checked_sub(1).map(|less| left = less).is_some();
+            let ready = |_: &mut Host| left.checked_sub(1).map(|less| left = less).ok_or(OutOfMemory);
             prop_assert!(copy.copied(&mut other, ready).is_err());
             if taken > 0 {
                 let mut few = Host { left: short.index(taken), ..Host::PLENTY };
-                prop_assert!(copy.copied(&mut few, |_| true).is_err());
+                prop_assert!(copy.copied(&mut few, |_| Ok(())).is_err());
             }
         }
     }

@@ -227,12 +227,14 @@ fn read_chosen(memory: &mut Memory, choice: Choice) -> Result<Writer, Failure> {
     let geometry = geometry();
     let words = vec![0; words_for(geometry.spare_units()) as usize];
     let mut spares = Spares::new(words.clone(), words, geometry.spare_units()).unwrap();
-    let (mut replay, mut heap) = (Replay::default(), Host::PLENTY);
+    let mut replay = Replay::default();
     let standing = load(memory, &mut block, &choice, |record| {
-        let applied = replay.apply(&geometry, &mut heap, &mut spares, record);
+        let applied = replay.apply(&geometry, &mut Host::for_an_update(), &mut spares, record);
         applied.map_err(Failure::Conflict)
     })?;
-    let map = replay.finish(&mut heap).map_err(Failure::Conflict)?;
+    let map = replay
+        .finish(&mut Host::for_an_update())
+        .map_err(Failure::Conflict)?;
     let units = map
         .iter_from(Unit(0))
         .map(|(unit, entry)| match entry.state {
