@@ -2,7 +2,7 @@
 """Runs all tests: those of the host, then those of the guest, each in a machine that is as new.
 
 Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of
-their name. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
+their name, or by several with commas between them. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
 may ask for `disks=`, `cpus=`, `memory=`, `nodes=`, `bare=` (nodes without memory) or `seconds=`, and with
 `leaks=1` for kmemleak. A guest that a test left as it had found it runs the next one that asks for the same.
 `idle=1` is for a test that mostly waits, which runs beside the others. `pull=N` has the host take disk N
@@ -432,17 +432,22 @@ def set_up(tests):
 def main():
     """Runs what was asked for."""
     begun = time.monotonic()
-    wanted = os.environ.get("T") or ""
-    tests = [test for test in guest_tests() + harness_tests() + planted_tests() if wanted in test.name]
-    trees = [test for test in tree_tests() if wanted in test[0]]
-    fuzzed = [test for test in fuzz_tests() if wanted in test[0]]
+    wanted = (os.environ.get("T") or "").split(",")
+
+    def is_wanted(name):
+        return any(part in name for part in wanted)
+
+    tests = [test for test in guest_tests() + harness_tests() + planted_tests() if is_wanted(test.name)]
+    trees = [test for test in tree_tests() if is_wanted(test[0])]
+    fuzzed = [test for test in fuzz_tests() if is_wanted(test[0])]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        listed = pool.submit(host_tests) if not wanted or "host." in wanted else None
+        any_of_host = any(not part or "host." in part for part in wanted)
+        listed = pool.submit(host_tests) if any_of_host else None
         built = pool.submit(set_up, tests)
-        host = [name for name in listed.result() if wanted in host_name(name)] if listed else []
+        host = [name for name in listed.result() if is_wanted(host_name(name))] if listed else []
         built = built.result()
     if not (tests or trees or host or fuzzed):
-        sys.exit(f"dm-remap: no test has '{wanted}' in its name")
+        sys.exit(f"dm-remap: no test has '{','.join(wanted)}' in its name")
     say(f"set up in {time.monotonic() - begun:.0f} s")
 
     report = Report(len(tests) + len(trees) + len(host) + len(fuzzed))
