@@ -16,6 +16,9 @@ use remap_core::{
     geometry::Unit, //
 };
 
+/// For how many milliseconds it is believed that nothing on main can be read.
+const AWAY: u64 = 1000;
+
 impl Repair {
     /// Trips the breaker if main, which does not take a write to `unit`, does not work elsewhere either.
     /// Whether it is closed: nothing is to be done about the write while it is open. May sleep.
@@ -33,23 +36,34 @@ impl Repair {
 
     /// Whether a commit can be written to main, where main has metadata; else nothing is known.
     fn main_takes_writes(&mut self, instance: &Instance) -> bool {
-        if !self.metadata.has_good_on_main() {
+        if !self.metadata.can_write_main() {
             return true;
         }
-        self.settle(instance);
         let written = self
-            .make_room(instance)
+            .settle(instance)
+            .and_then(|()| self.make_room(instance))
             .and_then(|()| self.commit(instance, &[], false));
-        written.is_err() || self.metadata.has_good_on_main()
+        // Where no commit can be made nothing is relocated, whatever main does.
+        written.is_err() || self.metadata.main_took_one()
     }
 
-    /// Counts one more unit that cannot be written; trips the breaker if that is one too many. Whether it is
+    /// Counts one more unit for which there is a spare unit; trips the breaker if that is one too many. Whether it is
     /// closed.
     pub(crate) fn admit(&mut self, instance: &Instance) -> bool {
-        if self.is_closed() && !self.breaker.admit(instance.milliseconds()) {
-            self.trip(instance, Trip::TooMany);
+        let was_closed = self.is_closed();
+        let is_admitted = self
+            .breaker
+            .admit(instance.milliseconds(), self.free_spares());
+        if let (true, Some(why)) = (was_closed, self.breaker.open()) {
+            self.trip(instance, why);
         }
-        self.is_closed()
+        is_admitted
+    }
+
+    /// How many spare units are neither in use nor retired.
+    pub(crate) fn free_spares(&self) -> u64 {
+        let gone = self.spares.in_use().saturating_add(self.spares.retired());
+        self.spares.units().saturating_sub(gone)
     }
 
     /// Whether units are relocated.
@@ -57,10 +71,11 @@ impl Repair {
         self.breaker.open().is_none()
     }
 
-    fn trip(&mut self, instance: &Instance, why: Trip) {
+    pub(crate) fn trip(&mut self, instance: &Instance, why: Trip) {
         self.breaker.trip(why);
         instance.set_tripped(true);
         self.note_change();
+        instance.repair.publish(self);
         pr_err!(
             "{}: {}, nothing is relocated any more until 'rearm'\n",
             instance.name(),
@@ -68,8 +83,21 @@ impl Repair {
         );
     }
 
+    /// Whether main, which fails to read at `unit`, can be read elsewhere. That it cannot is believed for a while, and
+    /// not asked again. May sleep.
+    pub(crate) fn main_reads(&mut self, instance: &Instance, unit: Unit) -> bool {
+        let now = instance.milliseconds();
+        let is_fresh = |at: u64| now.saturating_sub(at) < AWAY;
+        if self.main_failed_at.is_some_and(is_fresh) {
+            return false;
+        }
+        let works = self.main_works(instance, unit);
+        self.main_failed_at = (!works).then_some(now);
+        works
+    }
+
     /// Whether a block can be read on main, far from `unit`.
-    fn main_works(&mut self, instance: &Instance, unit: Unit) -> bool {
+    pub(crate) fn main_works(&mut self, instance: &Instance, unit: Unit) -> bool {
         let geometry = instance.geometry();
         let mut others = geometry.far_from(unit);
         geometry.units() == 1

@@ -112,7 +112,7 @@ impl Repair {
     /// Everything that pends something calls this first.
     pub(crate) fn make_room(&mut self, instance: &Instance) -> Result<(), Dead> {
         if self.group.is_full() {
-            self.settle(instance);
+            self.settle(instance)?;
         }
         if self.group.records.is_empty() {
             self.keep_checkpoints(instance)?;
@@ -187,21 +187,22 @@ impl Repair {
     /// Commits what is pending, shows it to the I/O path, and acknowledges what waited for it.
     ///
     /// Whoever held the repair lock calls this before it is let go.
-    pub(crate) fn settle(&mut self, instance: &Instance) {
+    ///
+    /// On an error all of it is taken back; those that waited for it were told so.
+    pub(crate) fn settle(&mut self, instance: &Instance) -> Result<(), Dead> {
         if self.group.records.is_empty() {
-            return;
+            return Ok(());
         }
         let records = core::mem::take(&mut self.group.records);
         let done = self.commit(instance, &records, false);
         self.group.records = records;
         let status = match done {
             Ok(()) => {
-                for &spare in &self.group.freed {
-                    self.spares.release(spare);
-                }
+                self.release_freed();
                 Status::OK
             }
             Err(Dead) => {
+                self.failed_commits += 1;
                 self.fall_back(instance);
                 Status::IOERR
             }
@@ -213,8 +214,34 @@ impl Repair {
         self.group.records.clear();
         self.group.units.clear();
         self.group.freed.clear();
+        instance.repair.publish(self);
         for bio in self.group.waiting.take_all() {
             bio.complete(status);
+        }
+        done
+    }
+
+    /// Makes free what the commit that was made frees, unless a region of the metadata misses it: that region says that
+    /// the units are in use, and might yet be believed.
+    fn release_freed(&mut self) {
+        let withhold = self.metadata.lacks_region();
+        for at in 0..self.group.freed.len() {
+            let Some(&spare) = self.group.freed.get(at) else {
+                continue;
+            };
+            if !withhold {
+                self.spares.release(spare);
+            } else {
+                // One for which there is no room is free after the next load.
+                let _ = self.withheld.push_within_capacity(spare);
+            }
+        }
+    }
+
+    /// Makes free what was withheld, since all regions have all commits.
+    pub(crate) fn release_withheld(&mut self) {
+        while let Some(spare) = self.withheld.pop() {
+            self.spares.release(spare);
         }
     }
 

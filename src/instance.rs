@@ -14,7 +14,8 @@ use crate::{
         Places, //
     },
     scan::Scan,
-    settings::Settings, //
+    settings::Settings,
+    summary::RepairLock, //
 };
 use kernel::{
     fmt,
@@ -51,6 +52,8 @@ use remap_core::{
         Geometry, //
     },
     metadata::{
+        array::Array,
+        block::Role,
         regions::SPARE_REGIONS,
         storage::Region, //
     }, //
@@ -95,15 +98,32 @@ impl Layout {
         Some((&self.main, self.geometry.on_main((*place)?)))
     }
 
-    /// Whether both use a sector in common.
-    pub(crate) fn collides(&self, other: &Self) -> bool {
-        let own = [(&self.main, self.main_area), (&self.spare, self.spare_area)];
-        let others = [
-            (&other.main, other.main_area),
-            (&other.spare, other.spare_area),
-        ];
-        own.iter()
-            .any(|a| others.iter().any(|b| share_sectors(*a, *b)))
+    /// The sectors that are used, with those of the copies of the metadata on main if `array` has any.
+    fn areas<'a>(
+        &'a self,
+        array: Option<&'a Array>,
+    ) -> impl Iterator<Item = (&'a BlockDevice, Area)> + 'a {
+        let both = [(&self.main, self.main_area), (&self.spare, self.spare_area)];
+        let len = self.geometry.regions().region_sectors();
+        let has_copies = array.is_some_and(Array::on_main);
+        let copies = Region::all().filter(move |region| has_copies && region.role() == Role::MAIN);
+        let copies = copies.filter_map(move |region| {
+            let (device, start) = self.region(region)?;
+            Some((device, Area { start, len }))
+        });
+        Iterator::chain(both.into_iter(), copies)
+    }
+
+    /// Whether both use a sector in common. What is known of their arrays says which have copies of the metadata on
+    /// main.
+    pub(crate) fn collides(
+        &self,
+        array: Option<&Array>,
+        other: &Self,
+        other_array: Option<&Array>,
+    ) -> bool {
+        let mut own = self.areas(array);
+        own.any(|a| other.areas(other_array).any(|b| share_sectors(a, b)))
     }
 }
 
@@ -118,7 +138,7 @@ pub(crate) fn share_sectors(a: (&BlockDevice, Area), b: (&BlockDevice, Area)) ->
 
 /// One remap device, whichever table stands for it at the moment.
 ///
-/// Lock order: `repair` before `events` and `refusal`.
+/// Lock order: the registry's, then `repair` and its summary, then `events` and `refusal`.
 #[pin_data]
 pub(crate) struct Instance {
     layout: Layout,
@@ -133,7 +153,10 @@ pub(crate) struct Instance {
     #[pin]
     pub(crate) bios: BioSet,
     #[pin]
-    pub(crate) repair: Mutex<Repair>,
+    pub(crate) repair: RepairLock,
+    /// What the counters stood at when `stats reset` came.
+    #[pin]
+    pub(crate) reset_at: Mutex<[u64; Count::ALL.len()]>,
     /// Set while no I/O may be done on our own account.
     suspended: AtomicFlag,
     read_only: AtomicFlag,
@@ -172,7 +195,8 @@ impl Instance {
                 filter,
                 counters,
                 bios <- BioSet::new(4),
-                repair <- new_mutex!(repair, "dm_remap::repair"),
+                repair <- RepairLock::new(repair),
+                reset_at <- new_mutex!([0; Count::ALL.len()], "dm_remap::reset_at"),
                 suspended: AtomicFlag::new(true),
                 read_only: AtomicFlag::new(true),
                 scan_position: Atomic::new(0),
@@ -192,6 +216,11 @@ impl Instance {
     /// The map that this CPU uses.
     pub(crate) fn map_of<'a>(&self, maps: &'a Maps) -> &'a Map {
         maps.at(self.places.here())
+    }
+
+    /// The map as it is published now. Sleeps, but waits for no device.
+    pub(crate) fn published_map(&self) -> Map {
+        self.map_of(&self.maps.read()).clone()
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -251,6 +280,7 @@ impl Instance {
         let limit = settings.limit();
         let mut repair = self.repair.lock();
         repair.breaker.set_limit(limit);
+        repair.breaker.set_budget(settings.budget());
         repair.policy = settings.policy();
         repair.parked.start(settings.patience());
         drop(repair);
@@ -319,8 +349,7 @@ impl Instance {
 
     /// Tells whoever waits for an event if there is something to tell. Sleeps.
     pub(crate) fn tell_changes(&self) {
-        let changed = self.repair.lock().take_changed();
-        if changed {
+        if self.repair.take_changed() {
             self.raise_event();
         }
     }

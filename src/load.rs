@@ -57,6 +57,8 @@ pub(crate) enum NotReady {
     ReadOnlyFormat,
     /// The array is active already.
     Active(Uuid),
+    /// The copies of the metadata on main lie on sectors of another remap device.
+    CopiesInUse,
     /// The metadata cannot be written.
     Dead,
     /// No memory.
@@ -82,7 +84,7 @@ impl NotReady {
             Self::Refused(Refused::Unreadable | Refused::Changed) | Self::Dead => EIO,
             Self::Conflict(Conflict::OutOfMemory) | Self::NoMemory => ENOMEM,
             Self::ReadOnlyFormat => EROFS,
-            Self::Active(_) => EBUSY,
+            Self::Active(_) | Self::CopiesInUse => EBUSY,
             _ => EINVAL,
         }
     }
@@ -109,6 +111,9 @@ impl fmt::Display for NotReady {
                 write!(f, "the metadata have features that allow reading only")
             }
             Self::Active(uuid) => write!(f, "array {uuid} is active already"),
+            Self::CopiesInUse => {
+                write!(f, "the metadata on main are in use by another remap device")
+            }
             Self::Dead => write!(f, "no copy of the metadata can be written"),
         }
     }
@@ -145,6 +150,11 @@ fn new_array(geometry: &Geometry) -> Array {
     }
 }
 
+/// What tells the commits of one activation from those of any other.
+fn random_session() -> u64 {
+    u64::from_le_bytes(random_bytes())
+}
+
 impl Repair {
     /// Reads the metadata, formats them where there are none, and brings all regions up to date. A
     /// read-only table reads and writes nothing. Sleeps.
@@ -154,9 +164,10 @@ impl Repair {
         &mut self,
         instance: &Instance,
         read_only: bool,
-        claim: impl FnOnce(Uuid) -> Result<(), NotReady>,
+        claim: impl FnOnce(&Array) -> Result<(), NotReady>,
     ) -> Result<(), NotReady> {
         let was_ready = self.metadata.journal.is_some();
+        self.metadata.is_writable = !read_only;
         if !was_ready {
             self.load(instance, read_only, claim)?;
         }
@@ -166,7 +177,20 @@ impl Repair {
         match self.begin_writing(instance) {
             // A device that was in use goes on without its metadata.
             Err(NotReady::Dead) if was_ready => Ok(()),
+            Err(reason) if !was_ready => {
+                self.unload(instance);
+                Err(reason)
+            }
             other => other,
+        }
+    }
+
+    /// Forgets what was read, so that the next activation reads it anew.
+    fn unload(&mut self, instance: &Instance) {
+        self.metadata.journal = None;
+        self.metadata.frozen = false;
+        for (&count, &value) in Count::SURVIVE.iter().zip(&self.metadata.restored) {
+            instance.counters.add(count, value.wrapping_neg());
         }
     }
 
@@ -196,7 +220,7 @@ impl Repair {
         &mut self,
         instance: &Instance,
         read_only: bool,
-        claim: impl FnOnce(Uuid) -> Result<(), NotReady>,
+        claim: impl FnOnce(&Array) -> Result<(), NotReady>,
     ) -> Result<(), NotReady> {
         let geometry = instance.geometry();
         let metadata = &mut self.metadata;
@@ -206,17 +230,17 @@ impl Repair {
         match choose(&mut store, &mut metadata.block, &geometry.regions()) {
             Ok(choice) => {
                 check(geometry, &choice.identity.array)?;
-                claim(choice.identity.array.uuid)?;
+                claim(&choice.identity.array)?;
                 let standing = self.replay(instance, &choice)?;
                 self.show_loaded(instance, &standing)?;
-                self.metadata.journal = Some(Journal::resume(&choice));
+                self.metadata.journal = Some(Journal::resume(&choice, random_session()));
                 Ok(())
             }
             Err(Refused::Blank) if read_only => Ok(()),
             Err(Refused::Blank) => {
                 let array = new_array(geometry);
-                claim(array.uuid)?;
-                metadata.journal = Some(Journal::format(array, &store, 0));
+                claim(&array)?;
+                metadata.journal = Some(Journal::format(array, &store, 0, random_session()));
                 Ok(())
             }
             Err(refused) => Err(refused.into()),
@@ -253,7 +277,7 @@ impl Repair {
     fn show_loaded(&mut self, instance: &Instance, standing: &Standing) -> Result<(), NotReady> {
         self.nodes.fill().map_err(|_| NotReady::NoMemory)?;
         let map = self.map.clone();
-        self.lost_blocks = 0;
+        (self.lost_blocks, self.suspects) = (0, 0);
         for (unit, entry) in map.iter_from(Unit(0)) {
             self.count_entry(
                 Some(entry),
@@ -261,14 +285,16 @@ impl Repair {
                 u64::wrapping_add,
             );
         }
+        self.shown.copy(&self.map);
+        self.show_all(instance).map_err(|_| NotReady::NoMemory)?;
         instance.set_scan_position(standing.cursor);
         for (&count, &value) in Count::SURVIVE.iter().zip(&standing.counters) {
             instance.counters.add(count, value);
         }
+        self.metadata.restored = standing.counters;
         instance
             .scan
             .resume(instance.counters.sum(Count::ScanPasses));
-        self.shown.copy(&self.map);
-        self.show_all(instance).map_err(|_| NotReady::NoMemory)
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     nodes::Served,
     refusal::Refusal,
     relocate::{
-        Losses,
+        Cause,
         Stay, //
     },
     repair::Repair,
@@ -102,17 +102,21 @@ fn answer<'a>(
             writeln!(out, "counting from zero")
         }
         Message::Debug => debug(instance, out),
-        Message::Remap { sector, sectors } => return remap(instance, sector, sectors, out),
+        Message::Remap {
+            sector,
+            sectors,
+            is_lossy,
+        } => return remap(instance, sector, sectors, is_lossy, out),
         Message::Unremap { sector } => return unremap(instance, sector, out),
         Message::List { from } => list(instance, from, out, relocated_line),
         Message::Suspects { from } => list(instance, from, out, suspect_line),
         Message::Retest { sector } => return retest(instance, sector, out),
         Message::Rearm => rearm(instance, out),
-        Message::Breaker => breaker(settings.limit(), out),
+        Message::Breaker => breaker(instance, settings.limit(), out),
         Message::SetBreaker(limit) => {
             settings.set_limit(limit);
             instance.repair.lock().breaker.set_limit(limit);
-            breaker(limit, out)
+            breaker(instance, limit, out)
         }
         Message::Checkpoint => return checkpoint(instance, out),
         Message::Scan => scan_messages::scan(instance, out),
@@ -145,11 +149,21 @@ fn rearm(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     }
 }
 
-fn breaker(limit: Limit, out: &mut Text<'_>) -> fmt::Result {
+fn breaker(instance: &Instance, limit: Limit, out: &mut Text<'_>) -> fmt::Result {
     match limit.units {
-        0 => writeln!(out, "no limit"),
-        units => writeln!(out, "{units} units in {} seconds", limit.seconds),
+        0 => writeln!(out, "no limit")?,
+        units => writeln!(out, "{units} units in {} seconds", limit.seconds)?,
     }
+    let summary = instance.repair.summary();
+    let now = instance.milliseconds();
+    let left = summary.breaker.left(now, summary.spares_free);
+    if let Some(now) = left.now {
+        writeln!(out, "left {now}")?;
+    }
+    if let Some((units, day)) = left.day {
+        writeln!(out, "day {units} left {day}")?;
+    }
+    Ok(())
 }
 
 fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
@@ -179,44 +193,45 @@ fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         geometry.units(),
         geometry.spare_units()
     )?;
-    let repair = instance.repair.lock();
-    let Some(journal) = &repair.metadata.journal else {
+    let summary = instance.repair.summary();
+    let Some((array, commit)) = summary.array else {
         return writeln!(out, "metadata: none");
     };
-    let (good, total) = repair.metadata.regions();
-    writeln!(out, "array: {}", journal.array().uuid)?;
+    let (good, total) = summary.regions;
+    writeln!(out, "array: {array}")?;
     writeln!(
         out,
-        "metadata: {good} of {total} regions good, commit {}",
-        journal.generation()
+        "metadata: {good} of {total} regions good, commit {commit}"
     )
 }
 
 fn stats(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let repair = instance.repair.lock();
-    for (&(count, name), &base) in Count::ALL.iter().zip(&repair.reset_at) {
+    let bases = *instance.reset_at.lock();
+    for (&(count, name), &base) in Count::ALL.iter().zip(&bases) {
         let now = instance.counters.sum(count).wrapping_sub(base);
         writeln!(out, "{name} {now}")?;
     }
-    writeln!(out, "spares_used {}", repair.spares.in_use())?;
-    writeln!(out, "spares_retired {}", repair.spares.retired())?;
-    writeln!(out, "spares_total {}", repair.spares.units())?;
-    writeln!(out, "suspects {}", repair.suspects)?;
-    writeln!(out, "lost_blocks {}", repair.lost_blocks)
+    let summary = instance.repair.summary();
+    writeln!(out, "spares_used {}", summary.spares_used)?;
+    writeln!(out, "spares_retired {}", summary.spares_retired)?;
+    writeln!(out, "spares_total {}", summary.spares_total)?;
+    writeln!(out, "suspects {}", summary.suspects)?;
+    writeln!(out, "lost_blocks {}", summary.lost_blocks)
 }
 
 fn reset(instance: &Instance) {
-    let mut repair = instance.repair.lock();
-    for (&(count, _), base) in Count::ALL.iter().zip(&mut repair.reset_at) {
+    let mut bases = instance.reset_at.lock();
+    for (&(count, _), base) in Count::ALL.iter().zip(bases.iter_mut()) {
         *base = instance.counters.sum(count);
     }
 }
 
 fn debug(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let repair = instance.repair.lock();
-    writeln!(out, "map_entries {}", repair.map.iter_from(Unit(0)).count())?;
-    writeln!(out, "map_nodes_put_aside {}", repair.nodes.put_aside())?;
-    writeln!(out, "writes_parked {}", repair.parked.count())?;
+    let summary = instance.repair.summary();
+    let entries = instance.published_map().iter_from(Unit(0)).count();
+    writeln!(out, "map_entries {entries}")?;
+    writeln!(out, "map_nodes_put_aside {}", summary.nodes_put_aside)?;
+    writeln!(out, "writes_parked {}", summary.writes_parked)?;
     writeln!(out, "suspended {}", u8::from(instance.is_suspended()))?;
     writeln!(out, "read_only {}", u8::from(instance.is_read_only()))
 }
@@ -239,9 +254,9 @@ fn scan_halt(instance: &Instance, wanted: Wanted, out: &mut Text<'_>) -> fmt::Re
 }
 
 fn cache(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let repair = instance.repair.lock();
-    let use_of = repair.magazines.used();
-    writeln!(out, "put_aside {}", repair.spares.aside())?;
+    let summary = instance.repair.summary();
+    let use_of = summary.cache;
+    writeln!(out, "put_aside {}", summary.spares_aside)?;
     writeln!(out, "near {}", use_of.near)?;
     writeln!(out, "hits {}", use_of.hits)?;
     writeln!(out, "misses {}", use_of.misses)?;
@@ -301,12 +316,14 @@ fn remap(
     instance: &Instance,
     sector: u64,
     sectors: u64,
+    is_lossy: bool,
     out: &mut Text<'_>,
 ) -> Result<(), Refusal<'static>> {
     let first = unit_of(instance, sector)?;
     let end = sector.checked_add(sectors - 1);
     let last = unit_of(instance, end.ok_or(Refusal::OutOfRange(u64::MAX))?)?;
     let (mut moved, mut already, mut lost) = (0u64, 0u64, 0u64);
+    let mut unreadable: Option<(u64, u64)> = None;
     let mut units = (first.0..=last.0).map(Unit).peekable();
     while units.peek().is_some() {
         let mut repair = instance.repair.lock();
@@ -317,11 +334,15 @@ fn remap(
             .map_err(|_| Refusal::NoMemory)?;
         let mut done = Ok(());
         for unit in units.by_ref().take(UNITS_AT_ONCE) {
-            match remap_one(instance, &mut repair, unit) {
+            match remap_one(instance, &mut repair, unit, is_lossy) {
                 Ok(None) => already += 1,
                 Ok(Some(blocks)) => {
                     moved += 1;
                     lost += u64::from(blocks);
+                }
+                Err(Refusal::Unreadable(units, at)) => {
+                    let (before, first) = unreadable.unwrap_or((0, at));
+                    unreadable = Some((before + units, first));
                 }
                 Err(refusal) => {
                     done = Err(refusal);
@@ -333,6 +354,9 @@ fn remap(
         settled(instance, &mut repair)?;
         done?;
     }
+    if let Some((units, first)) = unreadable {
+        return Err(Refusal::Unreadable(units, first));
+    }
     let text = writeln!(
         out,
         "remapped {moved} units, {already} already were, {lost} blocks lost"
@@ -342,11 +366,8 @@ fn remap(
 
 /// Makes durable what was done.
 fn settled(instance: &Instance, repair: &mut Repair) -> Result<(), Refusal<'static>> {
-    repair.settle(instance);
-    if repair.metadata.frozen {
-        return Err(Refusal::Frozen);
-    }
-    Ok(())
+    let done = repair.settle(instance);
+    done.map_err(|_| Refusal::Frozen)
 }
 
 /// Moves one unit unless it is; how many of its blocks are lost.
@@ -354,17 +375,20 @@ fn remap_one(
     instance: &Instance,
     repair: &mut Repair,
     unit: Unit,
+    is_lossy: bool,
 ) -> Result<Option<u32>, Refusal<'static>> {
     if matches!(repair.state(unit), State::Relocated { .. }) {
         return Ok(None);
     }
     let at = sector_of(instance, unit);
     let lost = repair
-        .relocate(instance, unit, None, Losses::Accepted)
+        .relocate(instance, unit, None, Cause::Message { is_lossy })
         .map_err(|stay| match stay {
             Stay::NoSpare => Refusal::NoSpare(at),
             Stay::NoMemory => Refusal::NoMemory,
-            Stay::Frozen => Refusal::Frozen,
+            Stay::Frozen | Stay::Tripped => Refusal::Frozen,
+            Stay::Unreadable => Refusal::Unreadable(1, at),
+            Stay::Away(_) => Refusal::Away(at),
             Stay::Io(status) if bad_sector(status) => Refusal::SpareFails(at),
             Stay::Io(_) => Refusal::DeviceFails(at),
         })?;
@@ -412,7 +436,7 @@ type Line = fn(&Instance, &mut Text<'_>, Unit, Entry) -> Option<fmt::Result>;
 /// Writes a line for each entry that has one, and where to go on if there are too many.
 fn list(instance: &Instance, from: u64, out: &mut Text<'_>, line: Line) -> fmt::Result {
     let within = from.saturating_sub(instance.layout().begin);
-    let map = instance.repair.lock().map.clone();
+    let map = instance.published_map();
     let mut lines = 0;
     for (unit, entry) in map.iter_from(instance.geometry().unit_of(within)) {
         if lines == LINES {

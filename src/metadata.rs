@@ -4,9 +4,13 @@
 
 use crate::{
     counters::Count,
-    instance::Instance,
+    instance::{
+        Instance,
+        Layout, //
+    },
     repair::Repair, //
 };
+use core::ops::Range;
 use kernel::prelude::*;
 use kernel_ext::{
     bio::{
@@ -45,15 +49,25 @@ use remap_core::{
 const COMMITS_BETWEEN_TRIES: u32 = 16;
 /// How many blocks are read at once.
 const WINDOW: u64 = 16;
+/// How many blocks of main are read at once where copies of the metadata may be.
+const PIECE: u64 = 256;
+/// How many reads may fail there: a disk takes its time over each.
+const MOST_FAILURES: u32 = 4;
 
 /// The metadata of an instance.
 pub(crate) struct Metadata {
     /// What writes them; none while they are not loaded.
     pub(crate) journal: Option<Journal>,
-    /// No region could be written: nothing is relocated until the array is loaded anew.
+    /// The table may write: a read-only one commits nothing.
+    pub(crate) is_writable: bool,
+    /// The counters that were read with them.
+    pub(crate) restored: [u64; COUNTERS],
+    /// No region of the spare could be written: nothing is relocated until the array is loaded anew.
     pub(crate) frozen: bool,
     /// How many commits pass before regions that failed are tried again.
     wait: u32,
+    /// When they were tried without a commit, in milliseconds of the instance.
+    pub(crate) tried_at: u64,
     /// One block, as it is put together or taken apart.
     pub(crate) block: KBox<Block>,
     /// Blocks on their way from or to a device.
@@ -86,8 +100,11 @@ impl Metadata {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             journal: None,
+            is_writable: false,
+            restored: [0; COUNTERS],
             frozen: false,
             wait: 0,
+            tried_at: 0,
             block: KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?,
             wire: Wire::new()?,
         })
@@ -104,7 +121,28 @@ impl Metadata {
         self.journal.as_ref().is_some_and(Journal::has_good_on_main)
     }
 
-    /// Lets `write` use the journal, unless there is none or it is frozen.
+    /// Whether commits can be made.
+    fn can_write(&self) -> bool {
+        self.journal.is_some() && self.is_writable && !self.frozen
+    }
+
+    /// Whether main has a copy of its own that a commit would be written to.
+    pub(crate) fn can_write_main(&self) -> bool {
+        self.can_write() && self.has_good_on_main()
+    }
+
+    /// Whether main took a write for the last commit.
+    pub(crate) fn main_took_one(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::main_took_one)
+    }
+
+    /// Whether a region is behind that a checkpoint may bring back.
+    pub(crate) fn lacks_region(&self) -> bool {
+        let (good, total) = self.regions();
+        self.can_write() && good < total
+    }
+
+    /// Lets `write` use the journal, unless there is none, the table is read-only or relocation is frozen.
     fn write<R>(
         &mut self,
         instance: &Instance,
@@ -112,7 +150,7 @@ impl Metadata {
     ) -> Result<R, Dead> {
         let wire = &mut self.wire;
         match &mut self.journal {
-            Some(journal) if !self.frozen => {
+            Some(journal) if self.is_writable && !self.frozen => {
                 write(journal, &mut Store { instance, wire }, &mut self.block)
             }
             _ => Err(Dead),
@@ -185,6 +223,26 @@ impl Store<'_> {
         }
         Ok(number - first)
     }
+
+    /// Whether one of these blocks of main, of which no more than `buffer` holds are read, is what is looked for.
+    fn finds_among(
+        &self,
+        numbers: Range<u64>,
+        buffer: &mut Buffer,
+        block: &mut Block,
+        is_wanted: &dyn Fn(&Block) -> bool,
+    ) -> Result<bool, Failed> {
+        let Layout {
+            main, main_area, ..
+        } = self.instance.layout();
+        let sector = numbers.start.saturating_mul(BLOCK_SECTORS);
+        let sector = main_area.start.saturating_add(sector);
+        let count = numbers.end.saturating_sub(numbers.start) as usize;
+        let bytes = 0..count * BLOCK_BYTES;
+        let read = (self.instance.bios).transfer(Transfer::Read, main, sector, buffer, bytes);
+        read.map_err(|_| Failed)?;
+        Ok((0..count).any(|at| buffer.read(at * BLOCK_BYTES, block) && is_wanted(block)))
+    }
 }
 
 impl Storage for Store<'_> {
@@ -201,6 +259,40 @@ impl Storage for Store<'_> {
         // One of the neighbours may be what fails.
         self.transfer(Transfer::Read, region, number, 1)?;
         self.take(0, block)
+    }
+
+    fn finds_on_main(
+        &mut self,
+        count: u64,
+        block: &mut Block,
+        is_wanted: &dyn Fn(&Block) -> bool,
+    ) -> bool {
+        let Layout {
+            main, main_area, ..
+        } = self.instance.layout();
+        let end = main.sectors().saturating_sub(main_area.start) / BLOCK_SECTORS;
+        // Few large reads; where there is no memory for those, small ones.
+        let Ok(mut buffer) =
+            Buffer::zeroed(PIECE as usize * BLOCK_BYTES).or_else(|_| Buffer::zeroed(BLOCK_BYTES))
+        else {
+            return false;
+        };
+        let mut piece = (buffer.bytes() / BLOCK_BYTES) as u64;
+        let (mut at, mut failures) = (end.saturating_sub(count), 0);
+        while at < end && failures < MOST_FAILURES {
+            let numbers = at..end.min(at + piece);
+            match self.finds_among(numbers.clone(), &mut buffer, block, is_wanted) {
+                Ok(true) => return true,
+                Ok(false) => at = numbers.end,
+                // The same again in smaller pieces, of which those that fail are passed over.
+                Err(Failed) if piece > WINDOW => piece = WINDOW,
+                Err(Failed) => {
+                    failures += 1;
+                    at = numbers.end;
+                }
+            }
+        }
+        false
     }
 
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {
@@ -270,6 +362,18 @@ impl Repair {
         self.note_written(instance, before, done)
     }
 
+    /// Tries to bring regions back that failed, and leaves the others alone. Only while the map holds what was
+    /// committed and no more.
+    pub(crate) fn revive(&mut self, instance: &Instance) -> Result<usize, Dead> {
+        let standing = standing(instance, false);
+        let before = self.metadata.regions();
+        let contents = contents(&self.map, &self.spares);
+        let done = self.metadata.write(instance, |journal, store, block| {
+            journal.revive(store, block, &standing, contents)
+        });
+        self.note_written(instance, before, done)
+    }
+
     /// Says what became of the regions; `before` is how many of them were good.
     fn note_written<R>(
         &mut self,
@@ -278,6 +382,9 @@ impl Repair {
         done: Result<R, Dead>,
     ) -> Result<R, Dead> {
         let (good, total) = self.metadata.regions();
+        if good == total {
+            self.release_withheld();
+        }
         if good != before {
             self.note_change();
             if instance.log.allows() {
@@ -289,10 +396,12 @@ impl Repair {
                 );
             }
         }
-        if done.is_err() && !core::mem::replace(&mut self.metadata.frozen, true) {
+        let is_new = done.is_err() && self.metadata.can_write();
+        if is_new {
+            self.metadata.frozen = true;
             self.note_change();
             pr_err!(
-                "{}: no copy of the metadata can be written, nothing is relocated any more\n",
+                "{}: no copy of the metadata on the spare can be written, nothing is relocated any more\n",
                 instance.name()
             );
         }

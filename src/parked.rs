@@ -104,7 +104,8 @@ impl Repair {
             // Only reads come back.
             drop(self.serve(instance, bio));
         }
-        self.settle(instance);
+        // Those that wait for the commit are told what became of it.
+        let _ = self.settle(instance);
     }
 }
 

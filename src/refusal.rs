@@ -34,6 +34,10 @@ pub(crate) enum Refusal<'a> {
     SpareFails(u64),
     /// A device fails at the unit of this sector, and not for a bad sector.
     DeviceFails(u64),
+    /// The device that has the unit of this sector cannot be read elsewhere either.
+    Away(u64),
+    /// So many units stay, the first of them that of the sector, since not all of their blocks can be read.
+    Unreadable(u64, u64),
     /// No spare unit is left for the unit of this sector.
     NoSpare(u64),
     /// No region of the metadata can be written.
@@ -58,6 +62,7 @@ impl Refusal<'_> {
             Self::NotRelocated(_) | Self::NotSuspect(_) => ENOENT,
             Self::Lost(_) => EPERM,
             Self::MainFails(_) | Self::SpareFails(_) | Self::DeviceFails(_) => EIO,
+            Self::Away(_) | Self::Unreadable(..) => EIO,
             Self::Frozen => EIO,
             Self::NoSpare(_) => ENOSPC,
             Self::NoMemory => ENOMEM,
@@ -87,6 +92,18 @@ impl fmt::Display for Refusal<'_> {
                 write!(
                     f,
                     "sector {sector}: a device fails, and not for a bad sector"
+                )
+            }
+            Self::Away(sector) => {
+                write!(
+                    f,
+                    "sector {sector}: its device cannot be read elsewhere either"
+                )
+            }
+            Self::Unreadable(units, sector) => {
+                write!(
+                    f,
+                    "sector {sector}: blocks cannot be read, {units} units stay; 'lossy' gives such blocks up"
                 )
             }
             Self::NoSpare(sector) => write!(f, "sector {sector}: no spare unit is left"),

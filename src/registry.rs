@@ -28,7 +28,7 @@ use kernel_ext::{
     device_mapper::NewError,
     noio::NoIo, //
 };
-use remap_core::metadata::uuid::Uuid;
+use remap_core::metadata::array::Array;
 
 /// All instances, and how many tables use each.
 #[pin_data]
@@ -42,7 +42,13 @@ struct Live {
     instance: Arc<Instance>,
     tables: usize,
     /// The array that it stands for, once that is known.
-    array: Option<Uuid>,
+    array: Option<Array>,
+}
+
+impl Live {
+    fn layout(&self) -> &Layout {
+        self.instance.layout()
+    }
 }
 
 /// A table's share in an instance.
@@ -65,32 +71,47 @@ impl Registry {
 
     /// The instance for `layout`: that of the table to be replaced, or a new one.
     pub(crate) fn share(self: &Arc<Self>, layout: Layout) -> Result<Share, NewError> {
-        let mut live = self.live.lock();
-        if let Some(found) = live.iter_mut().find(|l| l.instance.layout().same(&layout)) {
-            found.tables += 1;
-            return Ok(self.handle(found.instance.clone()));
+        if let Some(found) = self.found(&layout)? {
+            return Ok(self.handle(found));
         }
-        if let Some(found) = live.iter().find(|l| l.instance.layout().collides(&layout)) {
-            return Err(NewError::new(
-                if found.instance.layout().mapped_device == layout.mapped_device {
+        // The lock is not held: this may wait for I/O to a device whose resume takes it.
+        let new = Instance::new(layout, &self.caches)?;
+        let mut live = self.live.lock();
+        if let Some(found) = Self::shared(&mut live, new.layout())? {
+            return Ok(self.handle(found));
+        }
+        let own = Live {
+            instance: new.clone(),
+            tables: 1,
+            array: None,
+        };
+        NoIo::run(|| live.push(own, GFP_KERNEL))?;
+        Ok(self.handle(new.clone()))
+    }
+
+    fn found(&self, layout: &Layout) -> Result<Option<Arc<Instance>>, NewError> {
+        Self::shared(&mut self.live.lock(), layout)
+    }
+
+    /// The instance of the table that one for `layout` is to replace, which one table more uses then; an error where
+    /// its sectors are in use.
+    fn shared(live: &mut [Live], layout: &Layout) -> Result<Option<Arc<Instance>>, NewError> {
+        if let Some(found) = live.iter_mut().find(|l| l.instance.layout().same(layout)) {
+            found.tables += 1;
+            return Ok(Some(found.instance.clone()));
+        }
+        let collides = |l: &&Live| l.layout().collides(l.array.as_ref(), layout, None);
+        match live.iter().find(collides) {
+            None => Ok(None),
+            Some(found) => Err(NewError::new(
+                if found.layout().mapped_device == layout.mapped_device {
                     c"live table of this device lays out the same sectors differently"
                 } else {
                     c"main or spare sectors are in use by another remap device"
                 },
                 EBUSY,
-            ));
+            )),
         }
-        live.reserve(1, GFP_KERNEL)?;
-        let instance = Instance::new(layout, &self.caches)?;
-        live.push(
-            Live {
-                instance: instance.clone(),
-                tables: 1,
-                array: None,
-            },
-            GFP_KERNEL,
-        )?;
-        Ok(self.handle(instance))
     }
 
     fn handle(self: &Arc<Self>, instance: Arc<Instance>) -> Share {
@@ -100,15 +121,24 @@ impl Registry {
         }
     }
 
-    /// Makes `instance` the one that stands for `array`, if no other does.
-    fn claim(&self, instance: &Arc<Instance>, array: Uuid) -> Result<(), NotReady> {
+    /// Makes `instance` the one that stands for `array`, if no other does, and none uses the sectors of its copies
+    /// of the metadata.
+    fn claim(&self, instance: &Arc<Instance>, array: &Array) -> Result<(), NotReady> {
         let mut live = self.live.lock();
         let is_own = |l: &Live| Arc::ptr_eq(&l.instance, instance);
-        if live.iter().any(|l| l.array == Some(array) && !is_own(l)) {
-            return Err(NotReady::Active(array));
+        let is_same = |l: &Live| l.array.is_some_and(|known| known.uuid == array.uuid);
+        let own = instance.layout();
+        let collides = |l: &Live| own.collides(Some(array), l.layout(), l.array.as_ref());
+        for other in live.iter().filter(|l| !is_own(l)) {
+            if is_same(other) {
+                return Err(NotReady::Active(array.uuid));
+            }
+            if collides(other) {
+                return Err(NotReady::CopiesInUse);
+            }
         }
         if let Some(own) = live.iter_mut().find(|l| is_own(l)) {
-            own.array = Some(array);
+            own.array = Some(*array);
         }
         Ok(())
     }
@@ -129,7 +159,7 @@ impl Registry {
 impl Share {
     /// Makes the instance ready for I/O, and says in the kernel log why if that fails. Sleeps.
     pub(crate) fn make_ready(&self, read_only: bool) -> Result {
-        let claim = |array| self.registry.claim(&self.instance, array);
+        let claim = |array: &Array| self.registry.claim(&self.instance, array);
         let ready = NoIo::run(|| {
             let mut repair = self.instance.repair.lock();
             repair.make_ready(&self.instance, read_only, claim)

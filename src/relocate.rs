@@ -33,7 +33,9 @@ use kernel_ext::bio::{
 };
 use remap_core::{
     blocks::Blocks,
+    breaker::Trip,
     confirm::WAITS,
+    fixed::Fixed,
     geometry::{
         SpareUnit,
         Unit, //
@@ -48,14 +50,37 @@ use remap_core::{
 
 /// How many spare units are tried for one unit.
 const TRIES: usize = 8;
+/// How many of them are those that come next; the others are spread over the spare.
+const NEAR_TRIES: usize = 4;
 
-/// Whether a unit is moved of which some blocks cannot be read.
+/// Why a unit is moved.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Losses {
-    /// They are lost.
-    Accepted,
-    /// It stays where it is.
-    Refused,
+pub(crate) enum Cause {
+    /// A write to it failed.
+    Write,
+    /// It can be read, but not easily.
+    Weak,
+    /// Somebody asked for it.
+    Message {
+        /// Blocks that cannot be read are given up.
+        is_lossy: bool,
+    },
+}
+
+impl Cause {
+    /// Whether blocks may be lost that cannot be read.
+    fn accepts_losses(self) -> bool {
+        match self {
+            Self::Write => true,
+            Self::Weak => false,
+            Self::Message { is_lossy } => is_lossy,
+        }
+    }
+
+    /// Whether the breaker counts it.
+    fn is_counted(self) -> bool {
+        !matches!(self, Self::Message { .. })
+    }
 }
 
 /// Why a unit stays where it is.
@@ -64,10 +89,31 @@ pub(crate) enum Stay {
     NoSpare,
     /// The spare, or main, failed.
     Io(Status),
+    /// Blocks cannot be read, and may not be lost.
+    Unreadable,
+    /// Blocks cannot be read, and nothing else where they are can: the device is away, and may have them.
+    Away(Status),
+    /// The breaker is open.
+    Tripped,
     /// No copy of the metadata can be written.
     Frozen,
     /// No memory.
     NoMemory,
+}
+
+impl Stay {
+    /// What a write ends with that needed the move, and why the unit stays.
+    fn told(self) -> (Status, &'static str) {
+        match self {
+            Self::NoSpare => (Status::IOERR, "no spare unit is left"),
+            Self::NoMemory => (Status::IOERR, "out of memory"),
+            Self::Frozen => (Status::IOERR, "no copy of the metadata can be written"),
+            Self::Tripped => (Status::IOERR, "the breaker is open"),
+            Self::Unreadable => (Status::MEDIUM, "blocks of it cannot be read"),
+            Self::Away(status) => (status, "nothing else on its device can be read either"),
+            Self::Io(status) => (status, "a device fails"),
+        }
+    }
 }
 
 impl Repair {
@@ -79,7 +125,7 @@ impl Repair {
         overlay: Overlay<'_>,
     ) -> Result<(), Status> {
         let sector = instance.mapped(overlay.sectors.start);
-        match self.relocate(instance, unit, Some(overlay), Losses::Accepted) {
+        match self.relocate(instance, unit, Some(overlay), Cause::Write) {
             Ok(lost) => {
                 instance.counters.add(Count::Relocated, 1);
                 if instance.log.allows() {
@@ -93,12 +139,7 @@ impl Repair {
                 Ok(())
             }
             Err(stay) => {
-                let (status, reason) = match stay {
-                    Stay::NoSpare => (Status::IOERR, "no spare unit is left"),
-                    Stay::NoMemory => (Status::IOERR, "out of memory"),
-                    Stay::Frozen => (Status::IOERR, "no copy of the metadata can be written"),
-                    Stay::Io(status) => (status, "a device fails"),
-                };
+                let (status, reason) = stay.told();
                 if instance.log.allows() {
                     pr_err!(
                         "{}: write at sector {} failed and the unit stays: {}\n",
@@ -120,11 +161,16 @@ impl Repair {
         instance: &Instance,
         unit: Unit,
         mut overlay: Option<Overlay<'_>>,
-        losses: Losses,
+        cause: Cause,
     ) -> Result<u32, Stay> {
         self.make_room(instance).map_err(|_| Stay::Frozen)?;
         self.ready(instance);
         let spare = self.next_spare(instance, unit)?;
+        // Only what is about to take a spare unit counts.
+        if cause.is_counted() && !self.admit(instance) {
+            self.spares.release(spare);
+            return Err(Stay::Tripped);
+        }
         let state = self.state(unit);
         if let Err(stay) = self.freeze(instance, unit, state) {
             self.spares.release(spare);
@@ -135,17 +181,13 @@ impl Repair {
         let written = overlay
             .as_ref()
             .map_or(Blocks::NONE, |o| geometry.blocks_at(unit, &o.sectors));
-        let moved = match self.collect(instance, unit, state, all.minus(written)) {
-            Ok(kept) if losses == Losses::Refused && kept.union(written) != all => {
-                self.spares.release(spare);
-                Err(Stay::Io(Status::MEDIUM))
-            }
+        let moved = match self.collect(instance, unit, state, all.minus(written), cause) {
             Ok(kept) => self
                 .fill_spare(instance, unit, spare, kept, &mut overlay)
                 .map(|spare| (spare, kept.union(written))),
-            Err(status) => {
+            Err(stay) => {
                 self.spares.release(spare);
-                Err(Stay::Io(status))
+                Err(stay)
             }
         };
         let (spare, valid) = match moved {
@@ -279,14 +321,16 @@ impl Repair {
 
     /// Reads the blocks `wanted` of a unit from where they are; those that could be read.
     ///
-    /// An error that does not speak of the medium loses nothing: it ends the move.
+    /// An error that does not speak of the medium loses nothing: it ends the move. Nor does one that does while nothing
+    /// else on the device can be read: the device may be back in a moment, with the data.
     fn collect(
         &mut self,
         instance: &Instance,
         unit: Unit,
         from: State,
         wanted: Blocks,
-    ) -> Result<Blocks, Status> {
+        cause: Cause,
+    ) -> Result<Blocks, Stay> {
         let wanted = match from {
             State::Relocated { valid, .. } => wanted.minus(wanted.minus(valid)),
             State::Main | State::Suspect => wanted,
@@ -295,12 +339,49 @@ impl Repair {
         for wait in WAITS {
             let missing = wanted.minus(got);
             if missing == Blocks::NONE {
-                break;
+                return Ok(got);
             }
             pause(wait);
             got = got.union(self.collect_once(instance, unit, from, missing)?);
         }
+        // The device works, the blocks fail once more, and it still works.
+        for _ in 0..2 {
+            let missing = wanted.minus(got);
+            if missing == Blocks::NONE {
+                return Ok(got);
+            }
+            self.source_works(instance, unit, from, cause)?;
+            got = got.union(self.collect_once(instance, unit, from, missing)?);
+        }
+        if wanted != got {
+            self.source_works(instance, unit, from, cause)?;
+            if !cause.accepts_losses() {
+                return Err(Stay::Unreadable);
+            }
+        }
         Ok(got)
+    }
+
+    /// An error unless the device that `unit` is on can be read elsewhere. Trips the breaker for a write if main cannot.
+    fn source_works(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        from: State,
+        cause: Cause,
+    ) -> Result<(), Stay> {
+        let is_on_spare = matches!(from, State::Relocated { .. });
+        let works = match is_on_spare {
+            true => self.spare_works(instance),
+            false => self.main_works(instance, unit),
+        };
+        if works {
+            return Ok(());
+        }
+        if !is_on_spare && cause == Cause::Write && self.is_closed() {
+            self.trip(instance, Trip::Unreadable);
+        }
+        Err(Stay::Away(Status::IOERR))
     }
 
     fn collect_once(
@@ -309,7 +390,7 @@ impl Repair {
         unit: Unit,
         from: State,
         wanted: Blocks,
-    ) -> Result<Blocks, Status> {
+    ) -> Result<Blocks, Stay> {
         let mut got = Blocks::NONE;
         for run in wanted.runs() {
             if self.collect_run(instance, unit, from, run.clone()).is_ok() {
@@ -320,7 +401,7 @@ impl Repair {
                 match self.collect_run(instance, unit, from, block..block + 1) {
                     Ok(()) => got = got.union(Blocks::range(block..block + 1)),
                     Err(status) if bad_sector(status) => {}
-                    Err(status) => return Err(status),
+                    Err(status) => return Err(Stay::Io(status)),
                 }
             }
         }
@@ -350,6 +431,8 @@ impl Repair {
     }
 
     /// Writes the kept blocks and the overlay to `spare`, or to the next where that fails.
+    ///
+    /// Those that failed are given up once another took it: a spare that takes no write at all has no bad units.
     fn fill_spare(
         &mut self,
         instance: &Instance,
@@ -358,21 +441,48 @@ impl Repair {
         kept: Blocks,
         overlay: &mut Option<Overlay<'_>>,
     ) -> Result<SpareUnit, Stay> {
-        for _ in 0..TRIES {
-            match confirmed(|| self.write_unit(instance, unit, spare, kept, overlay)) {
-                Ok(()) => return Ok(spare),
-                Err(status) if bad_sector(status) && self.spare_works(instance) => {
-                    self.retire(instance, spare);
+        let mut failed: Fixed<SpareUnit, TRIES> = Fixed::new();
+        let stay = loop {
+            let status = match confirmed(|| self.write_unit(instance, unit, spare, kept, overlay)) {
+                Ok(()) => {
+                    for &bad in failed.iter() {
+                        self.retire(instance, bad);
+                    }
+                    return Ok(spare);
                 }
-                Err(status) => {
-                    self.spares.release(spare);
-                    return Err(Stay::Io(status));
-                }
+                Err(status) => status,
+            };
+            // There is room: the last one ends it.
+            let _ = failed.push(spare);
+            if failed.is_full() || !bad_sector(status) || !self.spare_works(instance) {
+                break Stay::Io(status);
             }
-            spare = self.next_spare(instance, unit)?;
+            spare = match self.another_spare(instance, unit, failed.len()) {
+                Ok(spare) => spare,
+                Err(stay) => break stay,
+            };
+        };
+        for &unused in failed.iter() {
+            self.spares.release(unused);
         }
-        self.spares.release(spare);
-        Err(Stay::Io(Status::IOERR))
+        Err(stay)
+    }
+
+    /// A spare unit for `unit` after `failed` others failed.
+    fn another_spare(
+        &mut self,
+        instance: &Instance,
+        unit: Unit,
+        failed: usize,
+    ) -> Result<SpareUnit, Stay> {
+        let far = failed.checked_sub(NEAR_TRIES).and_then(|part| {
+            let parts = (TRIES - NEAR_TRIES) as u64;
+            self.spares.allocate_in(part as u64, parts)
+        });
+        match far {
+            Some(spare) => Ok(spare),
+            None => self.next_spare(instance, unit),
+        }
     }
 
     fn write_unit(

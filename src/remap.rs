@@ -38,6 +38,7 @@ mod scanner;
 mod settings;
 mod shortage;
 mod status;
+mod summary;
 mod target;
 mod workers;
 

@@ -52,6 +52,7 @@ use remap_core::{
     blocks::Blocks,
     breaker::{
         Breaker,
+        Budget,
         Limit, //
     },
     geometry::{
@@ -76,6 +77,8 @@ use remap_core::{
     table::Policy, //
 };
 
+/// How many spare units are remembered that are free as soon as all regions of the metadata have all commits.
+const MOST_WITHHELD: usize = 1024;
 /// How many suspects are kept; a disk that fails everywhere must not fill memory.
 const MAX_SUSPECTS: u64 = 1 << 16;
 
@@ -103,14 +106,18 @@ pub(crate) struct Repair {
     pub(crate) lost_blocks: u64,
     /// How often a unit was moved.
     pub(crate) moves: u64,
-    /// What the counters stood at when `stats reset` came.
-    pub(crate) reset_at: [u64; Count::ALL.len()],
     /// What a write to a suspect does.
     pub(crate) policy: Policy,
     /// What keeps a dying disk from using up the spare.
     pub(crate) breaker: Breaker,
     /// Writes that wait for a spare unit.
     pub(crate) parked: Parked,
+    /// Spare units that are free, but for a region of the metadata that misses commits.
+    pub(crate) withheld: KVec<SpareUnit>,
+    /// How many commits of a group failed.
+    pub(crate) failed_commits: u64,
+    /// When nothing on main could be read, in milliseconds of the instance.
+    pub(crate) main_failed_at: Option<u64>,
     /// No spare unit was left for what was served last.
     pub(crate) no_spare: bool,
     /// Memory is short (see `shortage.rs`).
@@ -168,13 +175,15 @@ impl Repair {
             suspects: 0,
             lost_blocks: 0,
             moves: 0,
-            reset_at: [0; Count::ALL.len()],
             parked: Parked::default(),
+            withheld: KVec::with_capacity(MOST_WITHHELD, GFP_KERNEL)?,
+            failed_commits: 0,
+            main_failed_at: None,
             no_spare: false,
             short: false,
             changed: false,
             policy: Policy::default(),
-            breaker: Breaker::new(Limit::DEFAULT),
+            breaker: Breaker::new(Limit::DEFAULT, Budget::Usual),
         })
     }
 
@@ -289,18 +298,19 @@ impl Repair {
         if let (Op::Read, Some(Failing { sector, status })) = (bio.op(), tried.failing()) {
             let unit = instance.geometry().unit_of(sector);
             if matches!(self.state(unit), State::Main | State::Suspect) {
-                self.suspect(instance, unit, sector);
-                bio.complete(if self.is_closed() {
-                    Status::MEDIUM
-                } else {
-                    status
-                });
+                let is_medium = self.is_closed() && self.main_reads(instance, unit);
+                if is_medium {
+                    self.suspect(instance, unit, sector);
+                }
+                bio.complete(if is_medium { Status::MEDIUM } else { status });
                 return None;
             }
         }
-        let moves = self.moves;
+        let (moves, failed_commits) = (self.moves, self.failed_commits);
         self.no_spare = false;
         match self.run(instance, &mut bio) {
+            // A part of it that was written before may have been taken back.
+            Ok(()) if failed_commits != self.failed_commits => bio.complete(Status::IOERR),
             Ok(()) => {
                 if failed && moves == self.moves {
                     instance.counters.add(Count::Transient, 1);
@@ -310,6 +320,11 @@ impl Repair {
             Err(status) if bio.op() == Op::Read && !failed && bad_sector(status) => {
                 bio.per_bio().tried = Tried::Failed;
                 return Some(bio);
+            }
+            Err(status) if bio.op() == Op::Read && bad_sector(status) => {
+                let unit = instance.geometry().unit_of(bio.sectors().start);
+                let is_medium = self.spare_works(instance) && self.main_reads(instance, unit);
+                bio.complete(if is_medium { Status::MEDIUM } else { status });
             }
             Err(status) => self.fail(instance, bio, status),
         }
@@ -429,9 +444,6 @@ impl Repair {
             // What failed before main was seen to work may work now.
             if state == State::Main && self.write_main(instance, &mut overlay).is_ok() {
                 return Ok(());
-            }
-            if !self.admit(instance) {
-                return written;
             }
         }
         self.relocate_for(instance, unit, overlay)

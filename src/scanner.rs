@@ -13,7 +13,7 @@ use crate::{
     instance::Instance,
     moment::Moment,
     nodes::Map,
-    relocate::Losses,
+    relocate::Cause,
     repair::{
         bytes_from,
         Repair, //
@@ -506,11 +506,11 @@ impl Repair {
     /// Sleeps.
     fn move_weak(&mut self, instance: &Instance, unit: Unit) -> bool {
         let may_move = instance.may_scan() && !instance.is_read_only();
-        if !may_move || self.knows(unit) || !self.admit(instance) {
+        if !may_move || self.knows(unit) {
             return false;
         }
-        let moved = self.relocate(instance, unit, None, Losses::Refused).is_ok();
-        self.settle(instance);
+        let moved = self.relocate(instance, unit, None, Cause::Weak).is_ok();
+        let moved = self.settle(instance).is_ok() && moved;
         let moved = moved && matches!(self.state(unit), State::Relocated { .. });
         if moved {
             instance.counters.add(Count::Relocated, 1);

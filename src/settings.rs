@@ -9,7 +9,10 @@ use kernel::{
     sync::Mutex, //
 };
 use remap_core::{
-    breaker::Limit,
+    breaker::{
+        Budget,
+        Limit, //
+    },
     table::{
         Features,
         Policy, //
@@ -20,6 +23,7 @@ use remap_core::{
 #[pin_data]
 pub(crate) struct Settings {
     unit: Option<u64>,
+    breaker_day: Option<u64>,
     policy: Option<Policy>,
     patience: Option<u64>,
     scan_interval: Option<u64>,
@@ -34,6 +38,7 @@ impl Settings {
     pub(crate) fn new(features: Features) -> impl PinInit<Self> {
         pin_init!(Self {
             unit: features.unit,
+            breaker_day: features.breaker_day,
             policy: features.policy,
             patience: features.patience,
             scan_interval: features.scan_interval,
@@ -48,6 +53,7 @@ impl Settings {
         Features {
             unit: self.unit,
             breaker: *self.breaker.lock(),
+            breaker_day: self.breaker_day,
             policy: self.policy,
             patience: self.patience,
             scan_interval: self.scan_interval,
@@ -83,6 +89,11 @@ impl Settings {
     /// Whether a scan moves weak units.
     pub(crate) fn is_proactive(&self) -> bool {
         self.proactive.unwrap_or(true)
+    }
+
+    /// How many units the breaker lets fail in a day.
+    pub(crate) fn budget(&self) -> Budget {
+        self.breaker_day.map_or(Budget::Usual, Budget::Units)
     }
 
     /// The breaker's limit. Sleeps.

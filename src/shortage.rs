@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is given up while memory is short, so that relocation is not.
+//! What is given up while memory is short, so that relocation is not, and what is tried again in a while.
 //!
-//! It begins when the reserve of the map cannot be filled. Then the replicas of the map are freed, no suspects
+//! A shortage begins when the reserve of the map cannot be filled. Then the replicas of the map are freed, no suspects
 //! are remembered, which would take of the reserve, and the scan waits. It ends when the reserve is full again, which
-//! is tried once a second, and whenever a unit is moved.
+//! is tried once a second, and whenever a unit is moved. A region of the metadata that failed is tried every ten.
 
 use crate::{
     instance::Instance,
@@ -18,7 +18,9 @@ use kernel::{
 use kernel_ext::noio::NoIo;
 
 /// How long to wait before the reserve is filled again, in milliseconds.
-pub(crate) const PAUSE: u64 = 1000;
+const MEMORY_PAUSE: u64 = 1000;
+/// How long to wait before a region of the metadata is tried again.
+const REGION_PAUSE: u64 = 10_000;
 
 impl Repair {
     /// Makes sure that there is memory for what one move of a unit changes, and waits for it if not. Sleeps.
@@ -35,13 +37,26 @@ impl Repair {
         self.short
     }
 
-    /// Whether something is to be tried again in a while.
-    pub(crate) fn needs_recovery(&self) -> bool {
-        self.short || self.shown.lacks_some()
+    /// In how many milliseconds something is to be tried again, if anything is.
+    pub(crate) fn recovery_due(&self) -> Option<u64> {
+        if self.short || self.shown.lacks_some() {
+            Some(MEMORY_PAUSE)
+        } else if self.metadata.lacks_region() {
+            Some(REGION_PAUSE)
+        } else {
+            None
+        }
     }
 
-    /// Tries to end the shortage. Sleeps.
+    /// Tries to end the shortage, and to bring regions of the metadata back. Sleeps.
     fn recover(&mut self, instance: &Instance) {
+        let now = instance.milliseconds();
+        let is_due = now.saturating_sub(self.metadata.tried_at) >= REGION_PAUSE;
+        if self.metadata.lacks_region() && is_due && !instance.is_suspended() {
+            self.metadata.tried_at = now;
+            // On an error relocation is frozen, and that is said.
+            let _ = self.revive(instance);
+        }
         let full = self.nodes.fill().is_ok();
         self.note_shortage(instance, !full);
         if !self.short && self.shown.lacks_some() {
@@ -80,9 +95,9 @@ impl Errand for Recovery {
     fn run(instance: &Arc<Instance>) -> Option<u64> {
         let mut repair = instance.repair.lock();
         NoIo::run(|| repair.recover(instance));
-        let again = repair.needs_recovery();
+        let again = repair.recovery_due();
         drop(repair);
         instance.scan.begin(instance);
-        again.then_some(PAUSE)
+        again
     }
 }

@@ -5,7 +5,6 @@
 use crate::{
     counters::Count,
     instance::Instance,
-    repair::Repair,
     scan_messages,
     settings::Settings,
     target::RemapTarget, //
@@ -17,56 +16,34 @@ use kernel_ext::{
     text::Text, //
 };
 
-/// How a device is, in one word; the gravest that applies.
-fn health(repair: &Repair) -> &'static str {
-    let (good, total) = repair.metadata.regions();
-    if repair.metadata.frozen {
-        "frozen"
-    } else if !repair.is_closed() {
-        "tripped"
-    } else if repair.lost_blocks > 0 || repair.suspects > 0 {
-        "damaged"
-    } else if repair.spares.is_exhausted() {
-        "exhausted"
-    } else if good < total {
-        "degraded"
-    } else if repair.spares.in_use() > 0 {
-        "relocated"
-    } else {
-        "healthy"
-    }
-}
-
 /// `<health> <used>/<total> <retired> <suspects> <lost blocks> <read errors> <write errors> <mode>
 /// <good regions>/<regions> <breaker> <put aside>/<hits>/<misses> <memory> <scan> <position>/<units>`.
 pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let repair = instance.repair.lock();
-    let (good, total) = repair.metadata.regions();
-    let cache = repair.magazines.used();
+    let summary = instance.repair.summary();
+    let (good, total) = summary.regions;
     write!(
         out,
         "{} {}/{} {} {} {} {} {} {} {}/{} {} {}/{}/{} {}",
-        health(&repair),
-        repair.spares.in_use(),
-        repair.spares.units(),
-        repair.spares.retired(),
-        repair.suspects,
-        repair.lost_blocks,
+        summary.health(),
+        summary.spares_used,
+        summary.spares_total,
+        summary.spares_retired,
+        summary.suspects,
+        summary.lost_blocks,
         instance.counters.sum(Count::ReadErrors),
         instance.counters.sum(Count::WriteErrors),
         if instance.is_read_only() { "ro" } else { "rw" },
         good,
         total,
-        match repair.breaker.open() {
+        match summary.breaker.open() {
             None => "closed",
             Some(_) => "open",
         },
-        repair.spares.aside(),
-        cache.hits,
-        cache.misses,
-        if repair.is_short() { "short" } else { "ok" },
+        summary.spares_aside,
+        summary.cache.hits,
+        summary.cache.misses,
+        if summary.is_short { "short" } else { "ok" },
     )?;
-    drop(repair);
     scan_messages::summary(instance, out)
 }
 

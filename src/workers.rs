@@ -17,10 +17,7 @@ use crate::{
         retry,
         Retried, //
     },
-    shortage::{
-        Recovery,
-        PAUSE, //
-    },
+    shortage::Recovery,
     target::RemapTarget, //
 };
 use kernel::{
@@ -150,8 +147,8 @@ impl Workers {
     pub(crate) fn recover(&self, instance: &Instance) {
         if instance.scan.is_due() {
             self.recovery.arm(0);
-        } else if instance.repair.lock().needs_recovery() {
-            self.recovery.arm(PAUSE);
+        } else if let Some(pause) = instance.repair.summary().recovery_due {
+            self.recovery.arm(pause);
         }
     }
 
@@ -218,12 +215,13 @@ impl Lane {
                     None => self.served(),
                 }
             }
-            repair.settle(&self.instance);
+            // Those that wait for the commit are told what became of it.
+            let _ = repair.settle(&self.instance);
             if let Some(left) = repair.parked.left(self.instance.milliseconds()) {
                 self.deadline.arm(left);
             }
-            if repair.needs_recovery() {
-                self.recovery.arm(PAUSE);
+            if let Some(pause) = repair.recovery_due() {
+                self.recovery.arm(pause);
             }
         }
     }

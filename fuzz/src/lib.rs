@@ -50,7 +50,7 @@ pub fn history() -> (Memory, Vec<Model>) {
     };
     let mut memory = Memory::new(&array.regions());
     let mut block = blank_block();
-    let mut journal = Journal::format(array, &memory, 0);
+    let mut journal = Journal::format(array, &memory, 0, 1);
     let mut models = vec![Model::new()];
     let mut checkpoint = |journal: &mut Journal, memory: &mut Memory, model: &Model| {
         let units = model.iter();

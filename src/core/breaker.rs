@@ -3,8 +3,8 @@
 //! What keeps a dying disk from using up the spare.
 //!
 //! A disk that is unplugged, or that fails as a whole, reports the same errors as a bad sector. So units are
-//! relocated only as long as few fail at a time. When too many do, the breaker opens: errors pass to whoever
-//! asked, until an administrator says that the disk is well again.
+//! relocated only as long as few fail at a time, and few in a day. When too many do, the breaker opens: errors pass to
+//! whoever asked, until an administrator says that the disk is well again.
 
 /// How many units may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +34,44 @@ impl Limit {
     }
 }
 
+/// How many units may fail in a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Budget {
+    /// An eighth of the spare units that are free, and at least [`LEAST_BUDGET`]; no limit where [`Limit`] has none.
+    #[default]
+    Usual,
+    /// So many; 0 for no limit.
+    Units(u64),
+}
+
+impl Budget {
+    /// The most that may be asked for.
+    pub const MOST: u64 = 1 << 32;
+
+    /// How many units that is while `free` spare units are; `None` for no limit.
+    const fn units(self, limit: Limit, free: u64) -> Option<u64> {
+        match self {
+            Self::Units(0) => None,
+            Self::Units(units) => Some(units),
+            Self::Usual if limit.units == 0 => None,
+            Self::Usual if free / 8 > LEAST_BUDGET => Some(free / 8),
+            Self::Usual => Some(LEAST_BUDGET),
+        }
+    }
+}
+
+/// What the usual budget is at least: a small spare is there to be used.
+pub const LEAST_BUDGET: u64 = 256;
+
+const DAY_SECONDS: u64 = 86_400;
+
 /// Why the breaker is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trip {
     /// More units failed than the limit allows.
     TooMany,
+    /// More units failed in a day than the budget allows.
+    TooManyInADay,
     /// Nothing on the device could be read.
     Unreadable,
     /// Nothing on the device could be written.
@@ -50,45 +83,94 @@ impl Trip {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::TooMany => "too many units fail at a time",
+            Self::TooManyInADay => "too many units fail in a day",
             Self::Unreadable => "nothing on main can be read",
             Self::Unwritable => "nothing on main can be written",
         }
     }
 }
 
-/// Counts the units that fail.
+/// Counts units against so many in so much time.
 ///
 /// # Invariants
 ///
-/// `owed` is at most `limit.units * limit.seconds * 1000`: each unit that failed owes
-/// `limit.seconds * 1000` and each millisecond pays `limit.units` back.
+/// Each unit that is counted owes `price`, and each millisecond pays as much back as there may be units: `owed` is what
+/// was left to be paid at `at`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    owed: u64,
+    /// In milliseconds.
+    at: u64,
+}
+
+impl Bucket {
+    /// What is owed now, and what a unit costs, where there may be `units` in `seconds`.
+    fn owed(self, now: u64, units: u64, seconds: u64) -> (u64, u64) {
+        let paid = now.saturating_sub(self.at).saturating_mul(units);
+        (self.owed.saturating_sub(paid), seconds.saturating_mul(1000))
+    }
+
+    /// How many more units may be counted now.
+    fn left(self, now: u64, units: u64, seconds: u64) -> u64 {
+        let (owed, price) = self.owed(now, units, seconds);
+        let most = units.saturating_mul(price);
+        most.saturating_sub(owed).checked_div(price).unwrap_or(0)
+    }
+
+    /// As it is with one unit more.
+    fn with_one(self, now: u64, units: u64, seconds: u64) -> Self {
+        let (owed, price) = self.owed(now, units, seconds);
+        // INVARIANT: What was paid is taken off, and one unit more owes its price.
+        Self {
+            owed: owed.saturating_add(price),
+            at: now,
+        }
+    }
+}
+
+/// How many units may still fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// At once; `None` where there is no limit.
+    pub now: Option<u64>,
+    /// How many may in a day, and how many of these are left; `None` where there is no limit.
+    pub day: Option<(u64, u64)>,
+}
+
+/// Counts the units that fail.
 #[derive(Clone, Copy, Debug)]
 pub struct Breaker {
     limit: Limit,
-    owed: u64,
-    /// When that was so, in milliseconds.
-    at: u64,
+    budget: Budget,
+    rate: Bucket,
+    day: Bucket,
     open: Option<Trip>,
 }
 
 impl Breaker {
     /// A closed breaker.
-    pub const fn new(limit: Limit) -> Self {
+    pub const fn new(limit: Limit, budget: Budget) -> Self {
+        const EMPTY: Bucket = Bucket { owed: 0, at: 0 };
         Self {
             limit,
-            owed: 0,
-            at: 0,
+            budget,
+            rate: EMPTY,
+            day: EMPTY,
             open: None,
         }
     }
 
-    /// Sets the limit; where it is another, what failed before is forgotten.
+    /// Sets the limit; where it is another, what failed before is forgotten for it.
     pub fn set_limit(&mut self, limit: Limit) {
         if limit != self.limit {
-            *self = Self {
-                open: self.open,
-                ..Self::new(limit)
-            };
+            (self.limit, self.rate) = (limit, Bucket::default());
+        }
+    }
+
+    /// Sets the budget; where it is another, what failed before is forgotten for it.
+    pub fn set_budget(&mut self, budget: Budget) {
+        if budget != self.budget {
+            (self.budget, self.day) = (budget, Bucket::default());
         }
     }
 
@@ -105,29 +187,41 @@ impl Breaker {
     /// Closes it; what failed before is forgotten. Whether it was open.
     pub fn rearm(&mut self) -> bool {
         let was_open = self.open.is_some();
-        *self = Self::new(self.limit);
+        *self = Self::new(self.limit, self.budget);
         was_open
     }
 
-    /// Takes note that one more unit failed at `now`, in milliseconds of a clock that does not go back.
+    /// How many units may still fail at `now`, in milliseconds of a clock that does not go back, while `free` spare
+    /// units are.
+    pub fn left(&self, now: u64, free: u64) -> Left {
+        let Limit { units, seconds } = self.limit;
+        let day = self.budget.units(self.limit, free);
+        Left {
+            now: (units > 0).then(|| self.rate.left(now, units, seconds)),
+            day: day.map(|units| (units, self.day.left(now, units, DAY_SECONDS))),
+        }
+    }
+
+    /// Takes note that one more unit failed at `now`, for which there is a spare unit besides `free` others.
     /// Whether it may be dealt with; otherwise the breaker is open from now on.
-    pub fn admit(&mut self, now: u64) -> bool {
+    pub fn admit(&mut self, now: u64, free: u64) -> bool {
+        if self.open.is_some() {
+            return false;
+        }
+        let left = self.left(now, free);
+        if left.now == Some(0) {
+            self.trip(Trip::TooMany);
+        } else if left.day.is_some_and(|(_, left)| left == 0) {
+            self.trip(Trip::TooManyInADay);
+        }
         if self.open.is_some() {
             return false;
         }
         let Limit { units, seconds } = self.limit;
-        if units == 0 {
-            return true;
+        self.rate = self.rate.with_one(now, units, seconds);
+        if let Some(units) = self.budget.units(self.limit, free) {
+            self.day = self.day.with_one(now, units, DAY_SECONDS);
         }
-        let paid = now.saturating_sub(self.at).saturating_mul(units);
-        let price = seconds * 1000;
-        let owed = self.owed.saturating_sub(paid) + price;
-        self.at = now;
-        if owed > units * price {
-            self.trip(Trip::TooMany);
-            return false;
-        }
-        self.owed = owed;
         true
     }
 }
@@ -144,9 +238,13 @@ mod tests {
 
     /// How many units are admitted at these times.
     fn admitted(limit: Limit, times: impl IntoIterator<Item = u64>) -> usize {
-        let mut breaker = Breaker::new(limit);
-        times.into_iter().filter(|&now| breaker.admit(now)).count()
+        let mut breaker = Breaker::new(limit, Budget::Units(0));
+        let times = times.into_iter();
+        times.filter(|&now| breaker.admit(now, FREE)).count()
     }
+
+    /// As many spare units as a usual spare has.
+    const FREE: u64 = 1 << 18;
 
     #[test]
     fn few_at_a_time_pass() {
@@ -162,15 +260,15 @@ mod tests {
 
     #[test]
     fn open_until_rearmed() {
-        let mut breaker = Breaker::new(Limit::new(2, 1).unwrap());
-        assert!(breaker.admit(0) && breaker.admit(0) && !breaker.admit(0));
+        let mut breaker = Breaker::new(Limit::new(2, 1).unwrap(), Budget::Usual);
+        let mut admit = |now| breaker.admit(now, FREE);
+        assert!(admit(0) && admit(0) && !admit(0) && !admit(1_000_000));
         assert_eq!(breaker.open(), Some(Trip::TooMany));
-        assert!(!breaker.admit(1_000_000));
         assert!(breaker.rearm() && !breaker.rearm());
-        assert!(breaker.admit(1_000_000));
+        assert!(breaker.admit(1_000_000, FREE));
         breaker.trip(Trip::Unreadable);
         breaker.set_limit(NO_LIMIT);
-        assert!(!breaker.admit(2_000_000));
+        assert!(!breaker.admit(2_000_000, FREE));
         assert_eq!(breaker.open(), Some(Trip::Unreadable));
     }
 
@@ -189,6 +287,72 @@ mod tests {
         }
     }
 
+    const DAY: u64 = DAY_SECONDS * 1000;
+
+    /// How many days the spare lasts, of so many units, while one fails each `every` milliseconds.
+    fn days(units: u64, every: u64) -> Option<u64> {
+        let mut breaker = Breaker::new(Limit::DEFAULT, Budget::Usual);
+        let (mut free, mut now) = (units, 0);
+        while free > 0 {
+            if !breaker.admit(now, free - 1) {
+                return None;
+            }
+            free -= 1;
+            now += every;
+        }
+        Some(now / DAY)
+    }
+
+    /// A gigabyte of spare: what is faster than the budget opens the breaker, and what is slower lasts for months.
+    #[test]
+    fn a_trickle_does_not_empty_the_spare() {
+        for every in [313, 400, 1000, 2400] {
+            assert_eq!(days(FREE, every), None, "{every}");
+        }
+        for every in [DAY / LEAST_BUDGET + 1000, DAY / 200] {
+            assert!(days(FREE, every).is_some_and(|days| days > 500));
+        }
+        // What the budget would allow, were it not an eighth of what is left.
+        let mut breaker = Breaker::new(Limit::DEFAULT, Budget::Usual);
+        let (mut free, mut day) = (FREE, 0);
+        while free > FREE / 20 {
+            while breaker
+                .left(day * DAY, free)
+                .day
+                .is_some_and(|(_, left)| left > 0)
+            {
+                breaker.rate = Bucket::default();
+                assert!(breaker.admit(day * DAY, free));
+                free -= 1;
+            }
+            day += 1;
+        }
+        assert!(day > 20, "{day}");
+    }
+
+    #[test]
+    fn the_budget_of_a_day() {
+        let mut breaker = Breaker::new(Limit::DEFAULT, Budget::Units(3));
+        assert_eq!(breaker.left(0, FREE).day, Some((3, 3)));
+        assert!((0..3).all(|n| breaker.admit(n * 60_000, FREE)));
+        assert_eq!(breaker.left(180_000, FREE).day, Some((3, 0)));
+        // A third of a day later there is one again.
+        assert_eq!(breaker.left(DAY / 3 + 1, FREE).day, Some((3, 1)));
+        assert!(!breaker.admit(180_000, FREE));
+        assert_eq!(breaker.open(), Some(Trip::TooManyInADay));
+        assert!(breaker.rearm() && breaker.admit(180_000, FREE));
+        for (budget, limit, free, want) in [
+            (Budget::Usual, Limit::DEFAULT, FREE, Some(FREE / 8)),
+            (Budget::Usual, Limit::DEFAULT, 1536, Some(LEAST_BUDGET)),
+            (Budget::Usual, NO_LIMIT, FREE, None),
+            (Budget::Units(0), Limit::DEFAULT, FREE, None),
+            (Budget::Units(7), NO_LIMIT, 1, Some(7)),
+        ] {
+            let left = Breaker::new(limit, budget).left(0, free);
+            assert_eq!(left.day, want.map(|units| (units, units)));
+        }
+    }
+
     proptest! {
         /// In no stretch of time are more admitted than the limit and what it gives back.
         #[test]
@@ -196,11 +360,11 @@ mod tests {
             units in 1u64..50, seconds in 1u64..20,
             waits in prop::collection::vec(0u64..3000, 1..300),
         ) {
-            let mut breaker = Breaker::new(Limit { units, seconds });
+            let mut breaker = Breaker::new(Limit { units, seconds }, Budget::Units(0));
             let (mut now, mut times) = (0, Vec::new());
             for wait in waits {
                 now += wait;
-                if breaker.admit(now) {
+                if breaker.admit(now, FREE) {
                     times.push(now);
                 }
             }
@@ -213,11 +377,16 @@ mod tests {
         }
 
         #[test]
-        fn never_overflows(units in any::<u64>(), seconds in any::<u64>(), times in prop::collection::vec(any::<u64>(), 1..50)) {
+        fn never_overflows(
+            units in any::<u64>(), seconds in any::<u64>(), budget in any::<Option<u64>>(), free in any::<u64>(),
+            times in prop::collection::vec(any::<u64>(), 1..50),
+        ) {
             if let Some(limit) = Limit::new(units, seconds) {
-                let mut breaker = Breaker::new(limit);
+                let budget = budget.map_or(Budget::Usual, Budget::Units);
+                let mut breaker = Breaker::new(limit, budget);
                 for now in times {
-                    breaker.admit(now);
+                    breaker.admit(now, free);
+                    breaker.left(now, free);
                 }
             }
         }

@@ -26,6 +26,8 @@ pub enum Message {
         sector: u64,
         /// How many.
         sectors: u64,
+        /// Blocks that cannot be read are given up.
+        is_lossy: bool,
     },
     /// Moves the unit of a sector back to main.
     Unremap {
@@ -49,7 +51,7 @@ pub enum Message {
     },
     /// Closes the breaker.
     Rearm,
-    /// What its limit is.
+    /// What its limit is, and what is left of it.
     Breaker,
     /// Sets its limit.
     SetBreaker(Limit),
@@ -81,12 +83,14 @@ ping: answers pong
 info: what the target is and how it is laid out
 stats [reset]: the counters; count from zero again
 debug: sizes of inner structures
-remap <sector> [<sectors>]: move the units of these sectors to the spare
+remap <sector> [<sectors>] [lossy]: move the units of these sectors to the spare, those too of which blocks cannot be \
+read
 unremap <sector>: move the unit of this sector back to main
 list [<from>]: relocated units, from a sector on
 suspects [<from>]: units that failed to read, from a sector on
 retest <sector>: read a suspect again and clear it if it reads well
-breaker [<units> <seconds>]: how many units may fail at a time; change that until another table is loaded
+breaker [<units> <seconds>]: how many units may fail at a time and in a day, and how many are left; change the first \
+until another table is loaded
 rearm: relocate units again, after the disk that failed was seen to
 checkpoint: write the whole state to every region of the metadata
 scan [status|start|pause|stop|rate <number>]: how far the scan for failing sectors is; begin it, or go on; have it \
@@ -156,6 +160,24 @@ impl<'a, I: Iterator<Item = &'a str>> Words<'a, I> {
         self.optional()?.ok_or(MessageError::Missing(self.usage))
     }
 
+    /// A number, which is 1 if it is not there, and whether `word` follows it.
+    fn sectors_and_word(&mut self, word: &str) -> Result<(u64, bool), MessageError<'a>> {
+        let usage = self.usage;
+        let number = |text| number::parse(text).map_err(|_| MessageError::NotNumber(text, usage));
+        match self.words.next() {
+            None => Ok((1, false)),
+            Some(first) if first == word => Ok((1, true)),
+            Some(first) => {
+                let sectors = number(first)?;
+                match self.words.next() {
+                    None => Ok((sectors, false)),
+                    Some(second) if second == word => Ok((sectors, true)),
+                    Some(_) => Err(MessageError::TooMany(usage)),
+                }
+            }
+        }
+    }
+
     fn end(mut self, message: Message) -> Result<Message, MessageError<'a>> {
         match self.words.next() {
             None => Ok(message),
@@ -185,9 +207,14 @@ impl Message {
             "debug" => Self::Debug,
             "remap" => {
                 let sector = words.required()?;
-                match words.optional()?.unwrap_or(1) {
-                    0 => return Err(MessageError::Zero(usage)),
-                    sectors => Self::Remap { sector, sectors },
+                let (sectors, is_lossy) = words.sectors_and_word("lossy")?;
+                if sectors == 0 {
+                    return Err(MessageError::Zero(usage));
+                }
+                Self::Remap {
+                    sector,
+                    sectors,
+                    is_lossy,
                 }
             }
             "unremap" => Self::Unremap {
@@ -269,6 +296,7 @@ mod tests {
                 Message::Remap {
                     sector: 9,
                     sectors: 1,
+                    is_lossy: false,
                 },
             ),
             (
@@ -276,6 +304,23 @@ mod tests {
                 Message::Remap {
                     sector: 9,
                     sectors: 100,
+                    is_lossy: false,
+                },
+            ),
+            (
+                "remap 9 lossy",
+                Message::Remap {
+                    sector: 9,
+                    sectors: 1,
+                    is_lossy: true,
+                },
+            ),
+            (
+                "remap 9 100 lossy",
+                Message::Remap {
+                    sector: 9,
+                    sectors: 100,
+                    is_lossy: true,
                 },
             ),
             ("unremap 7", Message::Unremap { sector: 7 }),
@@ -301,15 +346,23 @@ mod tests {
             ("frobnicate", "unknown message 'frobnicate', see 'help'"),
             (
                 "remap",
-                "argument missing: want 'remap <sector> [<sectors>]'",
+                "argument missing: want 'remap <sector> [<sectors>] [lossy]'",
             ),
             (
                 "remap x",
-                "'x' is not a number: want 'remap <sector> [<sectors>]'",
+                "'x' is not a number: want 'remap <sector> [<sectors>] [lossy]'",
             ),
             (
                 "remap 1 0",
-                "nothing to do for zero sectors: want 'remap <sector> [<sectors>]'",
+                "nothing to do for zero sectors: want 'remap <sector> [<sectors>] [lossy]'",
+            ),
+            (
+                "remap 1 8 both",
+                "too many arguments: want 'remap <sector> [<sectors>] [lossy]'",
+            ),
+            (
+                "remap 1 lossy 8",
+                "too many arguments: want 'remap <sector> [<sectors>] [lossy]'",
             ),
             ("unremap 1 2", "too many arguments: want 'unremap <sector>'"),
             (

@@ -110,6 +110,16 @@ impl<B: DerefMut<Target = [u64]>> Spares<B> {
         self.claim(unit).then_some(unit)
     }
 
+    /// Takes a free unit that lies in a part of the spare: the `part`th of `parts`, or behind that.
+    pub fn allocate_in(&mut self, part: u64, parts: u64) -> Option<SpareUnit> {
+        let words = self.taken.len() as u64;
+        let first = words.checked_div(parts)?.saturating_mul(part);
+        let next = core::mem::replace(&mut self.next, usize::try_from(first).ok()?);
+        let unit = self.allocate();
+        self.next = next;
+        unit
+    }
+
     /// Puts a free unit aside, for [`Self::use_aside`] or [`Self::free_aside`].
     pub fn put_aside(&mut self) -> Option<SpareUnit> {
         let unit = self.next_free()?;

@@ -2,7 +2,10 @@
 
 //! The arguments of a table line.
 
-use crate::breaker::Limit;
+use crate::breaker::{
+    Budget,
+    Limit, //
+};
 use crate::geometry::Area;
 use crate::number;
 use core::{
@@ -34,6 +37,8 @@ pub struct Features {
     pub unit: Option<u64>,
     /// How many units may fail at a time, where the line says so.
     pub breaker: Option<Limit>,
+    /// How many units may fail in a day, where the line says so; 0 for no limit.
+    pub breaker_day: Option<u64>,
     /// What a write to a suspect does, where the line says so.
     pub policy: Option<Policy>,
     /// For how many seconds writes wait for a spare unit when none is left, where the line says that they do.
@@ -88,6 +93,7 @@ impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = self.unit.map_or(0, |_| 2)
             + self.breaker.map_or(0, |_| 3)
+            + self.breaker_day.map_or(0, |_| 2)
             + self.policy.map_or(0, |_| 2)
             + self.patience.map_or(0, |_| 2)
             + self.scan_interval.map_or(0, |_| 2)
@@ -101,6 +107,9 @@ impl fmt::Display for Features {
         }
         if let Some(Limit { units, seconds }) = self.breaker {
             write!(f, " breaker {units} {seconds}")?;
+        }
+        if let Some(units) = self.breaker_day {
+            write!(f, " breaker_day {units}")?;
         }
         if let Some(policy) = self.policy {
             write!(f, " policy {}", policy.name())?;
@@ -135,6 +144,7 @@ pub enum TableError {
     UnknownFeature,
     Unit,
     Breaker,
+    BreakerDay,
     Policy,
     Patience,
     ScanInterval,
@@ -159,6 +169,7 @@ impl TableError {
             Self::UnknownFeature => c"unknown feature",
             Self::Unit => c"unit is not a number of bytes",
             Self::Breaker => c"breaker is not a number of units and one of seconds",
+            Self::BreakerDay => c"breaker_day is not a number of units up to 4294967296",
             Self::Policy => c"policy is neither main nor spare",
             Self::Patience => c"queue_if_no_spare is not a number of seconds from 1 to 86400",
             Self::ScanInterval => c"scan_interval is not a number of seconds from 1 to 31536000",
@@ -213,6 +224,12 @@ impl Features {
                 "unit" => this.unit = Some(number::parse(next()?).map_err(|_| TableError::Unit)?),
                 "breaker" if this.breaker.is_some() => return Err(TableError::Repeated),
                 "breaker" => this.breaker = Some(limit(next()?, next()?)?),
+                "breaker_day" if this.breaker_day.is_some() => return Err(TableError::Repeated),
+                "breaker_day" => {
+                    let units = number::parse(next()?).map_err(|_| TableError::BreakerDay)?;
+                    let units = Some(units).filter(|units| *units <= Budget::MOST);
+                    this.breaker_day = Some(units.ok_or(TableError::BreakerDay)?);
+                }
                 "policy" if this.policy.is_some() => return Err(TableError::Repeated),
                 "policy" => this.policy = Some(Policy::parse(next()?)?),
                 "queue_if_no_spare" if this.patience.is_some() => return Err(TableError::Repeated),
@@ -343,6 +360,12 @@ mod tests {
             ("a 0 b 0 8 3 breaker 0 1", TableError::Breaker),
             ("a 0 b 0 8 3 breaker 1 x", TableError::Breaker),
             ("a 0 b 0 8 2 breaker 1", TableError::MissingFeature),
+            ("a 0 b 0 8 2 breaker_day x", TableError::BreakerDay),
+            ("a 0 b 0 8 2 breaker_day 4294967297", TableError::BreakerDay),
+            (
+                "a 0 b 0 8 4 breaker_day 1 breaker_day 0",
+                TableError::Repeated,
+            ),
             ("a 0 b 0 8 2 queue_if_no_spare 0", TableError::Patience),
             ("a 0 b 0 8 2 queue_if_no_spare 86401", TableError::Patience),
             ("a 0 b 0 8 1 queue_if_no_spare", TableError::MissingFeature),
@@ -372,6 +395,7 @@ mod tests {
         fn features_are_read_as_they_are_written(
             unit in prop::option::of(any::<u64>()),
             breaker in prop::option::of((1u64..1 << 32, 1u64..86_400)),
+            breaker_day in prop::option::of(0..=Budget::MOST),
             policy in prop::option::of(prop::sample::select(&Policy::ALL[..])),
             patience in prop::option::of(1u64..86_400),
             scan_interval in prop::option::of(1..=MOST_INTERVAL),
@@ -379,7 +403,9 @@ mod tests {
             proactive in prop::option::of(any::<bool>()),
         ) {
             let breaker = breaker.and_then(|(units, seconds)| Limit::new(units, seconds));
-            let features = Features { unit, breaker, policy, patience, scan_interval, scan_rate, proactive };
+            let features = Features {
+                unit, breaker, breaker_day, policy, patience, scan_interval, scan_rate, proactive,
+            };
             let text = format!("a 0 b 0 8{features}");
             prop_assert_eq!(parse(&text).map(|line| line.features), Ok(features));
         }

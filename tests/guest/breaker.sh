@@ -40,6 +40,117 @@ test_an_open_breaker_passes_on_what_main_says() {
 	gives "open 1/1536" "breaker and units used" field 10 2
 }
 
+# away, back: nothing on main can be read or written, as when a cable is pulled.
+away() { replace main "0 131072 error"; }
+back() { replace main "0 131072 linear /dev/disk 0"; }
+
+# main_that_goes [FEATURES]: the device r on a main that can go away.
+main_that_goes() {
+	load_module
+	null_disk disk 64
+	null_disk spare 8
+	create main "0 131072 linear /dev/disk 0"
+	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384 $*"
+	random one 1
+	put one
+}
+
+test_what_is_on_a_disk_that_is_away_is_not_given_up() {
+	main_that_goes
+	away
+	refused "sector 800: its device cannot be read elsewhere either" message remap 800 64
+	refused "sector 800: its device cannot be read elsewhere either" message remap 800 64 lossy
+	gives "0/1536 0 closed" "units used, lost blocks and breaker" field 2 5 10
+	back
+	gives "remapped 8 units, 0 already were, 0 blocks lost" "when it is back" message remap 800 64
+	holds one
+	message unremap 800
+	holds one
+}
+
+# Main goes while the rest of a unit is read, a part of which cannot be written there.
+test_main_goes_while_a_unit_is_merged() {
+	load_module
+	null_disk disk 64
+	null_disk spare 8
+	random one 1
+	copy_sectors one 0 /dev/disk 0 2048
+	bad disk 3 3
+	create main "0 8 delay /dev/disk 0 100000000 /dev/disk 0 0\n8 131064 linear /dev/disk 8"
+	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
+	sample new 512
+	put new 3 &
+	local writer=$!
+	until_is 1 field_of main 1
+	# What is held fails now, as does all else.
+	bad disk 0 131071
+	replace main "0 131072 linear /dev/disk 0"
+	fails wait $writer
+	gives "tripped 0/1536 0" "health, units used and lost blocks" field 1 2 5
+	good disk 0 131071
+	reads 0 3 one 0 || fail "blocks before"
+	reads 4 4 one 4 || fail "blocks behind"
+}
+
+test_a_read_outage_makes_no_suspects() {
+	main_that_goes 2 policy spare
+	away
+	local sector
+	for sector in 0 800 1600 8000; do fails get $sector 8; done
+	gives "0/1536 0" "units used and suspects" field 2 4
+	back
+	put one
+	holds one
+	gives "healthy 0/1536 0" "afterwards" field 1 2 4
+	# One sector that cannot be read makes a suspect, as ever.
+	bad disk 803 803
+	until_is 1 suspects_after_a_read
+}
+
+# suspects_after_a_read: that nothing on main could be read is believed for a second.
+suspects_after_a_read() {
+	fails get 800 8
+	field 4
+}
+
+test_the_budget_of_a_day() {
+	remap_on 64 8 "2 breaker_day 3"
+	gives "2 breaker_day 3" "features" from 9 dm table r
+	gives "32 units in 10 seconds
+left 32
+day 3 left 3" "the breaker" message breaker
+	bad main 8000 8063
+	sample one 4096
+	local unit
+	for unit in 0 1 2; do put one $((8000 + 8 * unit)); done
+	gives "3 left 0" "the day's budget" line_of breaker day
+	fails put one 8024
+	gives "tripped 3/1536 open" "when it is used up" field 1 2 10
+	kmsg has "too many units fail in a day" || fail "nothing in the kernel log"
+	message rearm
+	put one 8024
+	gives "4/1536 closed" "after rearm" field 2 10
+	# What an administrator asks for does not count.
+	message remap 0 80 >/dev/null
+	gives "3 left 2" "the day's budget" line_of breaker day
+}
+
+# Main has room for one copy of the metadata, and one block of its log fails: main takes writes all the same.
+test_one_bad_block_of_metadata_on_main_opens_nothing() {
+	two_disks
+	remapctl format /dev/main /dev/spare --main-metadata --main-len 128000
+	create r "0 128000 remap /dev/main 0 /dev/spare 0 16384"
+	gives 3/3 regions field 9
+	local sector
+	sector=$((128000 + (28 + $(commits) + 1) * 8))
+	bad main $sector $sector
+	bad main 800 800
+	sample one 4096
+	put one 800
+	gives "1/1536 closed" "units used and breaker" field 2 10
+	reads 800 8 one || fail "the write"
+}
+
 test_rearm() {
 	remap_on 64 8 "3 breaker 8 86400"
 	bad main 8000 8127

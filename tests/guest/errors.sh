@@ -47,6 +47,16 @@ on_one_unit() {
 	sample one 4096
 }
 
+# Only what takes a spare unit counts for the breaker.
+test_writes_that_find_no_spare_unit_do_not_open_the_breaker() {
+	on_one_unit 3 breaker 2 86400
+	for _ in 1 2 3 4; do fails put one 8000; done
+	gives closed breaker field 10
+	message unremap 16000
+	put one 8000
+	gives "1/1 closed" "with a spare unit" field 2 10
+}
+
 # parked COUNT: waits until so many writes wait for a spare unit.
 parked() { until_is "$1" line_of debug writes_parked; }
 
@@ -154,7 +164,9 @@ test_lost_block_is_not_zeroes_nor_old_spare_data() {
 	remap_on
 	junk /dev/spare 2048 8192
 	bad main 1004 1004
-	message remap 1000 | grep -q "1 blocks lost" || fail "a lossy relocation must say so"
+	refused "sector 1000: blocks cannot be read, 1 units stay; 'lossy' gives such blocks up" message remap 1000
+	used 0 0
+	message remap 1000 lossy | grep -q "1 blocks lost" || fail "a lossy relocation must say so"
 	fails get 1004 1
 	good main 1004 1004
 	# Even when main can be read again: what it has may be stale.
@@ -204,7 +216,7 @@ test_write_heals_a_failed_read() {
 test_read_error_is_a_medium_error() {
 	remap_on
 	bad main 1003 1003
-	message remap 1000
+	message remap 1000 lossy
 	# ENODATA is what BLK_STS_MEDIUM becomes.
 	strace -e trace=read dd if="$DEV" of=/dev/null bs=512 skip=1003 count=1 iflag=direct 2>trace || true
 	grep -q ENODATA trace || fail "$(cat trace)"
@@ -310,6 +322,61 @@ test_bad_spare_unit_is_retired() {
 	gives "1000 2064 8/8" list message list
 }
 
+# Nothing on the spare can be written, and all of it read: its units are not bad.
+test_a_spare_that_takes_no_writes_loses_no_units() {
+	two_disks
+	local area="$REGION $((16384 - 2 * REGION))"
+	units_on() { replace low "0 $REGION linear /dev/spare 0" "$area ${1/BELOW/\/dev\/spare $REGION}" \
+		"$((16384 - REGION)) $REGION linear /dev/spare $((16384 - REGION))"; }
+	create low "0 16384 linear /dev/spare 0"
+	create r "0 131072 remap /dev/main 0 /dev/mapper/low 0 16384"
+	units_on "flakey BELOW 0 600 1 error_writes"
+	sample one 4096
+	bad main 1003 1003
+	fails put one 1000
+	gives "0/1536 0" "units used and retired" field 2 3
+	units_on "linear BELOW"
+	put one 1000
+	reads 1000 8 one || fail "the write when the spare takes it"
+	gives "1/1536 0" "units used and retired" field 2 3
+}
+
+# More units beside each other fail than are tried: one that is far from them does.
+test_a_scratch_on_the_spare_is_stepped_over() {
+	remap_on
+	bad main 1003 1003
+	bad spare "$REGION" $((REGION + 16 * 8 - 1))
+	random one 1
+	put one
+	holds one
+	used 1 0
+	[ "$(stat_of spares_retired)" -gt 0 ] || fail "no unit was given up"
+}
+
+test_a_bad_spare_sector_is_a_medium_error() {
+	remap_on
+	message remap 1000
+	bad spare "$REGION" "$REGION"
+	strace -e trace=read dd if="$DEV" of=/dev/null bs=512 skip=1000 count=1 iflag=direct 2>trace || true
+	grep -q ENODATA trace || fail "$(cat trace)"
+}
+
+# A unit of a range of which a block cannot be read stays, and the others are moved.
+test_what_cannot_be_read_stays() {
+	remap_on
+	random one 1
+	put one
+	bad main 1003 1003
+	refused "sector 1000: blocks cannot be read, 1 units stay; 'lossy' gives such blocks up" message remap 992 24
+	used 2 0
+	gives "992 2048 8/8
+1008 2064 8/8" list message list
+	good main 1003 1003
+	holds one
+	gives "remapped 1 units, 2 already were, 0 blocks lost" "when it can be read" message remap 992 24
+	holds one
+}
+
 test_spare_unit_that_fails_later_is_replaced() {
 	remap_on
 	random one 1
@@ -367,6 +434,25 @@ test_write_zeroes_over_bad_sectors() {
 	same "1000 2056 8/8" "$(message list | head -1)" "the unit that could not be zeroed"
 	reads 992 2048 /dev/zero || fail "not all is zero"
 	reads 3040 8 one 992 || fail "more than that was zeroed"
+}
+
+# A disk that was only guessed to know how to write zeroes says that it does not: the block layer writes them.
+test_write_zeroes_that_the_disk_does_not_know() {
+	load_module
+	local disk host
+	disk=$(scsi_disk)
+	create r "0 65536 remap /dev/$disk 0 /dev/$disk 98304 16384"
+	host=$(basename /sys/class/scsi_device/*)
+	random one 1
+	put one
+	[ "$(attribute queue/write_zeroes_max_bytes)" -gt 0 ] || fail "write zeroes are not offered"
+	# Illegal request, invalid operation code, for WRITE SAME of both lengths.
+	for code in 0x41 0x93; do echo "2 -100 $code 0 0 2 5 0x20 0" >"/sys/kernel/debug/scsi_debug/$host/error"; done
+	fallocate --zero-range --keep-size -o 0 -l 524288 "$DEV"
+	gives 0 "requests that a worker served" stat_of repaired
+	reads 0 1024 /dev/zero || fail "not all is zero"
+	reads 1024 1024 one 1024 || fail "more than that was zeroed"
+	used 0 0
 }
 
 test_counters_and_reset() {

@@ -149,7 +149,7 @@ test_unknown_messages() {
 
 test_message_arguments() {
 	remap_on
-	no_message "argument missing: want 'remap <sector> [<sectors>]'" remap
+	no_message "argument missing: want 'remap <sector> [<sectors>] [lossy]'" remap
 	no_message "'x' is not a number" remap x
 	no_message "too many arguments" remap 1 2 3
 	no_message "nothing to do for zero sectors" remap 8 0

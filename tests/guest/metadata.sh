@@ -394,7 +394,7 @@ test_a_full_log_becomes_a_checkpoint() {
 	put one
 	# Forty units of which nothing can be read: each block that is written is valid from then on, which is a commit.
 	bad main 8000 8319
-	message remap 8000 320 >/dev/null
+	message remap 8000 320 lossy >/dev/null
 	good main 8000 8319
 	copy one 0 "$DEV" $((8000 * 512)) $((320 * 512)) 512
 	message remap 800 80 >/dev/null
@@ -417,6 +417,143 @@ test_a_suspended_device_says_it_was_shut_down() {
 	dm suspend r
 	dm resume r
 	same 2 $(($(commits) - before)) "commits for a suspend and a resume"
+}
+
+# log_sector REGION_START COMMIT: where a commit lies in a region of a spare of 8 MiB, behind two slots of 14 blocks.
+log_sector() { echo $(($1 + (28 + $2 % 228) * 8)); }
+
+# A request for two units, of which main takes the first never and the second at the third try. The first is moved, and
+# its commit fails while the second is served: what was taken back is not acknowledged.
+test_a_failed_commit_fails_the_request_that_it_was_made_for() {
+	load_module
+	null_disk disk 64
+	null_disk spare 8
+	local scsi host failing place sector
+	scsi=$(scsi_disk)
+	host=$(basename /sys/class/scsi_device/*)
+	create main "0 800 linear /dev/disk 0\n800 8 error\n808 8 linear /dev/$scsi 808\n816 130256 linear /dev/disk 816"
+	remapctl format /dev/mapper/main /dev/spare --main-metadata
+	create r "0 126968 remap /dev/mapper/main 0 /dev/spare 0 16384"
+	gives 4/4 regions field 9
+	# The first commit that follows finds out whether main takes writes, the second is for the first unit.
+	failing=$(($(commits) + 2))
+	for place in "spare 0" "spare $LAST" "disk 126968" "disk 129024"; do
+		sector=$(log_sector "${place#* }" $failing)
+		bad "${place% *}" "$sector" "$sector"
+	done
+	# The request as it came, and the second unit by itself, end with a medium error.
+	echo "2 -2 0x2a 0 0 2 3 0x14 0" >"/sys/kernel/debug/scsi_debug/$host/error"
+	random one 1
+	fails copy one 0 "$DEV" $((800 * 512)) 8192 8192
+	gives frozen health field 1
+}
+
+# The metadata can be read and not written, so that the first activation is refused: the second one as well.
+test_a_refused_activation_is_refused_again() {
+	ten_units_on_low
+	dm remove r
+	flaky "flakey BELOW 0 600 1 error_writes" "flakey BELOW 0 600 1 error_writes"
+	dmsetup create r --notable
+	dmsetup load r --table "$FLAKY_TABLE"
+	refused "no copy of the metadata can be written" dmsetup resume r
+	refused "no copy of the metadata can be written" dmsetup resume r
+	fails get 0 8
+	flaky "linear BELOW" "linear BELOW"
+	dmsetup load r --table "$FLAKY_TABLE"
+	dmsetup resume r
+	gives "relocated 10/1536 rw 2/2" "when they can be written" field 1 2 8 9
+	holds one
+	gives 10 "units moved, counted once" stat_of remapped
+}
+
+# What a scan finds on a read-only table is not committed, wherever there are copies of the metadata.
+test_a_read_only_table_with_metadata_on_main_writes_nothing() {
+	two_disks
+	remapctl format /dev/main /dev/spare --main-metadata
+	local table="0 126968 remap /dev/main 0 /dev/spare 0 16384" main spare
+	create r "$table"
+	dm remove r
+	bad main 8000 8000
+	main=$(writes_of main)
+	spare=$(writes_of spare)
+	dmsetup create r --readonly --table "$table"
+	message scan rate 1000000 >/dev/null
+	message scan start >/dev/null
+	until_is stopped field 13
+	gives "ro 1 4/4" "mode, suspects and regions" field 8 4 9
+	dm remove r
+	gives "$main" "writes of main" writes_of main
+	gives "$spare" "writes of the spare" writes_of spare
+}
+
+test_copies_on_main_are_in_use() {
+	two_disks
+	null_disk spare2 8
+	local table="0 126968 remap /dev/main 0 /dev/spare 0 16384"
+	local other="0 4096 remap /dev/main 126968 /dev/spare2 0 16384"
+	create s "$other"
+	dm remove s
+	remapctl format /dev/main /dev/spare --main-metadata
+	create r "$table"
+	refused "in use by another remap device" dm create s "$other"
+	dm remove r
+	create s "$other"
+	refused "the metadata on main are in use by another remap device" dm create r "$table"
+	dm remove s
+	create r "$table"
+	gives 4/4 regions field 9
+}
+
+# A table over all of main does not see that main has copies of the metadata, and a blank spare says nothing of them.
+test_a_blank_spare_does_not_hide_what_main_has() {
+	two_disks
+	remapctl format /dev/main /dev/spare --main-metadata
+	create r "0 126968 remap /dev/main 0 /dev/spare 0 16384"
+	message remap 800 80 >/dev/null
+	dm remove r
+	wipe spare
+	refused "the spare's metadata are older than main's" dm create r "$TABLE"
+	equal /dev/zero 0 /dev/spare 0 8388608 || fail "the spare was formatted"
+	refused "the spare's metadata are older than main's" dmsetup create r --readonly --table "$TABLE"
+	# Somebody who knows that they are of no use wipes them.
+	zeroes /dev/main 126968 4104
+	create r "$TABLE"
+}
+
+# One array, of which two copies are used apart: their regions are not put together.
+test_two_histories_of_one_array() {
+	two_disks
+	null_disk fork 8
+	create r "$TABLE"
+	ten_units
+	dm remove r
+	copy_sectors /dev/spare 0 /dev/fork 0 16384
+	create r "$TABLE"
+	message remap 1600 80 >/dev/null
+	dm remove r
+	create r "${TABLE/spare/fork}"
+	message remap 3200 80 >/dev/null
+	dm remove r
+	copy_sectors /dev/fork 0 /dev/spare 0 "$REGION"
+	refused "the regions hold two histories of the array" dm create r "$TABLE"
+	# Nor are their commits.
+	copy_sectors /dev/fork "$LAST" /dev/spare "$LAST" "$REGION"
+	create r "$TABLE"
+	gives 20/1536 "units of the fork" field 2
+}
+
+# A region that works again is brought back though nothing is committed.
+test_a_failing_region_comes_back_by_itself() {
+	remap_on
+	bad spare "$LAST" 16383
+	message remap 8
+	gives 1/2 "regions while one fails" field 9
+	# What is free again is not used while a region says otherwise.
+	message unremap 8
+	gives 1/1536 "units used" field 2
+	good spare "$LAST" 16383
+	until_is 2/2 field 9
+	gives 0/1536 "units used" field 2
 }
 
 # in_heads OFFSET HEX...: changes all heads of checkpoints, which are sealed anew.

@@ -127,3 +127,25 @@ test_a_storm_on_one_cpu_does_not_stall_another() {
 	[ "${inflight% *}" -gt 0 ] || fail "it waited for the others"
 	wait
 }
+
+# A move that waits for main holds up nobody who only looks.
+test_looking_waits_for_no_disk() {
+	load_module
+	null_disk disk 64
+	null_disk spare 8
+	create main "0 131072 linear /dev/disk 0"
+	create r "0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384"
+	message remap 1600
+	replace main "0 131072 delay /dev/disk 0 100000000 /dev/disk 0 0"
+	message remap 800 >/dev/null &
+	until_is 1 field_of main 1
+	local what
+	gives "1/1536 rw 2/2 closed" status field 2 8 9 10
+	dm table r >/dev/null
+	for what in ping info stats debug suspects breaker scan cache reason help; do message "$what" >/dev/null; done
+	gives "1600 2048 8/8" list message list
+	gives 1 "reads that are held" field_of main 1
+	replace main "0 131072 linear /dev/disk 0"
+	wait
+	gives 2/1536 "units used" field 2
+}

@@ -170,6 +170,7 @@ mod tests {
             features: Features::KNOWN,
             generation,
             count: 0,
+            session: 0,
         }
     }
 

@@ -35,6 +35,9 @@ const AT_REGION: usize = 62;
 const AT_NUMBER: usize = 64;
 const AT_GENERATION: usize = 72;
 const AT_COUNT: usize = 80;
+const AT_SESSION: usize = 88;
+/// Where a log block names the session of the commit before it: behind the small state.
+const AT_PARENT: usize = CONTENT + 144;
 
 /// What a block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +133,9 @@ pub struct Header {
     pub generation: u64,
     /// How many records it holds.
     pub count: u32,
+    /// The session in which that commit was made: a random number drawn whenever an array is activated to be
+    /// written, so that two histories of one array can be told apart.
+    pub session: u64,
 }
 
 /// Why bytes are not a block.
@@ -179,6 +185,7 @@ impl Header {
             },
             generation: le::u64_at(block, AT_GENERATION),
             count: le::u32_at(block, AT_COUNT),
+            session: le::u64_at(block, AT_SESSION),
         })
     }
 
@@ -204,8 +211,19 @@ impl Header {
         le::put(block, AT_NUMBER, &number.to_le_bytes());
         le::put(block, AT_GENERATION, &self.generation.to_le_bytes());
         le::put(block, AT_COUNT, &self.count.to_le_bytes());
+        le::put(block, AT_SESSION, &self.session.to_le_bytes());
         renew(block, crc32c);
     }
+}
+
+/// Names in a log block the session of the commit that it follows.
+pub fn set_parent(block: &mut Block, session: u64) {
+    le::put(block, AT_PARENT, &session.to_le_bytes());
+}
+
+/// The session of the commit that a log block follows.
+pub fn parent(block: &Block) -> u64 {
+    le::u64_at(block, AT_PARENT)
 }
 
 /// Makes the checksum of a block right for what the block holds.
@@ -246,8 +264,9 @@ pub(crate) mod tests {
         let ids = (any::<[u8; 16]>(), any::<[u8; 16]>());
         let place = (any::<u16>(), any::<u16>(), any::<u64>());
         let features = (any::<u32>(), any::<u32>(), any::<u32>());
-        (kind, ids, place, features, any::<u64>(), any::<u32>()).prop_map(
-            |(kind, ids, place, features, generation, count)| Header {
+        let numbers = (any::<u64>(), any::<u32>(), any::<u64>());
+        (kind, ids, place, features, numbers).prop_map(
+            |(kind, ids, place, features, (generation, count, session))| Header {
                 kind,
                 address: Address {
                     array: Uuid(ids.0),
@@ -263,6 +282,7 @@ pub(crate) mod tests {
                 },
                 generation,
                 count,
+                session,
             },
         )
     }

@@ -27,8 +27,10 @@ use super::replay::{
     Replay, //
 };
 use super::standing::Standing;
+use super::storage::Region;
 use super::survey::{
     choose,
+    choose_region,
     choose_without_spare,
     Choice,
     Refused, //
@@ -195,7 +197,7 @@ fn formatted(on_main: bool) -> (Memory, Writer) {
     let array = array(on_main);
     let mut memory = Memory::new(&array.regions(), if on_main { 4 } else { 2 });
     let mut writer = Writer {
-        journal: Journal::format(array, &memory, 0),
+        journal: Journal::format(array, &memory, 0, 1),
         model: Model::default(),
         block: Box::new([0; BLOCK_BYTES]),
     };
@@ -248,7 +250,7 @@ fn read_chosen(memory: &mut Memory, choice: Choice) -> Result<Writer, Failure> {
     };
     assert_eq!(spares.in_use(), model.units.len() as u64);
     Ok(Writer {
-        journal: Journal::resume(&choice),
+        journal: Journal::resume(&choice, choice.chain.session + 1),
         model,
         block,
     })
@@ -337,7 +339,7 @@ fn named_refusals() {
         records: std::iter::empty(),
     };
     let mut foreign = Memory::new(&other.regions(), 4);
-    let mut journal = Journal::format(other, &foreign, 0);
+    let mut journal = Journal::format(other, &foreign, 0, 1);
     journal
         .checkpoint(&mut foreign, &mut block, &Standing::default(), nothing)
         .unwrap();
@@ -501,6 +503,221 @@ fn a_gap_in_the_only_copy_is_refused() {
     assert_eq!(read(&mut memory).err(), Some(Failure::Refused(stale)));
 }
 
+/// The same array, activated once more: what follows is another history than that of the first.
+fn reactivated(memory: &mut Memory, session: u64) -> Writer {
+    let mut writer = read(memory).unwrap();
+    let mut block = Box::new([0; BLOCK_BYTES]);
+    let choice = choose(memory, &mut block, &array(false).regions()).unwrap();
+    writer.journal = Journal::resume(&choice, session);
+    writer
+}
+
+/// Two histories of one array: as many commits each, which say different things.
+fn two_histories(on_main: bool, commits: u64) -> [(Memory, Writer); 2] {
+    let (mut memory, mut writer) = formatted(on_main);
+    for n in 0..5 {
+        writer.step(&mut memory, (2, n, 255)).unwrap();
+    }
+    [10u64, 20].map(|session| {
+        let mut memory = memory.clone();
+        let mut writer = reactivated(&mut memory, session);
+        for n in 0..commits {
+            writer.step(&mut memory, (2, session + n, 255)).unwrap();
+        }
+        (memory, writer)
+    })
+}
+
+/// Blocks of two histories of one array, put together in any way, are one of the histories or refused.
+#[test]
+fn blocks_of_two_histories_are_not_mixed() {
+    let [(one, first), (other, second)] = two_histories(false, 6);
+    let regions = array(false).regions();
+    let log = |n: u64| regions.log(5 + n);
+    let mut refused = 0;
+    for taken in 0u64..1 << 12 {
+        let mut memory = one.clone();
+        for bit in (0..12).filter(|bit| taken & (1 << bit) != 0) {
+            let (region, number) = ((bit / 6) as usize, log(1 + bit % 6));
+            *memory.place(region, number) = other.clone().place(region, number).to_owned();
+        }
+        match read(&mut memory) {
+            Ok(got) => assert!(
+                got.model == first.model || got.model == second.model,
+                "{taken:b}: {:?}",
+                got.model
+            ),
+            Err(Failure::Refused(Refused::Forked | Refused::Stale { .. })) => refused += 1,
+            Err(failure) => panic!("{taken:b}: {failure:?}"),
+        }
+    }
+    assert!(refused > 3900, "{refused}");
+}
+
+#[test]
+fn regions_of_two_histories_are_refused() {
+    for (ahead, other) in [(6, 6), (6, 2), (1, 6)] {
+        let [(mut memory, _), _] = two_histories(false, ahead);
+        let [_, (second, _)] = two_histories(false, other);
+        memory.blocks[1] = second.blocks[1].clone();
+        assert_eq!(
+            read(&mut memory).err(),
+            Some(Failure::Refused(Refused::Forked)),
+            "{ahead} and {other}"
+        );
+        // Somebody who knows picks one.
+        let regions = array(false).regions();
+        let mut block = Box::new([0; BLOCK_BYTES]);
+        for (region, end) in [(0, 5 + ahead), (1, 5 + other)] {
+            let choice = choose_region(&mut memory, &mut block, &regions, Region(region)).unwrap();
+            assert_eq!((choice.region, choice.chain.end), (Region(region), end));
+        }
+    }
+}
+
+/// A checkpoint and a log of two histories, and the parts of a checkpoint.
+#[test]
+fn checkpoints_of_two_histories_are_not_mixed() {
+    let mut both = two_histories(false, 6);
+    for (memory, writer) in &mut both {
+        writer.checkpoint(memory).unwrap();
+        writer.checkpoint(memory).unwrap();
+        writer.step(memory, (2, 40, 255)).unwrap();
+    }
+    let [(mut one, first), (mut other, _)] = both;
+    one.wipe(1);
+    let regions = array(false).regions();
+    for slot in Slot::BOTH {
+        for number in [regions.header(slot), regions.records(slot)] {
+            let mut mixed = one.clone();
+            *mixed.place(0, number) = *other.place(0, number);
+            // The other slot leads to the same state, or the log does not follow from this one.
+            match read(&mut mixed) {
+                Ok(got) => assert_eq!(got.model, first.model, "{number}"),
+                Err(failure) => {
+                    assert!(matches!(
+                        failure,
+                        Failure::Refused(Refused::Stale { .. } | Refused::Forked)
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// A commit that no region of the spare takes is none: the array could not be loaded with main's alone.
+#[test]
+fn a_commit_on_main_alone_fails() {
+    let (mut memory, mut writer) = formatted(true);
+    writer.step(&mut memory, (2, 1, 255)).unwrap();
+    let number = array(true).regions().log(writer.journal.generation() + 1);
+    memory.bad.extend([(0, number), (1, number)]);
+    assert!(writer.step(&mut memory, (2, 2, 255)).is_err());
+    memory.bad.clear();
+    let got = read(&mut memory).map(|got| got.model);
+    assert_eq!(got, Ok(writer.model));
+}
+
+/// A region that missed commits is not believed when the other cannot be read any more.
+#[test]
+fn a_region_that_missed_commits_is_refused() {
+    let regions = array(false).regions();
+    for missed in [1, 20] {
+        let (mut memory, mut writer) = formatted(false);
+        writer.step(&mut memory, (2, 1, 255)).unwrap();
+        let failing = (0, regions.log(writer.journal.generation() + 1));
+        memory.bad.insert(failing);
+        writer.step(&mut memory, (0, 1, 255)).unwrap();
+        assert_eq!(writer.journal.good(), 1);
+        for n in 1..missed {
+            writer.step(&mut memory, (2, 7 + n, 255)).unwrap();
+        }
+        memory.bad.clear();
+        // The array is whole, and the region comes back.
+        let mut whole = memory.clone();
+        let mut again = read(&mut whole).unwrap();
+        assert_eq!(again.model, writer.model);
+        again.checkpoint(&mut whole).unwrap();
+        whole.wipe(1);
+        assert_eq!(read(&mut whole).map(|got| got.model), Ok(again.model));
+        // By itself it is refused.
+        for number in 0..regions.region_blocks() {
+            memory.bad.insert((1, number));
+        }
+        assert!(
+            matches!(
+                read(&mut memory).err(),
+                Some(Failure::Refused(Refused::Stale { .. }))
+            ),
+            "{missed} missed"
+        );
+    }
+}
+
+/// One block of a ring that fails does not say that main takes no writes.
+#[test]
+fn main_takes_writes_where_one_block_fails() {
+    let (mut memory, mut writer) = formatted(true);
+    let regions = array(true).regions();
+    let number = regions.log(writer.journal.generation() + 1);
+    memory.bad.extend([(2, number), (3, number)]);
+    writer.step(&mut memory, (2, 1, 255)).unwrap();
+    assert!(!writer.journal.has_good_on_main() && writer.journal.main_took_one());
+    writer.checkpoint(&mut memory).unwrap();
+    for number in 0..regions.region_blocks() {
+        memory.bad.extend([(2, number), (3, number)]);
+    }
+    writer.step(&mut memory, (2, 2, 255)).unwrap();
+    assert!(!writer.journal.main_took_one());
+}
+
+/// A blank spare does not hide the copies that main has, wherever the table says that main ends.
+#[test]
+fn a_blank_spare_does_not_hide_copies_on_main() {
+    let (good, _) = busy(true);
+    let regions = array(true).regions();
+    for survivor in 2..4 {
+        let mut memory = good.clone();
+        for region in (0..4).filter(|&region| region != survivor) {
+            memory.wipe(region);
+        }
+        memory.is_over_main = true;
+        assert_eq!(
+            read(&mut memory).err(),
+            Some(Failure::Refused(Refused::SpareStale)),
+            "region {survivor}"
+        );
+        memory.wipe(survivor);
+        assert_eq!(
+            read(&mut memory).err(),
+            Some(Failure::Refused(Refused::Blank))
+        );
+    }
+    // Main has room for one region only, which does not end with it.
+    let mut memory = good.clone();
+    (0..2).for_each(|region| memory.wipe(region));
+    memory.is_over_main = true;
+    let behind = regions.region_blocks() as usize / 2;
+    memory.blocks[2]
+        .as_mut()
+        .unwrap()
+        .extend(vec![[0; BLOCK_BYTES]; behind]);
+    memory.blocks[3] = None;
+    assert_eq!(
+        read(&mut memory).err(),
+        Some(Failure::Refused(Refused::SpareStale))
+    );
+}
+
+/// A head lies within its first sector, so that the first one of all, written to blank blocks, is never torn: it is
+/// there or not.
+#[test]
+fn a_head_is_never_torn_over_blank_blocks() {
+    let (mut memory, _) = formatted(false);
+    let head = *memory.place(0, 0);
+    assert!(head[512..].iter().all(|&byte| byte == 0) && head[..512] != [0; 512]);
+}
+
 /// What is seen after a power cut: the state that was acknowledged, or the one that was under way.
 fn check_after_cut(
     memory: &mut Memory,
@@ -608,12 +825,13 @@ proptest! {
         for (step, weather, number) in steps {
             match weather {
                 0 => {
-                    memory.bad.insert((number.index(3), number.index(blocks) as u64));
+                    let region = [0, 2, 3][number.index(3)];
+                    memory.bad.insert((region, number.index(blocks) as u64));
                 }
                 1 => memory.bad.clear(),
                 _ => {}
             }
-            // Region 3 never fails, so neither does a commit.
+            // One of the spare's regions never fails, so neither does a commit.
             prop_assert!(writer.step(&mut memory, step).is_ok());
             prop_assert!(writer.journal.good() >= 1);
         }

@@ -7,11 +7,13 @@ use super::array::{
     Head, //
 };
 use super::block::{
+    self,
     Address,
     Block,
     Features,
     Header,
-    Kind, //
+    Kind,
+    Role, //
 };
 use super::record::{
     self,
@@ -47,8 +49,12 @@ enum Copy {
     Absent,
     /// It has all commits. Its newest checkpoint is in this slot and of this generation.
     Good { slot: Slot, checkpoint: u64 },
-    /// It failed, or is behind; a checkpoint may bring it back. Its newest slot, if it has one.
-    Dropped { slot: Option<Slot> },
+    /// It failed, or is behind; a checkpoint may bring it back. Its newest slot, if it has one, and whether it
+    /// still is to be marked as one that misses commits.
+    Dropped {
+        slot: Option<Slot>,
+        is_unmarked: bool,
+    },
 }
 
 /// Nothing was written durably for certain, and nothing will be any more.
@@ -63,13 +69,22 @@ pub struct Dead;
 ///
 /// - Every region that is `Good` holds a chain that ends with `generation`.
 /// - `generation` is at most `commits_per_checkpoint` after the checkpoint of any `Good` region.
+/// - `tip` is the session of the commit `generation`.
 #[derive(Clone, Debug)]
 pub struct Journal {
     array: Array,
     features: Features,
     copies: [Copy; MAX_REGIONS],
     generation: u64,
+    tip: u64,
+    /// The session of the commits to come.
+    session: u64,
+    /// A region on main took a write for the last commit.
+    main_took_one: bool,
 }
+
+/// How many other places of a log are tried to mark a region that misses commits.
+const MARKS: u64 = 4;
 
 /// The records of a checkpoint, and how many of each kind there are.
 pub struct Contents<I> {
@@ -103,12 +118,15 @@ pub fn contents<'a, H: Heap + 'a, B: DerefMut<Target = [u64]>>(
 
 impl Journal {
     /// The journal of an array that has nothing on disk yet: a checkpoint must follow, which will be of
-    /// `generation`.
-    pub fn format<S: Storage>(array: Array, storage: &S, generation: u64) -> Self {
+    /// `generation`, made in `session`, a random number.
+    pub fn format<S: Storage>(array: Array, storage: &S, generation: u64, session: u64) -> Self {
         let copies = core::array::from_fn(|at| {
             let region = Region(at);
             if storage.carries(&array, region) {
-                Copy::Dropped { slot: None }
+                Copy::Dropped {
+                    slot: None,
+                    is_unmarked: false,
+                }
             } else {
                 Copy::Absent
             }
@@ -119,11 +137,14 @@ impl Journal {
             features: Features::KNOWN,
             copies,
             generation,
+            tip: session,
+            session,
+            main_took_one: false,
         }
     }
 
-    /// The journal of an array that was just read.
-    pub fn resume(choice: &Choice) -> Self {
+    /// The journal of an array that was just read. Commits that follow are made in `session`, a random number.
+    pub fn resume(choice: &Choice, session: u64) -> Self {
         let regions = choice.identity.array.regions();
         let copies = core::array::from_fn(|at| {
             let Some(survey) = choice.surveys.get(at).copied().flatten() else {
@@ -141,7 +162,10 @@ impl Journal {
                         checkpoint: chain.checkpoint,
                     }
                 }
-                _ => Copy::Dropped { slot },
+                _ => Copy::Dropped {
+                    slot,
+                    is_unmarked: true,
+                },
             }
         });
         Self {
@@ -149,6 +173,9 @@ impl Journal {
             features: choice.identity.features,
             copies,
             generation: choice.chain.end,
+            tip: choice.chain.session,
+            session,
+            main_took_one: false,
         }
     }
 
@@ -182,6 +209,17 @@ impl Journal {
         self.copies.iter().skip(SPARE_REGIONS).any(Copy::is_good)
     }
 
+    /// Whether a region of the spare has all commits: without one the array cannot be loaded.
+    fn has_good_on_spare(&self) -> bool {
+        self.copies.iter().take(SPARE_REGIONS).any(Copy::is_good)
+    }
+
+    /// Whether main took a write for the last commit, be it the commit itself or the mark of a region that
+    /// failed to take it.
+    pub fn main_took_one(&self) -> bool {
+        self.main_took_one
+    }
+
     /// Whether a checkpoint must be made before the next commit.
     pub fn is_due(&self) -> bool {
         let mut copies = self.copies.iter().filter(|copy| copy.is_good());
@@ -197,7 +235,7 @@ impl Journal {
         kind: Kind,
         region: Region,
         number: u64,
-        generation: u64,
+        (generation, session): (u64, u64),
         count: u32,
     ) -> Header {
         Header {
@@ -212,6 +250,7 @@ impl Journal {
             features: self.features,
             generation,
             count,
+            session,
         }
     }
 
@@ -219,22 +258,26 @@ impl Journal {
     /// where it fails are dropped.
     fn each(
         &mut self,
-        wanted: impl Fn(Copy) -> bool,
+        wanted: impl Fn(Region, Copy) -> bool,
         mut write: impl FnMut(&Self, Region, Copy) -> Result<Copy, Failed>,
     ) {
         for at in 0..MAX_REGIONS {
-            let Some(&copy) = self.copies.get(at).filter(|&&copy| wanted(copy)) else {
-                continue;
-            };
-            let after = write(self, Region(at), copy);
+            let region = Region(at);
+            let copy = self.copies.get(at).filter(|&&copy| wanted(region, copy));
+            let Some(&copy) = copy else { continue };
+            let after = write(self, region, copy);
             if let Some(place) = self.copies.get_mut(at) {
-                *place = after.unwrap_or(Copy::Dropped { slot: copy.slot() });
+                *place = after.unwrap_or(Copy::Dropped {
+                    slot: copy.slot(),
+                    is_unmarked: true,
+                });
             }
         }
     }
 
     /// Makes one commit of at most [`In::Log`]'s capacity of records durable in every good region.
     ///
+    /// It is an error if no region of the spare takes it, whatever main's do: the array could not be loaded.
     /// The caller makes a checkpoint first where one [is due](Self::is_due), or gets an error.
     pub fn commit<S: Storage>(
         &mut self,
@@ -247,28 +290,80 @@ impl Journal {
             return Err(Dead);
         }
         let generation = self.generation.checked_add(1).ok_or(Dead)?;
-        let number = self.regions().log(generation);
+        self.main_took_one = false;
         block.fill(0);
         standing.write(block);
+        block::set_parent(block, self.tip);
         for (at, &record) in records.iter().enumerate() {
             record::write(block, In::Log, at, record);
         }
         let count = records.len() as u32;
+        self.log(storage, block, Role::SPARE, generation, count);
+        if !self.has_good_on_spare() {
+            return Err(Dead);
+        }
+        self.log(storage, block, Role::MAIN, generation, count);
+        // INVARIANT: The regions that are still good have the commit, and a checkpoint was not due.
+        (self.generation, self.tip) = (generation, self.session);
+        self.mark_dropped(storage, block);
+        Ok(())
+    }
+
+    /// Writes the block of a commit to every good region of a device.
+    fn log<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        block: &mut Block,
+        role: Role,
+        generation: u64,
+        count: u32,
+    ) {
+        let number = self.regions().log(generation);
+        let mut took_one = false;
         self.each(
-            |copy| copy.is_good(),
+            |region, copy| copy.is_good() && region.role() == role,
             |this, region, copy| {
-                let header = this.header(Kind::Log, region, number, generation, count);
+                let commit = (generation, this.session);
+                let header = this.header(Kind::Log, region, number, commit, count);
                 header.seal(block, S::CRC32C);
                 storage.write_through(region, number, block)?;
+                took_one = true;
                 Ok(copy)
             },
         );
-        if self.good() == 0 {
-            return Err(Dead);
+        self.main_took_one |= took_one && role == Role::MAIN;
+    }
+
+    /// Marks the regions that miss the last commit: a block that is of it is written where another belongs.
+    ///
+    /// Such a region is not believed when no other can be read, since it holds a block of a commit to which its
+    /// log does not lead. A region that takes no write at all stays unmarked.
+    fn mark_dropped<S: Storage>(&mut self, storage: &mut S, block: &mut Block) {
+        let (regions, commit) = (self.regions(), (self.generation, self.tip));
+        for at in 0..MAX_REGIONS {
+            let region = Region(at);
+            let Some(&Copy::Dropped {
+                slot,
+                is_unmarked: true,
+            }) = self.copies.get(at)
+            else {
+                continue;
+            };
+            block.fill(0);
+            let marked = (1..=MARKS).any(|ahead| {
+                let number = regions.log(self.generation.wrapping_add(ahead));
+                let header = self.header(Kind::Log, region, number, commit, 0);
+                header.seal(block, S::CRC32C);
+                storage.write_through(region, number, block).is_ok()
+            });
+            self.main_took_one |= marked && region.role() == Role::MAIN;
+            if let Some(place) = self.copies.get_mut(at) {
+                *place = Copy::Dropped {
+                    slot,
+                    is_unmarked: false,
+                };
+            }
         }
-        // INVARIANT: The regions that are still good have the commit, and a checkpoint was not due.
-        self.generation = generation;
-        Ok(())
     }
 
     /// Writes the whole state to every region, those that were dropped too; to how many it could.
@@ -281,6 +376,32 @@ impl Journal {
         standing: &Standing,
         contents: Contents<impl Iterator<Item = Record>>,
     ) -> Result<usize, Dead> {
+        self.write_state(storage, block, standing, contents, |copy| {
+            copy != Copy::Absent
+        })
+    }
+
+    /// Writes the whole state to the regions that were dropped; to how many it could.
+    pub fn revive<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        block: &mut Block,
+        standing: &Standing,
+        contents: Contents<impl Iterator<Item = Record>>,
+    ) -> Result<usize, Dead> {
+        self.write_state(storage, block, standing, contents, |copy| {
+            matches!(copy, Copy::Dropped { .. })
+        })
+    }
+
+    fn write_state<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        block: &mut Block,
+        standing: &Standing,
+        contents: Contents<impl Iterator<Item = Record>>,
+        wanted: fn(Copy) -> bool,
+    ) -> Result<usize, Dead> {
         let head = Head {
             array: self.array,
             generation: self.generation,
@@ -290,12 +411,15 @@ impl Journal {
         };
         let blocks = head.record_blocks().ok_or(Dead)?;
         let mut tried = self.copies;
+        for copy in tried.iter_mut().filter(|copy| !wanted(**copy)) {
+            *copy = Copy::Absent;
+        }
         let mut records = contents.records;
         for at in 0..blocks {
             self.write_records(storage, block, &mut tried, at, &mut records);
         }
-        let written = self.write_heads(storage, block, &tried, &head);
-        if self.good() == 0 {
+        let written = self.write_heads(storage, block, &tried, &head, wanted);
+        if !self.has_good_on_spare() {
             return Err(Dead);
         }
         Ok(written)
@@ -322,7 +446,8 @@ impl Journal {
                 continue;
             };
             let (region, number) = (Region(index), self.regions().records(slot) + at);
-            let header = self.header(Kind::Records, region, number, self.generation, count);
+            let commit = (self.generation, self.tip);
+            let header = self.header(Kind::Records, region, number, commit, count);
             header.seal(block, S::CRC32C);
             if storage.write(region, number, block).is_err() {
                 *copy = Copy::Absent;
@@ -337,32 +462,36 @@ impl Journal {
         block: &mut Block,
         tried: &[Copy; MAX_REGIONS],
         head: &Head,
+        wanted: fn(Copy) -> bool,
     ) -> usize {
         head.write(block);
-        let present = |copy: Copy| copy != Copy::Absent;
         let mut written = 0;
-        self.each(present, |this, region, copy| {
-            let slot = tried.get(region.0).copied().and_then(Copy::free_slot);
-            let done = slot.ok_or(Failed).and_then(|slot| {
-                storage.flush(region)?;
-                let number = this.regions().header(slot);
-                let header = this.header(Kind::Checkpoint, region, number, head.generation, 0);
-                header.seal(block, S::CRC32C);
-                storage.write_through(region, number, block)?;
-                written += 1;
-                // INVARIANT: The region has a checkpoint of `generation`, and nothing follows.
-                Ok(Copy::Good {
-                    slot,
-                    checkpoint: head.generation,
+        self.each(
+            |_, copy| wanted(copy),
+            |this, region, copy| {
+                let slot = tried.get(region.0).copied().and_then(Copy::free_slot);
+                let done = slot.ok_or(Failed).and_then(|slot| {
+                    storage.flush(region)?;
+                    let number = this.regions().header(slot);
+                    let commit = (head.generation, this.tip);
+                    let header = this.header(Kind::Checkpoint, region, number, commit, 0);
+                    header.seal(block, S::CRC32C);
+                    storage.write_through(region, number, block)?;
+                    written += 1;
+                    // INVARIANT: The region has a checkpoint of `generation`, and nothing follows.
+                    Ok(Copy::Good {
+                        slot,
+                        checkpoint: head.generation,
+                    })
+                });
+                // A slot that cannot be written is no harm while the other and the log go on.
+                done.or(if this.can_do_without(copy) {
+                    Ok(copy)
+                } else {
+                    Err(Failed)
                 })
-            });
-            // A slot that cannot be written is no harm while the other and the log go on.
-            done.or(if this.can_do_without(copy) {
-                Ok(copy)
-            } else {
-                Err(Failed)
-            })
-        });
+            },
+        );
         written
     }
 
@@ -382,7 +511,7 @@ impl Copy {
         match self {
             Self::Absent => None,
             Self::Good { slot, .. } => Some(slot),
-            Self::Dropped { slot } => slot,
+            Self::Dropped { slot, .. } => slot,
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::array::Head;
 use super::block::{
+    parent,
     Block,
     Kind, //
 };
@@ -33,8 +34,8 @@ pub fn load<S: Storage, E: From<Refused>>(
     choice: &Choice,
     mut apply: impl FnMut(Record) -> Result<(), E>,
 ) -> Result<Standing, E> {
-    let head = head(storage, block, choice)?;
-    checkpoint(storage, block, choice, &head, &mut apply)?;
+    let (head, mut session) = head(storage, block, choice)?;
+    checkpoint(storage, block, choice, (&head, session), &mut apply)?;
     let array = &choice.identity.array;
     let regions = array.regions();
     let mut standing = head.standing;
@@ -42,8 +43,9 @@ pub fn load<S: Storage, E: From<Refused>>(
         let number = regions.log(generation);
         let header = read_own(storage, block, array, choice.region, number, Kind::Log)
             .ok()
-            .filter(|header| header.generation == generation)
+            .filter(|header| header.generation == generation && parent(block) == session)
             .ok_or(Refused::Changed)?;
+        session = header.session;
         for record in record::read(block, In::Log, header.count) {
             apply(record.ok_or(Refused::Inconsistent)?)?;
         }
@@ -52,7 +54,12 @@ pub fn load<S: Storage, E: From<Refused>>(
     Ok(standing)
 }
 
-fn head<S: Storage>(storage: &mut S, block: &mut Block, choice: &Choice) -> Result<Head, Refused> {
+/// Reads the head of the checkpoint, and its session.
+fn head<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    choice: &Choice,
+) -> Result<(Head, u64), Refused> {
     let array = &choice.identity.array;
     let number = array.regions().header(choice.chain.slot);
     let header = read_own(
@@ -65,8 +72,8 @@ fn head<S: Storage>(storage: &mut S, block: &mut Block, choice: &Choice) -> Resu
     );
     header
         .ok()
-        .and_then(|header| Head::read(block, &header))
-        .filter(|head| head.generation == choice.chain.checkpoint && head.array == *array)
+        .and_then(|header| Some((Head::read(block, &header)?, header.session)))
+        .filter(|(head, _)| head.generation == choice.chain.checkpoint && head.array == *array)
         .ok_or(Refused::Changed)
 }
 
@@ -75,7 +82,7 @@ fn checkpoint<S: Storage, E: From<Refused>>(
     storage: &mut S,
     block: &mut Block,
     choice: &Choice,
-    head: &Head,
+    (head, session): (&Head, u64),
     apply: &mut impl FnMut(Record) -> Result<(), E>,
 ) -> Result<(), E> {
     let array = &choice.identity.array;
@@ -87,7 +94,7 @@ fn checkpoint<S: Storage, E: From<Refused>>(
         let region: Region = choice.region;
         let header = read_own(storage, block, array, region, number, Kind::Records)
             .ok()
-            .filter(|header| header.generation == head.generation)
+            .filter(|header| (header.generation, header.session) == (head.generation, session))
             .ok_or(Refused::Changed)?;
         for record in record::read(block, In::Checkpoint, header.count) {
             let record = record.ok_or(Refused::Inconsistent)?;

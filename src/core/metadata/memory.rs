@@ -9,7 +9,8 @@ use super::block::{
 };
 use super::regions::{
     Regions,
-    MAX_REGIONS, //
+    MAX_REGIONS,
+    SPARE_REGIONS, //
 };
 use super::storage::{
     Failed,
@@ -35,6 +36,8 @@ pub(crate) struct Memory {
     pub(crate) blocks: Vec<Option<Vec<Block>>>,
     /// Written, but not durable yet.
     cache: Vec<(usize, u64, Block)>,
+    /// The table is laid over main's regions too, so that nobody looks for them there.
+    pub(crate) is_over_main: bool,
     /// Blocks that fail to be written and read.
     pub(crate) bad: BTreeSet<(usize, u64)>,
     cut: Option<PowerCut>,
@@ -51,6 +54,7 @@ impl Memory {
                 .map(|at| (at < count).then(blank))
                 .collect(),
             cache: Vec::new(),
+            is_over_main: false,
             bad: BTreeSet::new(),
             cut: None,
             off: false,
@@ -107,7 +111,8 @@ impl Storage for Memory {
     const CRC32C: Crc32c = crc32c::crc32c;
 
     fn has(&self, region: Region) -> bool {
-        self.blocks[region.0].is_some()
+        let is_hidden = self.is_over_main && region.0 >= SPARE_REGIONS;
+        self.blocks[region.0].is_some() && !is_hidden
     }
 
     fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed> {
@@ -121,6 +126,18 @@ impl Storage for Memory {
             None => *self.place(region.0, number),
         };
         Ok(())
+    }
+
+    /// Main ends with its last region, and the other lies before that.
+    fn finds_on_main(
+        &mut self,
+        count: u64,
+        _: &mut Block,
+        is_wanted: &dyn Fn(&Block) -> bool,
+    ) -> bool {
+        let of_main = self.blocks[SPARE_REGIONS..].iter().rev().flatten();
+        let last = of_main.flat_map(|region| region.iter().rev());
+        last.take(count as usize).any(is_wanted)
     }
 
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {

@@ -64,6 +64,15 @@ pub trait Storage {
     /// Reads block `number` of a region.
     fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed>;
 
+    /// Whether one of the last `count` blocks of main, which begin with the target's first sector, is what is looked
+    /// for. Those that cannot be read are not.
+    fn finds_on_main(
+        &mut self,
+        count: u64,
+        block: &mut Block,
+        is_wanted: &dyn Fn(&Block) -> bool,
+    ) -> bool;
+
     /// Writes block `number` of a region. It may be lost until a [`Self::flush`].
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed>;
 

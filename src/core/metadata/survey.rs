@@ -7,11 +7,13 @@ use super::array::{
     Head, //
 };
 use super::block::{
+    parent,
     Block,
     Features,
     Flaw,
     Header,
-    Kind, //
+    Kind,
+    Role, //
 };
 use super::regions::{
     Regions,
@@ -51,6 +53,8 @@ pub enum Refused {
     },
     /// The spare's regions are older than main's, or gone.
     SpareStale,
+    /// The regions hold two histories of the array: copies of it were used apart.
+    Forked,
     /// A record contradicts another, or the devices.
     Inconsistent,
     /// What was read once could not be read again.
@@ -74,6 +78,7 @@ impl fmt::Display for Refused {
                 )
             }
             Self::SpareStale => "the spare's metadata are older than main's",
+            Self::Forked => "the regions hold two histories of the array",
             Self::Inconsistent => "the metadata contradict themselves",
             Self::Changed => "the metadata could not be read again",
         };
@@ -175,8 +180,28 @@ pub fn identify<S: Storage>(
     match found {
         Some(identity) => Ok(identity),
         None if worst != Refused::Blank => Err(worst),
-        None => Err(all_blank(storage, block, regions)),
+        None => Err(unused(storage, block, regions)),
     }
+}
+
+/// [`Refused::Blank`] if neither the spare nor main holds any block of metadata, or what there is.
+fn unused<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regions) -> Refused {
+    match all_blank(storage, block, regions) {
+        Refused::Blank if main_has_copies(storage, block, regions) => Refused::SpareStale,
+        found => found,
+    }
+}
+
+/// Whether there is a block of metadata at the end of main, where an array with another target has its copies: a blank
+/// spare says nothing of them, and the table may be laid over them.
+///
+/// The last region of main ends with main, and where there is room for one only, it begins within the last two
+/// lengths of a region.
+fn main_has_copies<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regions) -> bool {
+    let is_wanted = |block: &Block| {
+        Header::read(block, S::CRC32C).is_ok_and(|header| header.address.role == Role::MAIN)
+    };
+    storage.finds_on_main(2 * regions.region_blocks(), block, &is_wanted)
 }
 
 /// The one of two reasons that says more.
@@ -221,6 +246,8 @@ pub struct Chain {
     pub checkpoint: u64,
     /// The last generation that follows it without a gap.
     pub end: u64,
+    /// The session of that commit.
+    pub session: u64,
 }
 
 /// What one region holds.
@@ -281,7 +308,8 @@ impl Survey {
     ) -> Self {
         let mut this = Self::default();
         for slot in Slot::BOTH {
-            let Some(checkpoint) = this.slot(storage, block, array, region, slot) else {
+            let found = this.slot(storage, block, array, region, slot);
+            let Some((checkpoint, session)) = found else {
                 continue;
             };
             if this.chain.is_none_or(|best| best.checkpoint < checkpoint) {
@@ -289,6 +317,7 @@ impl Survey {
                     slot,
                     checkpoint,
                     end: checkpoint,
+                    session,
                 });
             }
         }
@@ -304,7 +333,7 @@ impl Survey {
         }
     }
 
-    /// Reads a checkpoint; its generation if it is whole.
+    /// Reads a checkpoint; its generation and session if it is whole.
     fn slot<S: Storage>(
         &mut self,
         storage: &mut S,
@@ -312,7 +341,7 @@ impl Survey {
         array: &Array,
         region: Region,
         slot: Slot,
-    ) -> Option<u64> {
+    ) -> Option<(u64, u64)> {
         let regions = array.regions();
         let number = regions.header(slot);
         let header = read_own(storage, block, array, region, number, Kind::Checkpoint);
@@ -323,14 +352,16 @@ impl Survey {
         for number in (regions.records(slot)..).take(head.record_blocks()? as usize) {
             let records = read_own(storage, block, array, region, number, Kind::Records);
             match records {
-                Ok(header) => whole &= header.generation == head.generation,
+                Ok(part) => {
+                    whole &= (part.generation, part.session) == (header.generation, header.session);
+                }
                 Err(miss) => {
                     whole = false;
                     self.miss(miss);
                 }
             }
         }
-        whole.then_some(head.generation)
+        whole.then_some((head.generation, header.session))
     }
 
     /// Follows the log from the checkpoint on, all around the ring.
@@ -353,9 +384,12 @@ impl Survey {
             match read_own(storage, block, array, region, number, Kind::Log) {
                 Ok(header) => {
                     self.newest = self.newest.max(header.generation);
-                    unbroken &= header.generation == generation;
-                    if let (true, Some(chain)) = (unbroken, &mut self.chain) {
-                        chain.end = generation;
+                    if let Some(chain) = &mut self.chain {
+                        unbroken &=
+                            header.generation == generation && parent(block) == chain.session;
+                        if unbroken {
+                            (chain.end, chain.session) = (generation, header.session);
+                        }
                     }
                 }
                 Err(miss) => {
@@ -401,6 +435,38 @@ impl Choice {
 
     fn chain_of(&self, region: Region) -> Option<Chain> {
         self.surveys.get(region.0).copied().flatten()?.chain
+    }
+
+    /// Whether a region ends with a commit that the chosen one does not have in its history.
+    ///
+    /// A region that is so far behind that the chosen one does not have the commit any more is not forked, but old.
+    fn is_forked<S: Storage>(&self, storage: &mut S, block: &mut Block) -> bool {
+        Region::all().any(|region| {
+            self.chain_of(region).is_some_and(|other| {
+                let own = self.session_of(storage, block, other.end);
+                own.is_some_and(|session| session != other.session)
+            })
+        })
+    }
+
+    /// The session of a commit of the chosen region, where that still has it.
+    fn session_of<S: Storage>(
+        &self,
+        storage: &mut S,
+        block: &mut Block,
+        generation: u64,
+    ) -> Option<u64> {
+        if generation == self.chain.end {
+            return Some(self.chain.session);
+        }
+        let (array, regions) = (&self.identity.array, self.identity.array.regions());
+        let (number, kind) = if generation == self.chain.checkpoint {
+            (regions.header(self.chain.slot), Kind::Checkpoint)
+        } else {
+            (regions.log(generation), Kind::Log)
+        };
+        let header = read_own(storage, block, array, self.region, number, kind).ok()?;
+        (header.generation == generation).then_some(header.session)
     }
 }
 
@@ -461,10 +527,38 @@ fn newest<S: Storage>(
             seen,
         });
     }
-    Ok(Choice {
+    let choice = Choice {
         identity,
         surveys,
         region,
         chain,
+    };
+    if choice.is_forked(storage, block) {
+        return Err(Refused::Forked);
+    }
+    Ok(choice)
+}
+
+/// Believes this region, whatever the others hold.
+///
+/// For repair by somebody who knows which of several histories is the one to keep.
+pub fn choose_region<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    regions: &Regions,
+    region: Region,
+) -> Result<Choice, Refused> {
+    let identity = identify(storage, block, regions)?;
+    if identity.array.regions() != *regions {
+        return Err(Refused::Inconsistent);
+    }
+    let surveys = surveys(storage, block, &identity.array);
+    let survey = surveys.get(region.0).copied().flatten();
+    let chain = survey.and_then(|survey| survey.chain);
+    Ok(Choice {
+        identity,
+        surveys,
+        region,
+        chain: chain.ok_or(Refused::Destroyed)?,
     })
 }

@@ -55,6 +55,10 @@ impl Storage for Memory {
         Ok(())
     }
 
+    fn finds_on_main(&mut self, _: u64, _: &mut Block, _: &dyn Fn(&Block) -> bool) -> bool {
+        false
+    }
+
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {
         let place = self.check(region, number)?;
         self.blocks.insert(place, *block);

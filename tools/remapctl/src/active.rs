@@ -97,6 +97,7 @@ fn table(disks: &mut Disks, args: &cli::Create) -> Result<(u64, String)> {
         Features {
             unit,
             breaker: args.breaker,
+            breaker_day: args.breaker_day,
             policy: args.policy,
             patience: args.queue_if_no_spare,
             scan_interval: args.scan_interval,

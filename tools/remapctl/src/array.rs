@@ -191,6 +191,19 @@ impl Storage for Disks {
         device.read(sector, block).map_err(|_| Failed)
     }
 
+    fn finds_on_main(
+        &mut self,
+        count: u64,
+        block: &mut Block,
+        is_wanted: &dyn Fn(&Block) -> bool,
+    ) -> bool {
+        let blocks = self.behind() / BLOCK_SECTORS;
+        (blocks.saturating_sub(count)..blocks).any(|number| {
+            let sector = self.main_start + number * BLOCK_SECTORS;
+            self.main.read(sector, block).is_ok() && is_wanted(block)
+        })
+    }
+
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {
         let (device, sector) = self.block(region, number)?;
         device.write(sector, block).map_err(|_| Failed)

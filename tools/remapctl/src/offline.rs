@@ -68,10 +68,18 @@ fn make_way(disks: &mut Disks, force: Option<&str>) -> Result<()> {
     }
 }
 
-fn random_uuid() -> Result<Uuid> {
-    let mut bytes = [0; 16];
+fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random numbers: {error}"))?;
-    Ok(Uuid::from_random(bytes))
+    Ok(bytes)
+}
+
+fn random_uuid() -> Result<Uuid> {
+    Ok(Uuid::from_random(random_bytes()?))
+}
+
+fn random_session() -> Result<u64> {
+    Ok(u64::from_le_bytes(random_bytes()?))
 }
 
 /// Writes a new array over whatever the regions hold.
@@ -86,7 +94,7 @@ fn write_new(
     for region in Region::all().filter(|&region| disks.carries(&array, region)) {
         disks.wipe(region)?;
     }
-    let mut journal = Journal::format(array, disks, generation);
+    let mut journal = Journal::format(array, disks, generation, random_session()?);
     let total = journal.total();
     let written = journal
         .checkpoint(disks, &mut blank_block(), standing, contents(records))

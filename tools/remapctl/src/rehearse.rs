@@ -28,7 +28,7 @@ pub fn rehearse(
     records: &[Record],
 ) -> Result<()> {
     let (mut memory, mut block) = (Memory::new(&array.regions()), blank_block());
-    let mut journal = Journal::format(*array, &memory, generation);
+    let mut journal = Journal::format(*array, &memory, generation, 0);
     journal
         .checkpoint(&mut memory, &mut block, standing, contents(records))
         .map_err(|_| anyhow!("there are more entries than spare units"))?;

@@ -68,6 +68,15 @@ impl Storage for OnlyMain<'_> {
         self.0.read(region, number, block)
     }
 
+    fn finds_on_main(
+        &mut self,
+        count: u64,
+        block: &mut Block,
+        is_wanted: &dyn Fn(&Block) -> bool,
+    ) -> bool {
+        self.0.finds_on_main(count, block, is_wanted)
+    }
+
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {
         Self::check(region)?;
         self.0.write(region, number, block)
@@ -162,7 +171,10 @@ fn read(disks: &mut Disks, said: Option<Spare>) -> Result<(Found, Option<Spare>)
 /// Writes all copies; how many.
 fn mend(disks: &mut Disks, array: &Found, spare: Option<Spare>) -> Result<usize> {
     let records = records(array, spare);
-    let mut journal = Journal::resume(&array.contained.choice);
+    let mut journal = Journal::resume(
+        &array.contained.choice,
+        array.contained.choice.chain.session,
+    );
     if spare.is_some() {
         // Until the spare has a copy, an array of which main says two things cannot be activated.
         write_both(&mut journal, &mut OnlyMain(disks), array, &records)?;

@@ -93,6 +93,10 @@ impl Storage for Disk {
         Ok(())
     }
 
+    fn finds_on_main(&mut self, _: u64, _: &mut Block, _: &dyn Fn(&Block) -> bool) -> bool {
+        false
+    }
+
     fn write(&mut self, _: Region, _: u64, _: &Block) -> Result<(), Failed> {
         Err(Failed)
     }
