@@ -43,7 +43,8 @@ struct dm_remap_header {
 	__le64	number;		/* which block of the region */
 	__le64	generation;
 	__le32	count;		/* records in the block; 0 in a head */
-	__u8	reserved[12];
+	__u8	reserved[4];
+	__le64	session;	/* of the commit: see format.rst */
 };
 
 /* Counters that survive, by their place in dm_remap_standing.counters. */
@@ -70,7 +71,8 @@ struct dm_remap_standing {
 	__le64	flags;		/* DM_REMAP_CLEAN */
 	__le64	cursor;		/* the unit at which the next scan goes on */
 	__le64	counters[16];	/* enum dm_remap_counter */
-	__u8	reserved[16];
+	__le64	parent;		/* in a log block: session of the commit before */
+	__u8	reserved[8];
 };
 
 #define DM_REMAP_RECORD_RELOCATED	1
