@@ -219,7 +219,7 @@ def planted_tests():
         return lambda _, alarms: any(words in alarm for alarm in alarms)
 
     sleeps = "sleeping function called from invalid context"
-    hang = "echo 1 >/proc/sys/kernel/hung_task_timeout_secs; sleep 6"
+    hang = "echo 1 >/proc/sys/kernel/hung_task_timeout_secs; until kmsg has 'INFO: task'; do sleep 0.25; done"
     # Only what is some seconds old counts as leaked.
     leak = "wait $!; sleep 6; no_leak"
     return [

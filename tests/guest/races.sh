@@ -52,12 +52,17 @@ test_nowait_does_not_wait_for_a_move() {
 	null_disk main 64 irqmode=2 completion_nsec=2000000000
 	null_disk spare 8
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
-	# Eight units, which are read one after the other while nobody may use any of them.
-	message remap 800 64 >/dev/null &
-	local reads
-	until read -r reads _ </sys/block/main/inflight && [ "$reads" = 1 ]; do sleep 0.1; done
-	fio --name=n --filename="$DEV" --ioengine=io_uring --nowait=1 --direct=1 --rw=write --bs=4k \
-		--offset=$((800 * 512)) --size=32k >fio.log 2>&1 || true
+	local reads unit mover
+	for unit in {100..10000..8}; do
+		# Eight units, which are read one after the other while nobody may use any of them.
+		message remap $((unit * 8)) 64 >/dev/null &
+		mover=$!
+		until read -r reads _ </sys/block/main/inflight && [ "$reads" = 1 ]; do sleep 0.1; done
+		fio --name=n --filename="$DEV" --ioengine=io_uring --nowait=1 --direct=1 --rw=write --bs=4k \
+			--offset=$((unit * 4096)) --size=32k >fio.log 2>&1 || true
+		# A round in which the move ended before that says nothing.
+		if [ -e "/proc/$mover" ]; then break; fi
+	done
 	grep -q "Resource temporarily unavailable" fio.log || fail "no EAGAIN: $(cat fio.log)"
 	gives 0 "writes that waited" stat_of repaired
 	wait
