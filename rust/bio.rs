@@ -17,6 +17,7 @@ use kernel::{
         blk_status_t, //
     },
     error::to_result,
+    ffi::c_void,
     page::{
         Page,
         PAGE_SIZE, //
@@ -130,6 +131,22 @@ pub enum Transfer {
 }
 
 impl Transfer {
+    /// The flags of a bio that another takes over which does a part of it: what the submitter asks for, but not how
+    /// the block layer or a driver may give up, wait, or poll.
+    const INHERITED: blk_opf_t = bindings::REQ_SYNC
+        | bindings::REQ_META
+        | bindings::REQ_PRIO
+        | bindings::REQ_IDLE
+        | bindings::REQ_INTEGRITY
+        | bindings::REQ_FUA
+        | bindings::REQ_BACKGROUND
+        | bindings::REQ_SWAP;
+
+    /// How a bio with the flags `whole` is done in part.
+    pub(crate) fn opf_of_part(self, whole: blk_opf_t) -> blk_opf_t {
+        self.opf() | (whole & Self::INHERITED)
+    }
+
     fn opf(self) -> blk_opf_t {
         match self {
             Self::Read => kernel::bindings::req_op_REQ_OP_READ | bindings::REQ_SYNC,
@@ -254,7 +271,9 @@ impl BioSet {
         range: Range<usize>,
     ) -> Result<(), Status> {
         let with_data = !matches!(transfer, Transfer::Discard | Transfer::Flush);
-        if range.start >= range.end || range.end > buffer.bytes() || !with_data {
+        let in_sectors = (range.start | range.end) % (1 << SECTOR_SHIFT) == 0;
+        let in_buffer = range.start < range.end && range.end <= buffer.bytes();
+        if !with_data || !in_sectors || !in_buffer {
             return Err(Status::IOERR);
         }
         let own = self.allocate(device, transfer, buffer.pages.len() as u16);
@@ -286,42 +305,42 @@ impl BioSet {
         self.allocate(device, Transfer::Flush, 0).submit_and_wait(0)
     }
 
-    /// Does `transfer` at `sector` of `device` with `range` of the data of `source`, and waits.
+    /// A bio that does `transfer` on `device` with `range` of the data of `source`.
     ///
     /// # Safety
     ///
-    /// `source` must be a bio that stays as it is during the call, and whose `bi_iter` covers its
-    /// data; `range`, in bytes, must lie within that. If `transfer` writes to memory, nothing else
-    /// may access these data.
-    pub(crate) unsafe fn transfer_part(
+    /// `source` must be a bio whose `bi_iter` covers its data, and stay as it is until the new one is dropped; `range`,
+    /// in bytes, must lie within these data. If `transfer` writes to memory, nothing else may access them.
+    pub(crate) unsafe fn part(
         &self,
         transfer: Transfer,
         device: &BlockDevice,
-        sector: u64,
         source: NonNull<bio>,
         range: Range<u32>,
-    ) -> Result<(), Status> {
+    ) -> Result<OwnBio, Status> {
+        // A clone for the device that `source` went to would count as remapped from a partition to its disk already.
         // SAFETY: `source` is valid and outlives the clone by the safety requirements; with a
         // reserve and a mask that may wait, allocation does not fail.
         let clone = unsafe {
             kernel::bindings::bio_alloc_clone(
-                device.as_ptr(),
+                core::ptr::null_mut(),
                 source.as_ptr(),
                 bindings::GFP_NOIO_FLAGS,
                 self.set.get(),
             )
         };
-        let Some(clone) = NonNull::new(clone) else {
-            return Err(Status::IOERR);
-        };
-        let own = OwnBio(clone);
-        // SAFETY: The clone is ours. Flags of the source, such as `REQ_NOWAIT`, are left out.
-        unsafe { (*clone.as_ptr()).bi_opf = transfer.opf() };
+        // INVARIANT: Just allocated.
+        let own = OwnBio(NonNull::new(clone).ok_or(Status::IOERR)?);
+        // SAFETY: The clone is ours.
+        let opf = unsafe { &mut (*clone).bi_opf };
+        *opf = transfer.opf_of_part(*opf);
+        // SAFETY: The clone is ours, and the device is live.
+        unsafe { bindings::bio_set_dev(clone, device.as_ptr()) };
         // SAFETY: The clone is ours, and `range` lies within its data.
-        unsafe { bindings::bio_advance(clone.as_ptr(), range.start) };
+        unsafe { bindings::bio_advance(clone, range.start) };
         // SAFETY: The clone is ours; shortening it keeps it within its data.
-        unsafe { (*clone.as_ptr()).bi_iter.bi_size = range.end - range.start };
-        own.submit_and_wait(sector)
+        unsafe { (*clone).bi_iter.bi_size = range.end - range.start };
+        Ok(own)
     }
 
     fn allocate(&self, device: &BlockDevice, transfer: Transfer, vectors: u16) -> OwnBio {
@@ -342,6 +361,7 @@ impl BioSet {
             // SAFETY: The bio was just allocated.
             unsafe { (*own.as_ptr()).bi_ioprio = bindings::IOPRIO_IDLE };
         }
+        // INVARIANT: Just allocated for this device.
         OwnBio(own)
     }
 }
@@ -359,16 +379,45 @@ impl PinnedDrop for BioSet {
 ///
 /// # Invariants
 ///
-/// The bio is owned by this value and not in flight.
-struct OwnBio(NonNull<bio>);
+/// The bio is owned by this value, not in flight, and has a device.
+pub(crate) struct OwnBio(NonNull<bio>);
 
 impl OwnBio {
-    fn submit_and_wait(self, sector: u64) -> Result<(), Status> {
+    fn at(&mut self, sector: u64) {
         // SAFETY: The bio is ours by the type invariant.
         unsafe { (*self.0.as_ptr()).bi_iter.bi_sector = sector };
-        // SAFETY: As above; when this returns it is ours again.
+    }
+
+    fn submit_and_wait(mut self, sector: u64) -> Result<(), Status> {
+        self.at(sector);
+        // SAFETY: The bio is ours by the type invariant; when this returns it is ours again.
         unsafe { kernel::bindings::submit_bio_wait(self.0.as_ptr()) };
-        // SAFETY: The bio is ours and completed.
+        self.status()
+    }
+
+    /// Has `submit` submit the bio on behalf of `whole`, and waits.
+    ///
+    /// # Safety
+    ///
+    /// `submit` must submit the bio that is its first argument, and may be called with `whole` as its second.
+    pub(crate) unsafe fn submit_by(
+        mut self,
+        sector: u64,
+        submit: unsafe extern "C" fn(*mut bio, *mut c_void),
+        whole: NonNull<bio>,
+    ) -> Result<(), Status> {
+        self.at(sector);
+        // SAFETY: The bio is ours and has a device by the type invariant; `submit` submits it by the safety
+        // requirements, and when this returns it is ours again.
+        unsafe {
+            kernel::bindings::bio_await(self.0.as_ptr(), whole.as_ptr().cast(), Some(submit))
+        };
+        self.status()
+    }
+
+    /// How it ended.
+    fn status(&self) -> Result<(), Status> {
+        // SAFETY: The bio is ours by the type invariant.
         Status(unsafe { (*self.0.as_ptr()).bi_status }).to_result()
     }
 }

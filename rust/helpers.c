@@ -67,12 +67,9 @@ __rust_helper void rust_helper_bio_advance(struct bio *bio, unsigned int bytes)
 	bio_advance(bio, bytes);
 }
 
-__rust_helper void rust_helper_bio_reset_completion(struct bio *bio)
+__rust_helper void rust_helper_bio_clear_flag(struct bio *bio, unsigned int bit)
 {
-	bio->bi_next = NULL;
-	bio->bi_status = BLK_STS_OK;
-	bio_clear_flag(bio, BIO_CHAIN);
-	atomic_set(&bio->__bi_remaining, 1);
+	bio_clear_flag(bio, bit);
 }
 
 __rust_helper sector_t rust_helper_bdev_nr_sectors(struct block_device *bdev)

@@ -36,7 +36,7 @@ unsigned int rust_helper_cpumask_next_possible(int cpu);
 
 void rust_helper_bio_set_dev(struct bio *bio, struct block_device *bdev);
 void rust_helper_bio_advance(struct bio *bio, unsigned int bytes);
-void rust_helper_bio_reset_completion(struct bio *bio);
+void rust_helper_bio_clear_flag(struct bio *bio, unsigned int bit);
 
 sector_t rust_helper_bdev_nr_sectors(struct block_device *bdev);
 unsigned int rust_helper_bdev_logical_block_size(struct block_device *bdev);

@@ -384,10 +384,14 @@ mod kthread {
 #[kunit_tests(dm_remap_bio)]
 mod bio {
     use super::pinned;
-    use crate::bio::{
-        BioSet,
-        Buffer,
-        Status, //
+    use crate::{
+        bindings,
+        bio::{
+            BioSet,
+            Buffer,
+            Status,
+            Transfer, //
+        }, //
     };
 
     #[test]
@@ -420,6 +424,27 @@ mod bio {
             drop(pinned(BioSet::new(reserve))?);
         }
         Ok(())
+    }
+
+    #[test]
+    fn a_part_is_done_as_the_whole_was_asked_for() {
+        let read = kernel::bindings::req_op_REQ_OP_READ;
+        let kept = bindings::REQ_META
+            | bindings::REQ_PRIO
+            | bindings::REQ_IDLE
+            | bindings::REQ_BACKGROUND
+            | bindings::REQ_SWAP;
+        let given_up = bindings::REQ_NOWAIT
+            | bindings::REQ_RAHEAD
+            | bindings::REQ_PREFLUSH
+            | bindings::REQ_ATOMIC;
+        let opf = Transfer::Read.opf_of_part(read | kept | given_up);
+        assert_eq!(opf, read | kept | bindings::REQ_SYNC);
+        let write = kernel::bindings::req_op_REQ_OP_WRITE;
+        let opf = Transfer::WriteThrough.opf_of_part(write | kept | given_up);
+        assert_eq!(opf, write | kept | bindings::REQ_SYNC | bindings::REQ_FUA);
+        let opf = Transfer::Write.opf_of_part(write | bindings::REQ_FUA);
+        assert_eq!(opf, write | bindings::REQ_SYNC | bindings::REQ_FUA);
     }
 
     #[test]

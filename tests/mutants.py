@@ -101,6 +101,15 @@ BUGS = [
         "                    Ok(()) => false,\n",
         "scan.a_unit_that_is_read_after_some_tries_is_moved",
     ),
+    (
+        "a_retry_on_a_partition_goes_to_its_disk",
+        "rust/bio.rs",
+        "        unsafe { bindings::bio_set_dev(clone, device.as_ptr()) };",
+        "        unsafe { bindings::bio_set_dev(clone, device.as_ptr()) };\n"
+        "        // SAFETY: The clone is ours.\n"
+        "        unsafe { (*clone).bi_flags |= 1 << kernel::bindings::BIO_REMAPPED };",
+        "partitions.bad_sectors_fail",
+    ),
 ]
 
 

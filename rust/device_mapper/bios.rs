@@ -20,7 +20,10 @@ use kernel::{
         bio,
         bvec_iter, //
     },
-    ffi::c_int, //
+    ffi::{
+        c_int,
+        c_void, //
+    }, //
 };
 
 /// What is kept in front of each bio (`dm_per_bio_data`).
@@ -399,12 +402,10 @@ impl<T: Target> OwnedBio<T> {
     flag_methods!();
     mapped_methods!();
 
-    /// Puts the bio into the state in which it was mapped.
+    /// Has the bio cover its data again, as when it was mapped.
     fn rewind(&mut self) {
-        // SAFETY: The bio is ours by the type invariant.
-        unsafe { bindings::bio_reset_completion(self.clone.raw.as_ptr()) };
         let iter = self.clone.header().mapped;
-        // SAFETY: As above.
+        // SAFETY: The bio is ours by the type invariant.
         unsafe { (*self.clone.raw.as_ptr()).bi_iter = iter };
     }
 
@@ -435,9 +436,11 @@ impl<T: Target> OwnedBio<T> {
         let bytes = |at: u64| ((at - all.start) << SECTOR_SHIFT) as u32;
         let range = bytes(part.start)..bytes(part.end);
         // SAFETY: The bio is ours and was just rewound, so its iterator covers all of its data, and
-        // `range` lies within them. It is borrowed exclusively, and so are its data: those of a
-        // read belong to the reader until the bio is completed.
-        unsafe { set.transfer_part(transfer, device, sector, self.clone.raw, range) }
+        // `range` lies within them. It is borrowed exclusively until the part is done, and so are its data:
+        // those of a read belong to the reader until the bio is completed.
+        let part = unsafe { set.part(transfer, device, self.clone.raw, range) }?;
+        // SAFETY: `submit_part` submits its first argument, and the second is a clone that device mapper made.
+        unsafe { part.submit_by(sector, submit_part, self.clone.raw) }
     }
 
     /// Ends the bio.
@@ -445,8 +448,15 @@ impl<T: Target> OwnedBio<T> {
         let mut this = core::mem::ManuallyDrop::new(self);
         this.clone.header_mut().finished = true;
         let raw = this.clone.raw.as_ptr();
-        // SAFETY: The bio is ours by the type invariant. It may have been completed once before.
-        unsafe { bindings::bio_reset_completion(raw) };
+        // If a device had the bio, its queue has ended it once already and must not see it again, perhaps when its
+        // policies are gone. That it went through those is said by flags only.
+        for flag in [
+            kernel::bindings::BIO_QOS_THROTTLED,
+            kernel::bindings::BIO_QOS_MERGED,
+        ] {
+            // SAFETY: The bio is ours by the type invariant.
+            unsafe { bindings::bio_clear_flag(raw, flag) };
+        }
         // SAFETY: As above.
         unsafe { (*raw).bi_status = status.0 };
         // SAFETY: As above; this gives it up. Device mapper set its `bi_end_io`.
@@ -460,4 +470,14 @@ impl<T: Target> Drop for OwnedBio<T> {
         let bio = unsafe { Self::from_raw(self.clone.raw) };
         bio.complete(Status::IOERR);
     }
+}
+
+/// Submits `part` on behalf of `whole`: device mapper accounts that, to the control group that submitted it.
+///
+/// # Safety
+///
+/// `part` must be a bio that may be submitted, and `whole` a clone that device mapper made and that is not finished.
+unsafe extern "C" fn submit_part(part: *mut bio, whole: *mut c_void) {
+    // SAFETY: By the safety requirements.
+    unsafe { bindings::dm_submit_bio_remap(whole.cast(), part) };
 }
