@@ -218,18 +218,30 @@ mod numa {
 
 #[kunit_tests(dm_remap_workqueue)]
 mod workqueue {
-    use crate::workqueue::ReclaimQueue;
+    use crate::workqueue::{
+        DelayedItem,
+        DelayedWork,
+        ReclaimQueue,
+        RunsOn, //
+    };
     use kernel::{
         impl_has_work,
         new_work,
         prelude::*,
+        static_lock_class,
         sync::{
             atomic::{
+                Acquire,
                 Atomic,
                 Full,
-                Relaxed, //
+                Relaxed,
+                Release, //
             },
             Arc, //
+        },
+        time::{
+            delay::fsleep,
+            Delta, //
         },
         workqueue::{
             Work,
@@ -267,10 +279,83 @@ mod workqueue {
             GFP_KERNEL,
         )?;
         for runs in 1..20 {
-            assert!(queue.queue().enqueue(job.clone()).is_ok());
+            assert!(queue.enqueue(job.clone()).is_ok());
             queue.flush();
             assert_eq!(job.runs.load(Relaxed), runs);
         }
+        Ok(())
+    }
+
+    /// Is done again at once, for ever; once somebody is about to close it, not before that has taken effect.
+    struct Restless {
+        runs: Arc<Atomic<i32>>,
+        closing: Arc<Atomic<i32>>,
+    }
+
+    impl DelayedItem for Restless {
+        fn run(&self) -> Option<u64> {
+            self.runs.fetch_add(1, Full);
+            if self.closing.load(Acquire) != 0 {
+                // Whoever closes it has nothing left to do but to wait for us.
+                fsleep(Delta::from_millis(20));
+            }
+            Some(0)
+        }
+    }
+
+    fn begun(runs: &Atomic<i32>) -> bool {
+        (0..1000).any(|_| {
+            fsleep(Delta::from_millis(1));
+            runs.load(Acquire) > 0
+        })
+    }
+
+    #[test]
+    fn what_arms_itself_again_ends_when_it_is_closed() -> Result {
+        let queue = Arc::new(ReclaimQueue::new(c"dm_remap_kunit")?, GFP_KERNEL)?;
+        for round in 0..20 {
+            let runs = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+            let closing = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+            let on = match round % 2 {
+                0 => RunsOn::Reclaim(queue.clone()),
+                _ => RunsOn::System,
+            };
+            let item = Restless {
+                runs: runs.clone(),
+                closing: closing.clone(),
+            };
+            let name = c"dm_remap_kunit";
+            let work = DelayedWork::new(on, name, static_lock_class!(), item);
+            let work = KBox::pin_init(work, GFP_KERNEL)?;
+            work.arm(0);
+            assert!(begun(&runs));
+            closing.store(1, Release);
+            work.close();
+            let ran = runs.load(Relaxed);
+            // Nobody can arm it any more.
+            work.arm(0);
+            fsleep(Delta::from_millis(5));
+            queue.flush();
+            assert_eq!(runs.load(Relaxed), ran);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_dropped_is_not_done() -> Result {
+        let queue = Arc::new(ReclaimQueue::new(c"dm_remap_kunit")?, GFP_KERNEL)?;
+        let runs = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let item = Restless {
+            runs: runs.clone(),
+            closing: runs.clone(),
+        };
+        let name = c"dm_remap_kunit";
+        let work = DelayedWork::new(RunsOn::Reclaim(queue), name, static_lock_class!(), item);
+        let work = KBox::pin_init(work, GFP_KERNEL)?;
+        // It keeps its queue.
+        work.arm(100_000);
+        drop(work);
+        assert_eq!(runs.load(Relaxed), 0);
         Ok(())
     }
 }

@@ -4,8 +4,8 @@
 //! or an administrator had time enough to do something about it.
 
 use crate::{
+    delayed::DelayedTask,
     instance::Instance,
-    later::Errand,
     repair::Repair,
     target::RemapTarget, //
 };
@@ -112,7 +112,7 @@ impl Repair {
 /// Ends the wait.
 pub(crate) struct Deadline;
 
-impl Errand for Deadline {
+impl DelayedTask for Deadline {
     fn run(instance: &Arc<Instance>) -> Option<u64> {
         let mut repair = instance.repair.lock();
         match repair.parked.left(instance.milliseconds()) {

@@ -15,11 +15,11 @@
 mod breaker;
 mod caches;
 mod counters;
+mod delayed;
 mod errors;
 mod filter;
 mod group;
 mod instance;
-mod later;
 mod load;
 mod messages;
 mod metadata;

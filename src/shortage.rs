@@ -7,8 +7,8 @@
 //! is tried once a second, and whenever a unit is moved. A region of the metadata that failed is tried every ten.
 
 use crate::{
+    delayed::DelayedTask,
     instance::Instance,
-    later::Errand,
     repair::Repair, //
 };
 use kernel::{
@@ -88,16 +88,13 @@ impl Repair {
     }
 }
 
-/// Ends a shortage, and begins a scan that is due: while a device is resumed that must not be done.
+/// Ends a shortage.
 pub(crate) struct Recovery;
 
-impl Errand for Recovery {
+impl DelayedTask for Recovery {
     fn run(instance: &Arc<Instance>) -> Option<u64> {
         let mut repair = instance.repair.lock();
         NoIo::run(|| repair.recover(instance));
-        let again = repair.recovery_due();
-        drop(repair);
-        instance.scan.begin(instance);
-        again
+        repair.recovery_due()
     }
 }

@@ -9,8 +9,11 @@
 
 use crate::{
     counters::Count,
+    delayed::{
+        Delayed,
+        DelayedTask, //
+    },
     instance::Instance,
-    later::Later,
     parked::Deadline,
     retry::{
         pause,
@@ -47,7 +50,10 @@ use kernel_ext::{
         OwnedBio, //
     },
     noio::NoIo,
-    workqueue::ReclaimQueue, //
+    workqueue::{
+        ReclaimQueue,
+        RunsOn, //
+    }, //
 };
 use remap_core::confirm::WAITS;
 
@@ -63,8 +69,8 @@ struct Lane {
     waiting: BioQueue<RemapTarget>,
     /// How many wait or are being served, roughly.
     length: Atomic<usize>,
-    deadline: Arc<Later<Deadline>>,
-    recovery: Arc<Later<Recovery>>,
+    deadline: Delayed<Deadline>,
+    recovery: Delayed<Recovery>,
     #[pin]
     work: Work<Lane>,
 }
@@ -76,26 +82,29 @@ impl_has_work! {
 /// The lanes of one table.
 pub(crate) struct Workers {
     lanes: KVec<Arc<Lane>>,
-    deadline: Arc<Later<Deadline>>,
-    recovery: Arc<Later<Recovery>>,
-    queue: ReclaimQueue,
+    deadline: Delayed<Deadline>,
+    recovery: Delayed<Recovery>,
+    scan_start: Delayed<ScanStart>,
+    queue: Arc<ReclaimQueue>,
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        // What is left to be done holds the instance, which must go before the module.
+        // Lanes hold tasks, which hold the queue: it must not be a lane at work that drops the last of them.
         self.flush();
         self.deadline.close();
         self.recovery.close();
+        self.scan_start.close();
     }
 }
 
 impl Workers {
     /// Makes a lane for each CPU there may be. May sleep.
     pub(crate) fn new(instance: &Arc<Instance>) -> Result<Self> {
-        let queue = ReclaimQueue::new(c"dm_remap")?;
-        let deadline = Later::new(instance)?;
-        let recovery = Later::new(instance)?;
+        let queue = Arc::new(ReclaimQueue::new(c"dm_remap")?, GFP_KERNEL)?;
+        let deadline = Delayed::new(RunsOn::Reclaim(queue.clone()), instance)?;
+        let recovery = Delayed::new(RunsOn::Reclaim(queue.clone()), instance)?;
+        let scan_start = Delayed::new(RunsOn::System, instance)?;
         let mut lanes = KVec::new();
         for _ in 0..nr_cpu_ids() {
             let (its_deadline, its_recovery) = (deadline.clone(), recovery.clone());
@@ -116,6 +125,7 @@ impl Workers {
             lanes,
             deadline,
             recovery,
+            scan_start,
             queue,
         })
     }
@@ -140,14 +150,15 @@ impl Workers {
         lane.length.fetch_add(1, Relaxed);
         lane.waiting.push(bio);
         // Work that is already queued takes this bio too.
-        let _ = self.queue.queue().enqueue(lane.clone());
+        let _ = self.queue.enqueue(lane.clone());
     }
 
     /// Sees to it that a shortage of memory ends, and that a scan begins that is due. Sleeps.
     pub(crate) fn recover(&self, instance: &Instance) {
         if instance.scan.is_due() {
-            self.recovery.arm(0);
-        } else if let Some(pause) = instance.repair.summary().recovery_due {
+            self.scan_start.arm(0);
+        }
+        if let Some(pause) = instance.repair.summary().recovery_due {
             self.recovery.arm(pause);
         }
     }
@@ -237,5 +248,16 @@ impl WorkItem for Lane {
     fn run(this: Arc<Lane>) {
         NoIo::run(|| this.serve());
         this.instance.tell_changes();
+    }
+}
+
+/// Begins a scan that is due: while a device is resumed that must not be done. A thread is made, which may wait for
+/// memory.
+struct ScanStart;
+
+impl DelayedTask for ScanStart {
+    fn run(instance: &Arc<Instance>) -> Option<u64> {
+        instance.scan.begin(instance);
+        None
     }
 }

@@ -110,6 +110,13 @@ BUGS = [
         "        unsafe { (*clone).bi_flags |= 1 << kernel::bindings::BIO_REMAPPED };",
         "partitions.bad_sectors_fail",
     ),
+    (
+        "what_was_closed_can_be_armed",
+        "rust/workqueue.rs",
+        "disable_delayed_work_sync",
+        "cancel_delayed_work_sync",
+        "abstractions.suites",
+    ),
 ]
 
 
