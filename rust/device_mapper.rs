@@ -100,6 +100,9 @@ pub trait Target: Sized + Send + Sync + 'static {
 
     /// Sees a bio that its device failed with `status`, after [`Self::returned`]. Any context, interrupts included:
     /// must not sleep.
+    ///
+    /// Once the bio was taken, whoever has it may end it, and then the table may be replaced. The target is not destroyed
+    /// before this returns.
     fn failed<'a>(&self, bio: EndBio<'a, Self>, _status: Status) -> Ended<'a> {
         bio.done()
     }

@@ -39,7 +39,8 @@ use kernel::{
         c_ulong,
         c_void, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::rcu, //
 };
 
 /// The devices that a target opened.
@@ -282,7 +283,10 @@ impl<T: Target> Vtable<T> {
         if status == Status::OK {
             return bio.done().code;
         }
-        // SAFETY: By the safety requirements.
+        // The bio keeps the target until the target has taken it: from then on another thread may end it, and the
+        // table may be replaced. Device mapper waits for RCU sections before it destroys a table (`dm_sync_table`).
+        let _guard = rcu::read_lock();
+        // SAFETY: By the safety requirements, and by the section once the bio was taken.
         let target = unsafe { &Self::private(raw).target };
         target.failed(bio, status).code
     }
