@@ -2,8 +2,8 @@
 
 //! Device-mapper targets.
 //!
-//! A target implements [`Target`] and is registered for as long as a [`Registration`] lives. For
-//! every line of a table that names it, device mapper calls [`Target::new`]; what that returns is
+//! A target implements [`Target`], has a static [`TargetType`], and is registered for as long as a [`Registration`]
+//! lives. For every line of a table that names it, device mapper calls [`Target::new`]; what that returns is
 //! shared by all later calls, which may run concurrently, and is dropped with the table.
 //!
 //! Bios are passed by value: [`MapBio`] while they are mapped, [`EndBio`] when they return from the
@@ -37,7 +37,10 @@ pub use constructor::{
 pub use events::TableEvents;
 pub use limits::QueueLimits;
 pub use queue::BioQueue;
-pub use registration::Registration;
+pub use registration::{
+    Registration,
+    TargetType, //
+};
 pub use vtable::DeviceVisitor;
 
 use crate::bio::Status;
@@ -73,7 +76,7 @@ pub trait Target: Sized + Send + Sync + 'static {
     const NOWAIT: bool = false;
 
     /// What all targets of the type share; it is given to [`Registration::new`].
-    type Shared: Send + Sync;
+    type Shared: Send + Sync + 'static;
 
     /// What the target keeps with each bio, from [`Self::map`] until the bio has ended.
     ///

@@ -541,6 +541,94 @@ mod bio {
     }
 }
 
+#[kunit_tests(dm_remap_device_mapper)]
+mod device_mapper {
+    use super::Tracked;
+    use crate::{
+        bio::Status,
+        device_mapper::{
+            Args,
+            Constructor,
+            DeviceVisitor,
+            MapBio,
+            Mapped,
+            NewError,
+            Registration,
+            StatusKind,
+            Target,
+            TargetType, //
+        },
+        text::Text, //
+    };
+    use kernel::{
+        prelude::*,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc, //
+        }, //
+    };
+
+    /// A target that cannot be made.
+    struct Nothing;
+
+    #[vtable]
+    impl Target for Nothing {
+        const NAME: &'static CStr = c"dm_remap_kunit";
+        const VERSION: [u32; 3] = [0, 0, 1];
+        type Shared = Tracked;
+        type PerBio = ();
+
+        fn new(_: &mut Constructor<'_, Self>, _: Args<'_>) -> Result<Pin<KBox<Self>>, NewError> {
+            Err(NewError::new(c"cannot be made", EINVAL))
+        }
+
+        fn map<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a> {
+            bio.complete(Status::IOERR)
+        }
+
+        fn status(&self, _: StatusKind, _: &mut Text<'_>) {}
+
+        fn message(&self, _: Args<'_>, _: &mut Text<'_>) -> Result {
+            Err(EINVAL)
+        }
+
+        fn iterate_devices(&self, _: &mut DeviceVisitor<'_>) {}
+    }
+
+    fn leaked() -> Result<&'static TargetType<Nothing>> {
+        Ok(KBox::leak(KBox::new(TargetType::new(), GFP_KERNEL)?))
+    }
+
+    #[test]
+    fn what_is_shared_goes_with_the_registration() -> Result {
+        // SAFETY: Without a module, as if it were built in.
+        static MODULE: ThisModule = unsafe { ThisModule::from_ptr(core::ptr::null_mut()) };
+        let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let shared = || Arc::new(Tracked(7, dropped.clone()), GFP_KERNEL);
+        let (one, other) = (leaked()?, leaked()?);
+        let registered = Registration::new(&MODULE, one, shared()?)?;
+        let found = one.shared_of_type().ok_or(ENOENT)?;
+        assert_eq!(found.0, 7);
+        // Neither again, nor another of that name.
+        assert!(Registration::new(&MODULE, one, shared()?).is_err());
+        assert_eq!(dropped.load(Relaxed), 1);
+        assert!(Registration::new(&MODULE, other, shared()?).is_err());
+        assert_eq!(dropped.load(Relaxed), 2);
+        // A constructor that is under way has it as long as it wants, one that follows does not get it.
+        drop(registered);
+        assert!(one.shared_of_type().is_none());
+        assert_eq!(dropped.load(Relaxed), 2);
+        drop(found);
+        assert_eq!(dropped.load(Relaxed), 3);
+        // What tables may still use is not written again.
+        assert!(Registration::new(&MODULE, one, shared()?).is_err());
+        Ok(())
+    }
+}
+
 #[kunit_tests(dm_remap_crc32c)]
 mod crc32c {
     use crate::crc32c::crc32c;

@@ -43,7 +43,10 @@ mod target;
 mod workers;
 
 use kernel::prelude::*;
-use kernel_ext::device_mapper::Registration;
+use kernel_ext::device_mapper::{
+    Registration,
+    TargetType, //
+};
 use registry::Registry;
 use target::RemapTarget;
 
@@ -55,16 +58,17 @@ module! {
     license: "GPL",
 }
 
-#[pin_data]
+/// What device mapper knows of the target.
+static TARGET_TYPE: TargetType<RemapTarget> = TargetType::new();
+
 struct RemapModule {
-    #[pin]
-    registration: Registration<RemapTarget>,
+    _registration: Registration<RemapTarget>,
 }
 
-impl kernel::InPlaceModule for RemapModule {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            registration <- Registration::new(module, Registry::new()?),
+impl kernel::Module for RemapModule {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _registration: Registration::new(module, &TARGET_TYPE, Registry::new()?)?,
         })
     }
 }

@@ -20,10 +20,7 @@ use crate::{
     status,
     workers::Workers, //
 };
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 use kernel_ext::{
     bio::{
         Op,
@@ -235,7 +232,7 @@ impl Target for RemapTarget {
     const FLUSHES: u32 = 2;
     const NOWAIT: bool = true;
 
-    type Shared = Arc<Registry>;
+    type Shared = Registry;
     type PerBio = PerBio;
 
     fn new(
@@ -251,7 +248,7 @@ impl Target for RemapTarget {
         if layout.main.takes_discards() {
             constructor.take_discards();
         }
-        let instance = constructor.shared().share(layout)?;
+        let instance = constructor.shared()?.share(layout)?;
         let workers =
             Workers::new(&instance).map_err(|e| NewError::new(c"cannot make workers", e))?;
         let read_only = constructor.is_read_only();

@@ -3,8 +3,8 @@
 //! What a target may do while it is made.
 
 use super::{
+    registration::TargetType,
     vtable::Devices,
-    Registration,
     TableEvents,
     Target, //
 };
@@ -14,7 +14,8 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::{
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 /// Why a table line is refused: a text for the administrator and an error number.
@@ -102,11 +103,12 @@ impl<'a, T: Target> Constructor<'a, T> {
         unsafe { bindings::dm_table_get_md((*self.raw.as_ptr()).table) as usize }
     }
 
-    /// What all targets of the type share.
-    pub fn shared(&self) -> &T::Shared {
-        // SAFETY: By the type invariant the type is set; it is that of a live registration of `T`,
-        // since only that makes its constructor be called, and a table keeps it alive.
-        unsafe { Registration::<T>::shared((*self.raw.as_ptr()).type_) }
+    /// What all targets of the type share. Fails once the type is no longer registered.
+    pub fn shared(&self) -> Result<Arc<T::Shared>, NewError> {
+        // SAFETY: By the type invariant the type is set; it is in a `TargetType<T>`, since only that has the
+        // constructor be called.
+        unsafe { TargetType::<T>::shared((*self.raw.as_ptr()).type_) }
+            .ok_or(NewError::new(c"target type is no longer registered", ENXIO))
     }
 
     /// The events of this table.

@@ -25,10 +25,10 @@ suites() {
 }
 
 test_suites() {
-	suites text per_cpu published slab kthread workqueue bio ratelimit crc32c random
+	suites text per_cpu published slab kthread workqueue bio ratelimit crc32c random device_mapper
 	# There are no others.
 	local all=(/sys/kernel/debug/kunit/dm_remap_*)
-	same 11 "${#all[@]}" suites
+	same 12 "${#all[@]}" suites
 }
 #@ cpus=2 nodes=2
 test_numa() { suites numa; }
