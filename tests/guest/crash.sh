@@ -76,6 +76,40 @@ test_acknowledged_after_its_commit() {
 	[ "$(cut -d' ' -f1 said)" -ge 3 ] || fail "too few points"
 }
 
+# Main goes before the spare does, again and again, while units are written and moved.
+test_main_goes_before_the_spare() {
+	load_module
+	null_disk disk 64
+	null_disk low 16
+	bad disk 8000 8511
+	create main "0 131072 linear /dev/disk 0"
+	create spare "0 32768 linear /dev/low 0"
+	local table="0 131072 remap /dev/mapper/main 0 /dev/mapper/spare 0 32768 3 breaker 0 0"
+	local round writer mover unit acked
+	for round in 1 2 3 4; do
+		create r "$table"
+		zeroes "$DEV" $((FIRST * 8)) $(((LAST - FIRST + 1) * 8))
+		units try "$DEV" "$FIRST" "$LAST" 1000000 >story &
+		writer=$!
+		move_units 2>/dev/null &
+		mover=$!
+		until acked=$(grep -c ^ack story) && [ "$acked" -ge 30 ]; do sleep 0.1; done
+		replace main "0 131072 error"
+		# Whatever is asked for now, nothing is given up.
+		for unit in {936..999..7}; do message remap $((unit * 8)) 56 lossy >/dev/null 2>&1 || true; done
+		replace spare "0 32768 error"
+		kill $writer $mover
+		wait $writer $mover || true
+		dm remove r
+		replace main "0 131072 linear /dev/disk 0"
+		replace spare "0 32768 linear /dev/low 0"
+		create r "$table"
+		units check "$DEV" story || fail "round $round"
+		gives 0 "lost blocks" field 5
+		dm remove r
+	done
+}
+
 #@ disks=scsi:64M:write@8000+512,scsi:16M cut=1..6
 test_killed_under_load_1() { killed_under_load; }
 #@ disks=scsi:64M:write@8000+512,scsi:16M cut=1..6
