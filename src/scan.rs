@@ -134,7 +134,8 @@ impl State {
                 *first = Some(last);
             }
         }
-        self.number += 1;
+        // What the metadata say of it may be any number.
+        self.number = self.number.saturating_add(1);
         self.pass = Some(Pass::new());
     }
 

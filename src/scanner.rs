@@ -206,7 +206,7 @@ impl Scanner {
     /// What is wanted.
     fn look(&mut self) -> Wanted {
         let state = self.scan.state.lock();
-        self.pace.set_ceiling(state.ceiling << 10);
+        self.pace.set_ceiling(state.ceiling.saturating_mul(1024));
         state.wanted
     }
 
@@ -300,7 +300,7 @@ impl Scanner {
                 interval
             );
         }
-        instance.counters.add(Count::ScanPasses, 1);
+        count(&instance, Count::ScanPasses);
         instance.set_scan_position(0);
         instance.repair.lock().note_change();
         instance.tell_changes();
@@ -454,7 +454,7 @@ impl Scanner {
         }
         self.found(unit, Trouble::Unreadable);
         if is_new {
-            instance.counters.add(Count::ScanFound, 1);
+            count(&instance, Count::ScanFound);
             if let Some(pass) = &mut self.scan.state.lock().pass {
                 pass.found += 1;
             }
@@ -465,13 +465,15 @@ impl Scanner {
     /// A unit can be read, but not easily.
     fn weak(&mut self, unit: Unit) -> Result<(), Later> {
         let instance = self.scan.active().ok_or(Later)?;
-        instance.counters.add(Count::ScanWeak, 1);
+        count(&instance, Count::ScanWeak);
         let is_proactive = self.scan.state.lock().is_proactive;
         let mut repair = instance.repair.lock();
         let moved = is_proactive && repair.move_weak(&instance, unit);
         repair.note_change();
         drop(repair);
-        instance.counters.add(Count::ScanMoved, u64::from(moved));
+        if moved {
+            count(&instance, Count::ScanMoved);
+        }
         instance.tell_changes();
         self.found(unit, Trouble::Weak);
         // One for which there is no room may be counted once more.
@@ -488,6 +490,13 @@ impl Scanner {
 fn others(instance: &Instance) -> u64 {
     let sum = |count| instance.counters.sum(count);
     sum(Count::Reads).wrapping_add(sum(Count::Writes))
+}
+
+/// Counts one more. What the metadata say there was may be as much as there can be.
+fn count(instance: &Instance, what: Count) {
+    if instance.counters.sum(what) < u64::MAX {
+        instance.counters.add(what, 1);
+    }
 }
 
 impl Repair {

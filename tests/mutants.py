@@ -236,6 +236,13 @@ BUGS = [
         "        written.is_err() || self.metadata.has_good_on_main()",
         "breaker.one_bad_block_of_metadata_on_main",
     ),
+    (
+        "the_number_of_a_pass_overflows",
+        "src/scan.rs",
+        "        self.number = self.number.saturating_add(1);",
+        "        self.number += 1;",
+        "scan.numbers_as_large_as_there_are",
+    ),
 ]
 
 

@@ -187,6 +187,34 @@ test_a_weak_unit_stays_if_no_spare_unit_is_left() {
 	reads 19000 2048 one || fail "the data of the unit"
 }
 
+# What the metadata say may be any number.
+test_numbers_as_large_as_there_are() {
+	local most=18446744073709551615 more at
+	remap_on 16
+	dm remove r
+	remapctl dump /dev/main /dev/spare >kept
+	for at in {9..15}; do more+="\"counter_$at\": $most,"; done
+	sed -e "s/\"cursor\": 0/\"cursor\": $most/" -e "/\"counters\": {/,/}/s/: 0/: $most/" \
+		-e "s/\"counters\": {/&$more/" kept >larger
+	remapctl restore /dev/main /dev/spare larger --force "$(sed -n 's/.*"array": "\(.*\)".*/\1/p' kept)" >/dev/null
+	create r "0 32768 remap /dev/main 0 /dev/spare 0 16384"
+	gives "$most" "passes before" stat_of scan_passes
+	bad main 800 800
+	scanned
+	gives 800 suspects message suspects
+	same "$most $most" "$(scan_of pass) $(stat_of scan_passes)" "the pass, and how many there were"
+	zeroes "$DEV" 800 8
+	gives 1/1536 "units used" field 2
+	message stats >/dev/null
+	message stats reset >/dev/null
+	dm suspend r
+	dm resume r
+	scanned
+	dm remove r
+	create r "0 32768 remap /dev/main 0 /dev/spare 0 16384"
+	gives "$most" "passes" stat_of scan_passes
+}
+
 # The scan waits, as what it might do takes of what is left.
 test_it_waits_while_memory_is_short() {
 	remap_on 16

@@ -41,7 +41,10 @@ impl Pace {
     /// After some reads, in which time others asked for `others` requests.
     pub fn adapt(&mut self, others: u64) {
         self.rate = match others {
-            0 => (self.rate + self.ceiling / STEP_PART).min(self.ceiling),
+            0 => {
+                let more = self.rate.saturating_add(self.ceiling / STEP_PART);
+                more.min(self.ceiling)
+            }
             _ => (self.rate / 2).max(self.least()),
         };
     }
@@ -99,5 +102,15 @@ mod tests {
         assert!(pace.rate() > 0);
         pace.adapt(5);
         assert!(pace.rate() > 0);
+    }
+
+    #[test]
+    fn no_ceiling_is_too_high() {
+        let mut pace = Pace::new(u64::MAX);
+        for _ in 0..40 {
+            pace.adapt(0);
+        }
+        assert_eq!(pace.rate(), u64::MAX);
+        assert_eq!(pace.pause(u64::MAX, u64::MAX), 0);
     }
 }
