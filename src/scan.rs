@@ -13,10 +13,12 @@ use crate::{
     settings::Settings, //
 };
 use kernel::{
+    new_condvar,
     new_mutex,
     prelude::*,
     sync::{
         Arc,
+        CondVar,
         Mutex, //
     }, //
 };
@@ -98,8 +100,10 @@ impl Pass {
 /// What is known of the scan.
 pub(crate) struct State {
     pub(crate) wanted: Wanted,
-    /// The thread is there.
+    /// The thread is there, or is being made.
     pub(crate) is_alive: bool,
+    /// It is being made, and waits for whoever makes it.
+    pub(crate) is_starting: bool,
     /// Why it is not, where it should be.
     pub(crate) failed: Option<Error>,
     /// How fast it may read, in KiB a second.
@@ -186,8 +190,12 @@ pub(crate) struct Scan {
     /// The instance, while a table is active.
     #[pin]
     active: Mutex<Option<Arc<Instance>>>,
+    /// Never held while a device is waited for, nor while a thread is made.
     #[pin]
     pub(crate) state: Mutex<State>,
+    /// A thread was made, or could not be.
+    #[pin]
+    started: CondVar,
 }
 
 impl Scan {
@@ -196,6 +204,7 @@ impl Scan {
         let state = State {
             wanted: Wanted::Stopped,
             is_alive: false,
+            is_starting: false,
             failed: None,
             ceiling: DEFAULT_RATE,
             interval: 0,
@@ -213,6 +222,7 @@ impl Scan {
             pin_init!(Self {
                 active <- new_mutex!(None, "dm_remap::scan_active"),
                 state <- new_mutex!(state, "dm_remap::scan_state"),
+                started <- new_condvar!("dm_remap::scan_started"),
             }),
             GFP_KERNEL,
         )
@@ -253,16 +263,26 @@ impl Scan {
         self.wake();
     }
 
-    /// No table is active any more. What the thread has in flight may still end. Sleeps.
+    /// No table is active any more. What the thread has in flight may still end. Sleeps, until a
+    /// thread that is being made is there.
+    ///
+    /// The kernel's maker of threads allocates with `GFP_KERNEL`, whoever asks: it may wait for I/O
+    /// to this very device. So nobody may wait for a thread once device mapper holds back I/O. It
+    /// does so after this, and one that is asked for afterwards is not made: either it is seen here
+    /// to be being made, or there that no table is active.
     pub(crate) fn detach(&self) {
         *self.active.lock() = None;
+        let mut state = self.state.lock();
+        while state.is_starting {
+            self.started.wait(&mut state);
+        }
     }
 
     /// Starts the thread, which begins when a table is active, or has one that waits go on. Sleeps, and allocates
     /// with `GFP_KERNEL`: not while the device is suspended.
     pub(crate) fn start(self: &Arc<Self>, instance: &Instance) -> Result {
         let mut state = self.state.lock();
-        if state.is_alive {
+        if state.is_alive || state.is_starting {
             if state.wanted == Wanted::Stopped {
                 return Err(EBUSY);
             }
@@ -272,20 +292,37 @@ impl Scan {
             return Ok(());
         }
         (state.failed, state.is_off) = (None, false);
-        match scanner::start(self, instance) {
-            Ok(thread) => {
-                (state.wanted, state.is_alive) = (Wanted::Running, true);
-                if !state.is_in_pass() {
-                    state.begin_pass();
+        (state.wanted, state.is_alive, state.is_starting) = (Wanted::Running, true, true);
+        // Whoever suspends or resumes the device takes it, and the maker of threads may wait for a
+        // resume.
+        drop(state);
+        let made = self.active().map(|_| scanner::start(self, instance));
+        let mut state = self.state.lock();
+        state.is_starting = false;
+        self.started.notify_all();
+        match made {
+            Some(Ok(thread)) => {
+                // It may have ended already.
+                if state.is_alive {
+                    if !state.is_in_pass() {
+                        state.begin_pass();
+                    }
+                    // It waits for that, and what was wanted of it meanwhile could not wake it.
+                    thread.wake();
+                    state.thread = Some(thread);
                 }
-                state.thread = Some(thread);
                 Ok(())
             }
-            Err(error) => {
+            Some(Err(error)) => {
+                (state.wanted, state.is_alive) = (Wanted::Stopped, false);
                 state.failed = Some(error);
                 drop(state);
                 instance.note_scan_failed(error);
                 Err(error)
+            }
+            None => {
+                (state.wanted, state.is_alive) = (Wanted::Stopped, false);
+                Err(EAGAIN)
             }
         }
     }

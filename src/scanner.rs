@@ -249,6 +249,9 @@ impl Scanner {
     /// Whether a pass is under way, which begins now if it is time.
     fn is_due(&mut self) -> bool {
         let mut state = self.scan.state.lock();
+        if state.is_starting {
+            return false;
+        }
         if state.is_in_pass() {
             return true;
         }
