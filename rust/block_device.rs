@@ -98,6 +98,21 @@ impl BlockDevice {
         (number >> 20, number & ((1 << 20) - 1))
     }
 
+    /// How many sectors its disk has read, written and discarded, and how often it flushed, for all
+    /// who use it and from when on nobody says; always the same where its driver does not count or
+    /// `queue/iostats` is 0.
+    pub fn disk_done(&self) -> u64 {
+        // SAFETY: The device, and with it its disk, is live by the type invariant.
+        unsafe { bindings::disk_done(self.as_ptr()) }
+    }
+
+    /// How many requests to its disk have not ended, of all who use it and as far as its driver
+    /// counts. One that has just ended may be among them.
+    pub fn disk_in_flight(&self) -> u32 {
+        // SAFETY: The device, and with it its disk, is live by the type invariant.
+        unsafe { bindings::disk_in_flight(self.as_ptr()) }
+    }
+
     /// Where it begins on the disk it is a part of, in sectors; 0 for a whole disk.
     pub fn start_on_disk(&self) -> u64 {
         // SAFETY: The device is live by the type invariant; a partition in use does not move.

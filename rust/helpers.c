@@ -105,6 +105,20 @@ __rust_helper bool rust_helper_bdev_read_only(struct block_device *bdev)
 	return bdev_read_only(bdev);
 }
 
+/* Sectors and flushes that the disk of @bdev is done with, for all who use it. */
+__rust_helper u64 rust_helper_disk_done(struct block_device *bdev)
+{
+	struct block_device *disk = bdev_whole(bdev);
+
+	return part_stat_read_accum(disk, sectors) + part_stat_read(disk, ios[STAT_FLUSH]);
+}
+
+/* Requests that wait for it, or that it is at. */
+__rust_helper unsigned int rust_helper_disk_in_flight(struct block_device *bdev)
+{
+	return bdev_count_inflight(bdev_whole(bdev));
+}
+
 __rust_helper struct file *rust_helper_get_file(struct file *file)
 {
 	return get_file(file);

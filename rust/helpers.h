@@ -16,6 +16,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/nodemask.h>
+#include <linux/part_stat.h>
 #include <linux/percpu.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
@@ -44,6 +45,8 @@ unsigned int rust_helper_bdev_physical_block_size(struct block_device *bdev);
 unsigned int rust_helper_bdev_max_discard_sectors(struct block_device *bdev);
 bool rust_helper_bdev_is_zoned(struct block_device *bdev);
 bool rust_helper_bdev_read_only(struct block_device *bdev);
+u64 rust_helper_disk_done(struct block_device *bdev);
+unsigned int rust_helper_disk_in_flight(struct block_device *bdev);
 struct file *rust_helper_get_file(struct file *file);
 
 void rust_helper_ratelimit_state_init(struct ratelimit_state *rs, int interval, int burst);
