@@ -2,10 +2,11 @@
 
 //! The thread that looks for units of main that fail, before anybody asks for them.
 //!
-//! It reads what the planner says, in batches, at idle priority, into memory of its own. A batch that fails, or that
-//! is slow, is read again unit by unit. A unit that fails for good becomes a suspect. One that can be read, but
-//! only after some tries or slowly, is weak: it is moved to the spare while its data can still be had, the way all
-//! units are moved.
+//! It reads what the planner says, in batches, at idle priority, into memory of its own. A batch
+//! that fails is read again unit by unit. A unit that fails for good becomes a suspect. One that
+//! can be read, but only after some tries or slowly, is weak: it is moved to the spare while its
+//! data can still be had, the way all units are moved. What slow means is the judge's to say
+//! (`core/scan/judge.rs`).
 
 use crate::{
     counters::Count,
@@ -18,7 +19,10 @@ use crate::{
         bytes_from,
         Repair, //
     },
-    retry::confirmed,
+    retry::{
+        confirmed,
+        pause, //
+    },
     scan::{
         Scan,
         Wanted, //
@@ -61,21 +65,29 @@ use remap_core::{
             Spot,
             Trouble, //
         },
+        judge::{
+            Ask,
+            Judge,
+            Sample, //
+        },
         pace::Pace,
         planner::{
             Known,
             Planner, //
-        },
-        weak::Usual, //
+        }, //
     }, //
 };
 
 /// How many bytes are read at once.
 const BATCH: usize = 256 << 10;
-/// How many weak units that stay where they are a pass remembers, as it may read them again.
-const KNOWN: usize = 64;
+/// How many weak units that stay where they are a pass remembers, as it may come by them again.
+const SETTLED: usize = 64;
 /// For how many milliseconds it waits when there is nothing to do.
 const IDLE: u32 = 1000;
+/// How often, at the end of a pass, it waits for the disk to be quiet: for about an hour.
+const PATIENCE: u32 = 3600;
+/// How many milliseconds a request that has ended may still be counted.
+const SETTLE: i64 = 1;
 
 /// Starts the thread. Sleeps.
 pub(crate) fn start(scan: &Arc<Scan>, instance: &Instance) -> Result<Kthread> {
@@ -127,20 +139,20 @@ struct Scanner {
     pace: Pace,
     /// What is to be read once more, since the device was suspended or failed meanwhile.
     unread: Option<Range<u64>>,
-    /// How long batches take, and single units.
-    batches: Usual,
-    singles: Usual,
-    /// Weak units that this pass knows of.
-    known_weak: Fixed<Unit, KNOWN>,
+    judge: Judge,
+    /// Weak units that stay where they are, which this pass does not read again.
+    settled: Fixed<Unit, SETTLED>,
+    /// How often this pass may still wait for the disk to be quiet.
+    patience: u32,
     /// How many requests others had made.
     others: u64,
 }
 
-/// How a read went.
-enum Outcome {
-    Well,
-    Slow,
-    Failed(Status),
+/// What others had asked of main before a read.
+struct Before {
+    others: u64,
+    done: u64,
+    in_flight: u32,
 }
 
 /// Why a batch is not done.
@@ -164,8 +176,8 @@ impl Known for Past<'_> {
 }
 
 impl Scanner {
-    /// Allocates what it needs. Sleeps.
-    fn new(beginning: Beginning) -> Result<Self> {
+    /// Allocates what it needs, and itself, which is large for a stack. Sleeps.
+    fn new(beginning: Beginning) -> Result<KBox<Self>> {
         let Beginning {
             scan,
             geometry,
@@ -174,7 +186,7 @@ impl Scanner {
             others,
         } = beginning;
         let unit_bytes = (geometry.unit_sectors() << 9) as usize;
-        Ok(Self {
+        let this = Self {
             scan,
             geometry,
             main,
@@ -184,11 +196,12 @@ impl Scanner {
             planner: None,
             pace: Pace::new(0),
             unread: None,
-            batches: Usual::default(),
-            singles: Usual::default(),
-            known_weak: Fixed::new(),
+            judge: Judge::new(geometry.units(), batch(&geometry)),
+            settled: Fixed::new(),
+            patience: PATIENCE,
             others,
-        })
+        };
+        Ok(KBox::new(this, GFP_KERNEL)?)
     }
 
     /// Reads until it is not wanted any more.
@@ -210,7 +223,7 @@ impl Scanner {
         state.wanted
     }
 
-    /// Reads a batch and sees to what it finds; for how many milliseconds to sleep then.
+    /// Reads something and sees to what it finds; for how many milliseconds to sleep then.
     fn turn(&mut self) -> u32 {
         let Some(instance) = self.scan.active().filter(|instance| instance.may_scan()) else {
             return IDLE;
@@ -225,25 +238,49 @@ impl Scanner {
         let others = others(&instance);
         // It is not held while a device may hang.
         drop(instance);
-        let Some(units) = self.next(&map) else {
-            self.end_pass();
-            return 0;
-        };
+        let is_quiet = others == self.others && self.main.disk_in_flight() == 0;
         let begun = Moment::now();
-        match self.read_all(&map, units.clone()) {
-            Ok(bytes) => {
-                self.note_position();
+        match self.step(&map, is_quiet) {
+            Ok(Some(bytes)) => {
                 self.pace.adapt(others.wrapping_sub(self.others));
                 self.others = others;
                 let pause = self.pace.pause(bytes, begun.milliseconds());
                 self.scan.state.lock().rate = self.pace.rate() >> 10;
                 u32::try_from(pause).unwrap_or(u32::MAX)
             }
-            Err(Later) => {
-                self.unread = Some(units);
+            Ok(None) if self.judge.is_done() || self.patience == 0 => {
+                self.end_pass();
+                0
+            }
+            // What is doubtful is read when nobody else reads.
+            Ok(None) => {
+                self.others = others;
+                self.patience -= 1;
                 IDLE
             }
+            Err(Later) => IDLE,
         }
+    }
+
+    /// Reads what is to be read next, which depends on whether others leave the disk alone at the
+    /// moment; how many bytes that was, if there is anything left.
+    fn step(&mut self, map: &Map, is_quiet: bool) -> Result<Option<u64>, Later> {
+        if is_quiet {
+            let settled = &self.settled;
+            let ask = self.judge.next(|units| first_known(map, settled, units));
+            if let Some(ask) = ask {
+                return self.measure(ask).map(Some);
+            }
+        }
+        let Some(units) = self.next(map) else {
+            return Ok(None);
+        };
+        let read = self.read_all(map, units.clone());
+        match read {
+            Ok(_) => self.note_position(),
+            Err(Later) => self.unread = Some(units),
+        }
+        read.map(Some)
     }
 
     /// Whether a pass is under way, which begins now if it is time.
@@ -261,14 +298,15 @@ impl Scanner {
             if let Some(planner) = &mut self.planner {
                 planner.begin();
             }
-            self.known_weak = Fixed::new();
+            self.settled = Fixed::new();
+            self.patience = PATIENCE;
         }
         is_due
     }
 
     /// The units that are read next.
     fn next(&mut self, map: &Map) -> Option<Range<u64>> {
-        let most = (BATCH as u64 >> 9) / self.geometry.unit_sectors();
+        let most = batch(&self.geometry);
         let unread = self.unread.take();
         unread.or_else(|| {
             let state = self.scan.state.lock();
@@ -324,14 +362,16 @@ impl Scanner {
     fn read_all(&mut self, map: &Map, units: Range<u64>) -> Result<u64, Later> {
         let (mut at, mut bytes) = (units.start, 0);
         while at < units.end {
-            let entry = map.next(Unit(at)).filter(|(unit, _)| unit.0 < units.end);
-            let free = entry.map_or(units.end, |(unit, _)| unit.0);
+            let known = first_known(map, &self.settled, at..units.end);
+            let free = known.map_or(units.end, |unit| unit.0);
             if at < free {
                 bytes += self.read_run(at..free)?;
             }
             at = free;
-            if let Some((unit, entry)) = entry {
-                bytes += self.read_known(unit, entry.state);
+            if let Some(unit) = known {
+                if let Some(entry) = map.get(unit) {
+                    bytes += self.read_known(unit, entry.state);
+                }
                 at += 1;
             }
         }
@@ -340,14 +380,44 @@ impl Scanner {
 
     /// Reads units that are on main, one by one if there is something about them.
     fn read_run(&mut self, units: Range<u64>) -> Result<u64, Later> {
-        let (outcome, bytes) = self.read_main(units.clone());
-        if matches!(outcome, Outcome::Well) {
-            return Ok(bytes);
+        let (read, bytes) = self.read_main(units.clone(), Transfer::IdleRead);
+        match read {
+            Ok(sample) => self.judge.passed(units, sample),
+            Err(status) => self.failed(units, status)?,
+        }
+        Ok(bytes)
+    }
+
+    /// Reads what the judge asks for; how many bytes that was.
+    fn measure(&mut self, ask: Ask) -> Result<u64, Later> {
+        let (read, bytes) = self.read_main(ask.units(), Transfer::Read);
+        match (read, ask) {
+            (Ok(sample), _) => {
+                if let Some(unit) = self.judge.measured(sample) {
+                    self.weak(unit)?;
+                }
+            }
+            (Err(status), Ask::Doubtful(units)) => {
+                self.failed(units, status)?;
+                self.judge.drop_piece();
+            }
+            (Err(_), Ask::Control(_)) => {
+                self.judge.next_control();
+                return Err(Later);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Units could not be read at once.
+    fn failed(&mut self, units: Range<u64>, status: Status) -> Result<(), Later> {
+        if !bad_sector(status) {
+            return Err(Later);
         }
         for unit in units.map(Unit) {
-            self.judge(unit)?;
+            self.read_singly(unit)?;
         }
-        Ok(2 * bytes)
+        Ok(())
     }
 
     /// Reads a unit that is not on main, or is known not to be readable; what there is to be said of it is said.
@@ -373,58 +443,84 @@ impl Scanner {
         bytes.len() as u64
     }
 
-    /// Reads units of main, and counts how long it took.
-    fn read_main(&mut self, units: Range<u64>) -> (Outcome, u64) {
-        let is_single = units.end - units.start == 1;
+    /// Reads units of main, and sees how long that takes and what others do meanwhile.
+    fn read_main(&mut self, units: Range<u64>, how: Transfer) -> (Result<Sample, Status>, u64) {
         let first = self.geometry.sectors_of(Unit(units.start)).start;
         let end = self.geometry.sectors_of(Unit(units.end - 1)).end;
         let bytes = bytes_from(first, &(first..end));
         let at = self.geometry.on_main(first);
+        let before = self.before();
         let begun = Moment::now();
-        let idle = Transfer::IdleRead;
         let read = self
             .bios
-            .transfer(idle, &self.main, at, &mut self.buffer, bytes.clone());
-        let took = begun.milliseconds();
+            .transfer(how, &self.main, at, &mut self.buffer, bytes.clone());
+        let milliseconds = begun.milliseconds();
+        let others = self.others_since(&before, end - first);
         if let Some(pass) = &mut self.scan.state.lock().pass {
-            pass.read(bytes.len() as u64, took);
+            pass.read(bytes.len() as u64, milliseconds);
         }
-        let usual = match is_single {
-            true => &mut self.singles,
-            false => &mut self.batches,
+        let sample = read.map(|()| Sample {
+            milliseconds,
+            others,
+        });
+        (sample, bytes.len() as u64)
+    }
+
+    /// What others have asked of main.
+    ///
+    /// That is what passes through the device, as it is mapped, and what the disk under main is
+    /// asked for past it. Not seen are others if main is a device without counts, or with
+    /// `queue/iostats` off, and those who use the disks under a main that is itself made of others,
+    /// past that.
+    fn before(&self) -> Before {
+        let active = self.scan.active();
+        Before {
+            others: active.map_or(0, |instance| others(&instance)),
+            done: self.main.disk_done(),
+            in_flight: self.main.disk_in_flight(),
+        }
+    }
+
+    /// What others asked of main during a read of `own` sectors: requests, or sectors where only
+    /// those are counted.
+    fn others_since(&self, before: &Before, own: u64) -> u64 {
+        let Some(instance) = self.scan.active() else {
+            return u64::MAX;
         };
-        let outcome = match read {
-            Err(status) => Outcome::Failed(status),
-            Ok(()) if usual.is_slow(took) => Outcome::Slow,
-            Ok(()) => Outcome::Well,
-        };
-        (outcome, bytes.len() as u64)
+        let mapped = others(&instance).wrapping_sub(before.others);
+        let done = self.main.disk_done().wrapping_sub(before.done);
+        let mut in_flight = self.main.disk_in_flight();
+        if in_flight > 0 {
+            // What was just read may be counted until the driver has seen to the rest of it.
+            pause(SETTLE);
+            in_flight = self.main.disk_in_flight();
+        }
+        let on_disk = u64::from(before.in_flight.saturating_add(in_flight));
+        mapped
+            .saturating_add(done.saturating_sub(own))
+            .saturating_add(on_disk)
     }
 
     /// Finds out what there is about one unit.
-    fn judge(&mut self, unit: Unit) -> Result<(), Later> {
+    fn read_singly(&mut self, unit: Unit) -> Result<(), Later> {
         if !self.goes_on() {
             return Err(Later);
         }
         let units = unit.0..unit.0 + 1;
-        let is_weak = match self.read_main(units.clone()).0 {
-            Outcome::Well => return Ok(()),
-            Outcome::Slow => matches!(self.read_main(units).0, Outcome::Slow),
-            Outcome::Failed(_) => {
-                let again = || match self.read_main(units.clone()).0 {
-                    Outcome::Failed(status) => Err(status),
-                    Outcome::Well | Outcome::Slow => Ok(()),
-                };
-                match confirmed(again) {
-                    Ok(()) => true,
-                    Err(status) if bad_sector(status) => return self.bad(unit),
-                    Err(_) => return Err(Later),
-                }
+        let status = match self.read_main(units.clone(), Transfer::IdleRead).0 {
+            Ok(sample) => {
+                self.judge.passed(units, sample);
+                return Ok(());
             }
+            Err(status) => status,
         };
-        match is_weak && !self.known_weak.iter().any(|&known| known == unit) {
-            true => self.weak(unit),
-            false => Ok(()),
+        let again = || self.read_main(units.clone(), Transfer::Read).0.map(|_| ());
+        match confirmed(again) {
+            Ok(()) if bad_sector(status) => self.weak(unit),
+            // A path or a controller that was away says nothing of the unit.
+            Ok(()) => Ok(()),
+            Err(status) if bad_sector(status) => self.bad(unit),
+            Err(_) => Err(Later),
         }
     }
 
@@ -467,7 +563,10 @@ impl Scanner {
 
     /// A unit can be read, but not easily.
     fn weak(&mut self, unit: Unit) -> Result<(), Later> {
-        let instance = self.scan.active().ok_or(Later)?;
+        let Some(instance) = self.scan.active() else {
+            self.judge.doubt(unit.0..unit.0 + 1);
+            return Err(Later);
+        };
         count(&instance, Count::ScanWeak);
         let is_proactive = self.scan.state.lock().is_proactive;
         let mut repair = instance.repair.lock();
@@ -480,7 +579,7 @@ impl Scanner {
         instance.tell_changes();
         self.found(unit, Trouble::Weak);
         // One for which there is no room may be counted once more.
-        let _ = self.known_weak.push(unit);
+        let _ = self.settled.push(unit);
         if let Some(pass) = &mut self.scan.state.lock().pass {
             pass.weak += 1;
             pass.moved += u64::from(moved);
@@ -500,6 +599,23 @@ fn count(instance: &Instance, what: Count) {
     if instance.counters.sum(what) < u64::MAX {
         instance.counters.add(what, 1);
     }
+}
+
+/// How many units are read at once.
+fn batch(geometry: &Geometry) -> u64 {
+    (BATCH as u64 >> 9) / geometry.unit_sectors()
+}
+
+/// The first of some units that has an entry, or is settled.
+fn first_known(map: &Map, settled: &Fixed<Unit, SETTLED>, units: Range<u64>) -> Option<Unit> {
+    let entry = map.next(Unit(units.start)).map(|(unit, _)| unit);
+    let settled = settled.iter().filter(|unit| units.contains(&unit.0));
+    let settled = settled.min_by_key(|unit| unit.0).copied();
+    let first = match (entry, settled) {
+        (Some(a), Some(b)) => Unit(a.0.min(b.0)),
+        (one, other) => one.or(other)?,
+    };
+    units.contains(&first.0).then_some(first)
 }
 
 impl Repair {

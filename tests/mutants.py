@@ -97,8 +97,8 @@ BUGS = [
     (
         "a_unit_that_was_read_after_some_tries_is_well",
         "src/scanner.rs",
-        "                    Ok(()) => true,\n",
-        "                    Ok(()) => false,\n",
+        "            Ok(()) if bad_sector(status) => self.weak(unit),",
+        "            Ok(()) if bad_sector(status) && false => self.weak(unit),",
         "scan.a_unit_that_is_read_after_some_tries_is_moved",
     ),
     (
@@ -242,6 +242,31 @@ BUGS = [
         "        self.number = self.number.saturating_add(1);",
         "        self.number += 1;",
         "scan.numbers_as_large_as_there_are",
+    ),
+    (
+        "slow_reads_of_a_busy_disk_count",
+        "src/core/scan/judge.rs",
+        "            self.slow_for = is_quiet.then_some(sample.milliseconds);",
+        "            self.slow_for = Some(sample.milliseconds);",
+        "host.scan.simulation",
+    ),
+    (
+        "others_past_the_device_are_not_seen",
+        "rust/block_device.rs",
+        "bindings::disk_in_flight(self.as_ptr()) }",
+        "bindings::disk_in_flight(self.as_ptr()).min(0) }",
+        "scan.a_weak_unit_of_a_busy_disk_is_moved_when_it_is_quiet",
+    ),
+    (
+        "a_slow_disk_is_weak_everywhere",
+        "src/core/scan/judge.rs",
+        "        if self.singles.is_slow(sample.milliseconds) {\n            if is_quiet {\n"
+        "                // The disk is slow as a whole, which it may stay.\n"
+        "                self.singles.learn(sample.milliseconds);\n"
+        "                self.usual(&piece).learn(slow_for);\n            }\n            return None;\n        }\n"
+        "        if is_quiet {\n            self.singles.learn(sample.milliseconds);\n        }\n",
+        "        let _ = (slow_for, is_quiet);\n",
+        "host.scan.simulation",
     ),
 ]
 

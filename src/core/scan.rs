@@ -2,7 +2,11 @@
 
 //! Looking for units that fail before they are asked for: in which order, how fast, and what counts as weak.
 
+pub mod doubts;
 pub mod health;
+pub mod judge;
 pub mod pace;
 pub mod planner;
+#[cfg(test)]
+mod simulation;
 pub mod weak;

@@ -187,6 +187,110 @@ test_a_weak_unit_stays_if_no_spare_unit_is_left() {
 	reads 19000 2048 one || fail "the data of the unit"
 }
 
+# gated_main LINES: r on main but for its first eight sectors, of which main has these lines. busy: somebody reads those
+# eight sectors of main, which takes until it is idle.
+gated_main() {
+	load_module
+	null_disk disk 17
+	null_disk spare 8
+	create gate "0 8 delay /dev/disk 0 3600000 /dev/disk 0 0"
+	create main "0 8 linear /dev/mapper/gate 0\n$1"
+	create r "0 32768 remap /dev/mapper/main 8 /dev/spare 0 16384 2 scan_rate 2048"
+}
+busy() {
+	copy /dev/mapper/main 0 - 0 4096 4096 >/dev/null &
+	until_is 1 field_of gate 1
+}
+idle() {
+	dm suspend gate
+	dm resume gate
+	wait
+}
+
+# slow_reads: how many reads of the pass took more than half a second.
+slow_reads() {
+	local counts
+	read -ra counts < <(scan_of reads_by_milliseconds)
+	echo $((counts[10] + counts[11] + counts[12] + counts[13]))
+}
+
+# Others use the disk past the device, and all reads of the scan are slow: no unit is weak for that.
+#@ idle=1
+test_units_of_a_busy_disk_stay_where_they_are() {
+	local slow
+	gated_main "8 32768 linear /dev/disk 8"
+	# It knows what reads of batches take, and of single units.
+	bad disk 808 808
+	message scan start >/dev/null
+	until_is "1 weak 0 moved 0" scan_of found
+	until_begun
+	replace main "0 8 linear /dev/mapper/gate 0" "8 32768 delay /dev/disk 8 1100 /dev/disk 8 0"
+	busy
+	until asked slow slow_reads && [ "$slow" -ge 5 ]; do sleep 0.25; done
+	gives "1 weak 0 moved 0" "the pass" scan_of found
+	idle
+	replace main "0 8 linear /dev/mapper/gate 0" "8 32768 linear /dev/disk 8"
+	message scan rate 1000000 >/dev/null
+	until_scan stopped
+	gives "1 weak 0 moved 0" "the pass" scan_of found
+	gives 0/1536 "units used" field 2
+}
+
+# A weak unit is told from one of a busy disk when the disk is not busy any more.
+#@ idle=1
+test_a_weak_unit_of_a_busy_disk_is_moved_when_it_is_quiet() {
+	gated_main "8 20000 linear /dev/disk 8\n20008 8 delay /dev/disk 20008 1500 /dev/disk 20008 0\n20016 12760 linear /dev/disk 20016"
+	busy
+	message scan rate 1000000 >/dev/null
+	message scan start >/dev/null
+	local position state=running
+	until asked position scan_of position && [ "$position" = 4096/4096 ] || [ "$state" != running ]; do
+		sleep 0.25
+		asked state scan_of state
+	done
+	sleep 2
+	gives "0 weak 0 moved 0" "the pass" scan_of found
+	gives running state scan_of state
+	idle
+	until_scan stopped
+	gives "0 weak 1 moved 1" "the pass" scan_of found
+	gives "20000 $REGION 8/8" list message list
+}
+
+# All reads are slow and nobody else reads: that is how the disk is.
+#@ idle=1
+test_units_of_a_disk_that_becomes_slow_stay_where_they_are() {
+	local slow
+	load_module
+	null_disk disk 16
+	null_disk spare 8
+	create main "0 32768 linear /dev/disk 0"
+	create r "0 32768 remap /dev/mapper/main 0 /dev/spare 0 16384 2 scan_rate 2048"
+	bad disk 800 800
+	message scan start >/dev/null
+	until_is "1 weak 0 moved 0" scan_of found
+	until_begun
+	replace main "0 32768 delay /dev/disk 0 1100 /dev/disk 0 0"
+	until asked slow slow_reads && [ "$slow" -ge 9 ]; do sleep 0.25; done
+	replace main "0 32768 linear /dev/disk 0"
+	message scan rate 1000000 >/dev/null
+	until_scan stopped
+	gives "1 weak 0 moved 0" "the pass" scan_of found
+	gives 0/1536 "units used" field 2
+}
+
+# path_fails COUNT: so many reads of the disk of scsi_debug fail as a path does (DID_TRANSPORT_FAILFAST), or all for 1.
+path_fails() {
+	local host
+	host=$(basename /sys/class/scsi_device/*)
+	echo "2 $1 0x28 0xf 0 0 0 0 0" >"/sys/kernel/debug/scsi_debug/$host/error"
+}
+path_works() {
+	local host
+	host=$(basename /sys/class/scsi_device/*)
+	echo "- 2 0x28" >"/sys/kernel/debug/scsi_debug/$host/error"
+}
+
 # What the metadata say may be any number.
 test_numbers_as_large_as_there_are() {
 	local most=18446744073709551615 more at

@@ -17,15 +17,18 @@ pub struct Usual {
 }
 
 impl Usual {
-    /// Whether a read that took so many milliseconds was slow. It counts for those that follow if it was not.
-    pub fn is_slow(&mut self, milliseconds: u64) -> bool {
+    /// Whether a read that took so many milliseconds was slow.
+    pub fn is_slow(&self, milliseconds: u64) -> bool {
+        let usual = self.mean.unwrap_or(0);
+        let now = milliseconds.saturating_mul(WEIGHT);
+        milliseconds >= LEAST && now > usual.saturating_mul(TIMES)
+    }
+
+    /// Has a read count for those that follow.
+    pub fn learn(&mut self, milliseconds: u64) {
         let now = milliseconds.saturating_mul(WEIGHT);
         let mean = self.mean.unwrap_or(now);
-        if milliseconds >= LEAST && now > mean.saturating_mul(TIMES) {
-            return true;
-        }
         self.mean = Some(mean - mean / WEIGHT + now / WEIGHT);
-        false
     }
 }
 
@@ -36,22 +39,40 @@ mod tests {
     #[test]
     fn slow_is_much_slower_than_usual_and_not_only_a_little_slow() {
         let mut usual = Usual::default();
+        assert!(usual.is_slow(500));
         for _ in 0..50 {
             assert!(!usual.is_slow(10));
+            usual.learn(10);
         }
         assert!(!usual.is_slow(499));
-        assert!(usual.is_slow(2000));
-        // It does not become usual by that.
+        assert!(usual.is_slow(500));
         assert!(usual.is_slow(2000));
     }
 
     #[test]
     fn a_slow_disk_is_not_weak_everywhere() {
         let mut usual = Usual::default();
+        for _ in 0..50 {
+            usual.learn(10);
+        }
+        for _ in 0..4 {
+            usual.learn(3000);
+        }
+        assert!(!usual.is_slow(3000));
         for _ in 0..100 {
-            assert!(!usual.is_slow(3000));
+            usual.learn(3000);
         }
         assert!(!usual.is_slow(20_000));
         assert!(usual.is_slow(60_000));
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        let mut usual = Usual::default();
+        for milliseconds in [u64::MAX, 0, u64::MAX, u64::MAX] {
+            usual.is_slow(milliseconds);
+            usual.learn(milliseconds);
+        }
+        assert!(!usual.is_slow(u64::MAX));
     }
 }
