@@ -63,6 +63,8 @@ pub(crate) struct Pass {
     pub(crate) weak: u64,
     /// Of those, how many were moved to the spare.
     pub(crate) moved: u64,
+    /// Units that could not be read for a reason that is not the medium's.
+    pub(crate) passed_over: u64,
     /// Bytes that were read.
     pub(crate) bytes: u64,
     /// How many reads took how long.
@@ -77,6 +79,7 @@ impl Pass {
             found: 0,
             weak: 0,
             moved: 0,
+            passed_over: 0,
             bytes: 0,
             latencies: [0; LATENCIES],
         }

@@ -35,6 +35,9 @@ pub(crate) fn scan(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     writeln!(out, "proactive {}", on_or_off(state.is_proactive))?;
     if let Some(pass) = &state.pass {
         found(pass, out)?;
+        if pass.passed_over > 0 {
+            writeln!(out, "passed_over {}", pass.passed_over)?;
+        }
         time(&state, pass, units, out)?;
         write!(out, "reads_by_milliseconds")?;
         for count in pass.latencies {

@@ -74,13 +74,17 @@ use remap_core::{
         planner::{
             Known,
             Planner, //
+        },
+        tries::{
+            Answer,
+            Tries, //
         }, //
     }, //
 };
 
 /// How many bytes are read at once.
 const BATCH: usize = 256 << 10;
-/// How many weak units that stay where they are a pass remembers, as it may come by them again.
+/// How many units a pass remembers that it has done with, as it may come by them again.
 const SETTLED: usize = 64;
 /// For how many milliseconds it waits when there is nothing to do.
 const IDLE: u32 = 1000;
@@ -140,7 +144,8 @@ struct Scanner {
     /// What is to be read once more, since the device was suspended or failed meanwhile.
     unread: Option<Range<u64>>,
     judge: Judge,
-    /// Weak units that stay where they are, which this pass does not read again.
+    tries: Tries,
+    /// Units that this pass does not read again: weak ones, and those that it passed over.
     settled: Fixed<Unit, SETTLED>,
     /// How often this pass may still wait for the disk to be quiet.
     patience: u32,
@@ -197,6 +202,7 @@ impl Scanner {
             pace: Pace::new(0),
             unread: None,
             judge: Judge::new(geometry.units(), batch(&geometry)),
+            tries: Tries::default(),
             settled: Fixed::new(),
             patience: PATIENCE,
             others,
@@ -298,7 +304,7 @@ impl Scanner {
             if let Some(planner) = &mut self.planner {
                 planner.begin();
             }
-            self.settled = Fixed::new();
+            (self.settled, self.tries) = (Fixed::new(), Tries::default());
             self.patience = PATIENCE;
         }
         is_due
@@ -333,6 +339,13 @@ impl Scanner {
                 pass.weak,
                 pass.moved
             );
+            if pass.passed_over > 0 {
+                pr_warn!(
+                    "{}: {} units were passed over, as main fails them for a reason that is not the medium's\n",
+                    instance.name(),
+                    pass.passed_over
+                );
+            }
         }
         if is_late {
             pr_warn!(
@@ -412,12 +425,53 @@ impl Scanner {
     /// Units could not be read at once.
     fn failed(&mut self, units: Range<u64>, status: Status) -> Result<(), Later> {
         if !bad_sector(status) {
-            return Err(Later);
+            match self.odd(&units)? {
+                Answer::Again => return Err(Later),
+                Answer::Singly => {}
+                Answer::PassOver => {
+                    self.pass_over(units);
+                    return Ok(());
+                }
+            }
         }
         for unit in units.map(Unit) {
             self.read_singly(unit)?;
         }
         Ok(())
+    }
+
+    /// What to do about units that cannot be read for a reason that is not the medium's. While main
+    /// does not work at all that says nothing of them.
+    fn odd(&mut self, units: &Range<u64>) -> Result<Answer, Later> {
+        if !self.goes_on() || !self.main_works(units.start) {
+            return Err(Later);
+        }
+        Ok(self.tries.failed(units))
+    }
+
+    /// Whether another unit can be read, far from one that cannot.
+    fn main_works(&mut self, unit: u64) -> bool {
+        let geometry = self.geometry;
+        let mut others = geometry.far_from(Unit(unit));
+        geometry.units() == 1
+            || others.any(|Unit(other)| {
+                let (read, _) = self.read_main(other..other + 1, Transfer::Read);
+                read.is_ok()
+            })
+    }
+
+    /// Leaves units that main fails for a reason that is not the medium's.
+    fn pass_over(&mut self, units: Range<u64>) {
+        let number = units.end - units.start;
+        if number == 1 {
+            // Without room for it, it may be tried once more.
+            let _ = self.settled.push(Unit(units.start));
+        }
+        let mut state = self.scan.state.lock();
+        state.health.note(Unit(units.start), Trouble::Other);
+        if let Some(pass) = &mut state.pass {
+            pass.passed_over = pass.passed_over.saturating_add(number);
+        }
     }
 
     /// Reads a unit that is not on main, or is known not to be readable; what there is to be said of it is said.
@@ -520,7 +574,11 @@ impl Scanner {
             // A path or a controller that was away says nothing of the unit.
             Ok(()) => Ok(()),
             Err(status) if bad_sector(status) => self.bad(unit),
-            Err(_) => Err(Later),
+            Err(_) => {
+                self.odd(&units)?;
+                self.pass_over(units);
+                Ok(())
+            }
         }
     }
 

@@ -268,6 +268,27 @@ BUGS = [
         "        let _ = (slow_for, is_quiet);\n",
         "host.scan.simulation",
     ),
+    (
+        "a_path_that_failed_makes_units_weak",
+        "src/scanner.rs",
+        "            Ok(()) if bad_sector(status) => self.weak(unit),",
+        "            Ok(()) if bad_sector(status) || true => self.weak(unit),",
+        "scan.a_unit_of_which_the_path_fails_is_not_weak",
+    ),
+    (
+        "a_pass_tries_for_ever_what_fails_for_other_reasons",
+        "src/core/scan/tries.rs",
+        "        if self.failed < TRIES && !is_over {",
+        "        if self.failed > 0 {",
+        "scan.units_that_fail_for_other_reasons_are_passed_over",
+    ),
+    (
+        "units_are_passed_over_while_main_does_not_work",
+        "src/scanner.rs",
+        "        if !self.goes_on() || !self.main_works(units.start) {",
+        "        if !self.goes_on() || !self.main_works(units.start) && false {",
+        "scan.it_waits_while_the_path_fails",
+    ),
 ]
 
 

@@ -9,4 +9,5 @@ pub mod pace;
 pub mod planner;
 #[cfg(test)]
 mod simulation;
+pub mod tries;
 pub mod weak;

@@ -291,6 +291,67 @@ path_works() {
 	echo "- 2 0x28" >"/sys/kernel/debug/scsi_debug/$host/error"
 }
 
+# path_to_a_part: r on main, of which two units are on the disk of scsi_debug, whose name is left in $disk.
+path_to_a_part() {
+	load_module
+	disk=$(scsi_disk)
+	null_disk disk 16
+	null_disk spare 8
+	create main "0 8192 linear /dev/disk 0\n8192 16 linear /dev/$disk 0\n8208 24560 linear /dev/disk 8208"
+	create r "0 32768 remap /dev/mapper/main 0 /dev/spare 0 16384"
+}
+
+# Reads fail for a while, for a reason that is not the medium's.
+test_a_unit_of_which_the_path_fails_is_not_weak() {
+	local disk count
+	path_to_a_part
+	for count in -2 -3; do
+		path_fails "$count"
+		scanned
+		gives "0 weak 0 moved 0" "the pass" scan_of found
+		gives "" "units passed over" scan_of passed_over
+		gives "0 0/1536" "suspects and units used" field 4 2
+		path_works
+	done
+}
+
+# A part of main fails for a reason that is not the medium's, again and again: the pass gets by it.
+test_units_that_fail_for_other_reasons_are_passed_over() {
+	local disk before
+	path_to_a_part
+	path_fails 1
+	before=$(disk_stat 1 "$disk")
+	scanned
+	gives "0 weak 0 moved 0" "the pass" scan_of found
+	gives 2 "units passed over" scan_of passed_over
+	gives "0 0/1536" "suspects and units used" field 4 2
+	gives "0 2" "the region, and how bad it is" scan_of region
+	[ $(($(disk_stat 1 "$disk") - before)) -le 16 ] || fail "$(disk_stat 1 "$disk") reads, $before before"
+	path_works
+	scanned
+	gives "" "units passed over then" scan_of passed_over
+}
+
+# Main does not work at all, which says nothing of its units.
+test_it_waits_while_the_path_fails() {
+	local disk before now
+	load_module
+	disk=$(scsi_disk)
+	null_disk spare 8
+	create r "0 131072 remap /dev/$disk 0 /dev/spare 0 16384"
+	path_fails 1
+	before=$(disk_stat 1 "$disk")
+	message scan rate 1000000 >/dev/null
+	message scan start >/dev/null
+	until asked now disk_stat 1 "$disk" && [ "$now" -ge $((before + 20)) ]; do sleep 0.25; done
+	gives "running 0/16384" "the scan" field 13 14
+	path_works
+	until_scan stopped
+	gives "0 weak 0 moved 0" "the pass" scan_of found
+	gives "" "units passed over" scan_of passed_over
+	gives closed breaker field 10
+}
+
 # What the metadata say may be any number.
 test_numbers_as_large_as_there_are() {
 	local most=18446744073709551615 more at

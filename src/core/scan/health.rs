@@ -23,6 +23,8 @@ const REGION_SHIFT: u32 = SCORE_BITS + 1;
 /// What a scan met in a region, and how much that says of what is near it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
+    /// A unit that cannot be read for a reason that is not the medium's.
+    Other,
     /// A unit that can be read, but not easily.
     Weak,
     /// A unit that cannot be read.
@@ -32,6 +34,7 @@ pub enum Trouble {
 impl Trouble {
     const fn weight(self) -> u64 {
         match self {
+            Self::Other => 1,
             Self::Weak => 2,
             Self::Unreadable => 4,
         }
@@ -260,7 +263,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map_of_scores(steps in prop::collection::vec((0u64..40, 0u8..4), 0..200)) {
+        fn it_is_a_map_of_scores(steps in prop::collection::vec((0u64..40, 0u8..5), 0..200)) {
             let mut health = health(64);
             let mut model = BTreeMap::<u64, (u64, bool)>::new();
             for (region, what) in steps {
@@ -275,6 +278,7 @@ mod tests {
                         continue;
                     }
                     1 => Trouble::Unreadable,
+                    2 => Trouble::Other,
                     _ => Trouble::Weak,
                 };
                 health.note(Unit(region * UNITS + region), trouble);
