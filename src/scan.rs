@@ -123,6 +123,8 @@ pub(crate) struct State {
     pub(crate) number: u64,
     /// The unit up to which all was read in order.
     pub(crate) position: u64,
+    /// The suspect that the next pass reads first.
+    pub(crate) retest_from: u64,
     /// The regions of main that gave trouble.
     pub(crate) health: Health<KVec<Spot>>,
     /// The pass that is under way, or the last.
@@ -216,6 +218,7 @@ impl Scan {
             rate: 0,
             number: 0,
             position: 0,
+            retest_from: 0,
             health: Health::new(spots, geometry.unit_sectors()),
             pass: None,
             history: [None; HISTORY],

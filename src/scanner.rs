@@ -75,6 +75,7 @@ use remap_core::{
             Known,
             Planner, //
         },
+        retest::Retest,
         tries::{
             Answer,
             Tries, //
@@ -145,6 +146,8 @@ struct Scanner {
     unread: Option<Range<u64>>,
     judge: Judge,
     tries: Tries,
+    /// The suspects that are still to be read in this pass.
+    retest: Option<Retest>,
     /// Units that this pass does not read again: weak ones, and those that it passed over.
     settled: Fixed<Unit, SETTLED>,
     /// How often this pass may still wait for the disk to be quiet.
@@ -191,6 +194,7 @@ impl Scanner {
             others,
         } = beginning;
         let unit_bytes = (geometry.unit_sectors() << 9) as usize;
+        let retest_from = scan.state.lock().retest_from;
         let this = Self {
             scan,
             geometry,
@@ -203,6 +207,7 @@ impl Scanner {
             unread: None,
             judge: Judge::new(geometry.units(), batch(&geometry)),
             tries: Tries::default(),
+            retest: Some(Retest::new(retest_from)),
             settled: Fixed::new(),
             patience: PATIENCE,
             others,
@@ -271,6 +276,9 @@ impl Scanner {
     /// Reads what is to be read next, which depends on whether others leave the disk alone at the
     /// moment; how many bytes that was, if there is anything left.
     fn step(&mut self, map: &Map, is_quiet: bool) -> Result<Option<u64>, Later> {
+        if let Some(unit) = self.next_suspect(map) {
+            return Ok(Some(self.retest(unit)));
+        }
         if is_quiet {
             let settled = &self.settled;
             let ask = self.judge.next(|units| first_known(map, settled, units));
@@ -304,6 +312,7 @@ impl Scanner {
             if let Some(planner) = &mut self.planner {
                 planner.begin();
             }
+            self.retest = Some(Retest::new(state.retest_from));
             (self.settled, self.tries) = (Fixed::new(), Tries::default());
             self.patience = PATIENCE;
         }
@@ -472,6 +481,37 @@ impl Scanner {
         if let Some(pass) = &mut state.pass {
             pass.passed_over = pass.passed_over.saturating_add(number);
         }
+    }
+
+    /// The next suspect that this pass reads.
+    fn next_suspect(&mut self, map: &Map) -> Option<Unit> {
+        let first = |from| {
+            let mut entries = map.iter_from(from);
+            let found = entries.find(|(_, entry)| entry.state == State::Suspect);
+            found.map(|(unit, _)| unit)
+        };
+        let found = self.retest.as_mut()?.next(first);
+        if found.is_none() {
+            self.retest = None;
+        }
+        found
+    }
+
+    /// Reads a suspect, which is none any more if that works; how many bytes that was.
+    fn retest(&mut self, unit: Unit) -> u64 {
+        let (read, bytes) = self.read_main(unit.0..unit.0 + 1, Transfer::Read);
+        if let Some(retest) = &mut self.retest {
+            if read.is_err() {
+                retest.failed();
+            }
+            self.scan.state.lock().retest_from = retest.position();
+        }
+        let active = self.scan.active().filter(|_| read.is_ok());
+        if let Some(instance) = active.filter(|instance| instance.may_scan()) {
+            instance.repair.lock().find_well(&instance, unit);
+            instance.tell_changes();
+        }
+        bytes
     }
 
     /// Reads a unit that is not on main, or is known not to be readable; what there is to be said of it is said.
@@ -677,6 +717,14 @@ fn first_known(map: &Map, settled: &Fixed<Unit, SETTLED>, units: Range<u64>) -> 
 }
 
 impl Repair {
+    /// Drops a suspect that the scan could read as a whole. May sleep.
+    fn find_well(&mut self, instance: &Instance, unit: Unit) {
+        // A write, or a message, may have done with it meanwhile.
+        if self.state(unit) == State::Suspect {
+            self.clear(instance, unit);
+        }
+    }
+
     /// Makes a unit a suspect that the scan could not read; whether it was none. May sleep.
     fn find_unreadable(&mut self, instance: &Instance, unit: Unit, sector: u64) -> bool {
         let before = self.suspects;

@@ -289,6 +289,13 @@ BUGS = [
         "        if !self.goes_on() || !self.main_works(units.start) && false {",
         "scan.it_waits_while_the_path_fails",
     ),
+    (
+        "suspects_are_not_read_again",
+        "src/scanner.rs",
+        "        if let Some(unit) = self.next_suspect(map) {",
+        "        if let Some(unit) = self.next_suspect(map).filter(|unit| unit.0 == u64::MAX) {",
+        "scan.suspects_are_read_again",
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ pub mod health;
 pub mod judge;
 pub mod pace;
 pub mod planner;
+pub mod retest;
 #[cfg(test)]
 mod simulation;
 pub mod tries;

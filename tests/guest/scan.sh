@@ -352,6 +352,23 @@ test_it_waits_while_the_path_fails() {
 	gives closed breaker field 10
 }
 
+# Suspects that are well again are none any more after a pass.
+test_suspects_are_read_again() {
+	local sector
+	remap_on 16
+	for sector in $(seq 800 80 4000); do bad main "$sector" "$sector"; done
+	scanned
+	gives 41 suspects field 4
+	bad main 4001 4001
+	good main 800 800
+	scanned
+	gives 40 suspects field 4
+	good main 0 4000
+	scanned
+	gives "4000" suspects message suspects
+	gives "0 weak 0 moved 0" "the pass" scan_of found
+}
+
 # What the metadata say may be any number.
 test_numbers_as_large_as_there_are() {
 	local most=18446744073709551615 more at
