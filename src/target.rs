@@ -285,7 +285,7 @@ impl Target for RemapTarget {
             return self.map_by_entries(bio, maps, count);
         }
         let sector = instance.geometry().on_main(sectors.start);
-        bio.remap(instance.main(), sector, PerBio::within(maps))
+        bio.remap(self.main, sector, PerBio::within(maps))
     }
 
     #[inline]
@@ -394,7 +394,7 @@ impl RemapTarget {
         match step.place {
             Place::Main => {
                 let sector = geometry.on_main(sectors.start);
-                bio.remap(instance.main(), sector, PerBio::within(maps))
+                bio.remap(self.main, sector, PerBio::within(maps))
             }
             Place::Spare(_) if access == Access::Discard && !instance.spare().takes_discards() => {
                 bio.complete(Status::OK)
@@ -402,7 +402,7 @@ impl RemapTarget {
             Place::Spare(unit) => {
                 instance.counters.add(Count::Redirected, 1);
                 let sector = geometry.on_spare(unit, sectors.start);
-                bio.remap(instance.spare(), sector, PerBio::within(maps))
+                bio.remap(self.spare, sector, PerBio::within(maps))
             }
             Place::Lost => {
                 instance.counters.add(Count::LostReads, 1);
@@ -422,8 +422,8 @@ impl RemapTarget {
     fn map_flush<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a> {
         self.instance.counters.add(Count::Flushes, 1);
         let device = match bio.flush_number() {
-            0 => self.instance.main(),
-            _ => self.instance.spare(),
+            0 => self.main,
+            _ => self.spare,
         };
         bio.remap(device, 0, PerBio::default())
     }

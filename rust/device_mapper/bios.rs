@@ -2,7 +2,11 @@
 
 //! The bios of a mapped device, at each stage of their way.
 
-use super::Target;
+use super::{
+    vtable::Devices,
+    DeviceId,
+    Target, //
+};
 use crate::bindings;
 use crate::bio::{
     BioSet,
@@ -18,6 +22,7 @@ use core::ptr::NonNull;
 use kernel::{
     bindings::{
         bio,
+        block_device,
         bvec_iter, //
     },
     ffi::{
@@ -41,6 +46,8 @@ pub(super) const fn header_size<T: Target>() -> usize {
         assert!(!core::mem::needs_drop::<T::PerBio>());
         // Device mapper keeps it at a multiple of its size before a structure of this alignment.
         assert!(align_of::<Header<T::PerBio>>() <= 8);
+        // It is asked for in a `u32`, and adds to what a bio has itself.
+        assert!(size_of::<Header<T::PerBio>>() <= 1 << 16);
     }
     size_of::<Header<T::PerBio>>().next_multiple_of(8)
 }
@@ -105,11 +112,14 @@ impl<T: Target> CloneBio<T> {
         unsafe { self.header.as_mut() }
     }
 
+    /// # Safety
+    ///
+    /// `device` must be open until the bio has ended.
     #[inline]
-    fn direct(&mut self, device: &BlockDevice, sector: u64) {
+    unsafe fn direct(&mut self, device: NonNull<block_device>, sector: u64) {
         // SAFETY: The bio is ours by the type invariant.
         unsafe { (*self.raw.as_ptr()).bi_iter.bi_sector = sector };
-        // SAFETY: As above, and the device is live.
+        // SAFETY: As above, and the device is live by the safety requirements.
         unsafe { bindings::bio_set_dev(self.raw.as_ptr(), device.as_ptr()) };
     }
 }
@@ -171,10 +181,11 @@ macro_rules! flag_methods {
 /// # Invariants
 ///
 /// `raw` is a live clone that device mapper made for a target of type `T`, and `header` is the memory of its header,
-/// of which only `mapped` is initialised; both are the holder's alone.
+/// of which only `mapped` is initialised; both are the holder's alone. `devices` are that target's.
 pub struct MapBio<'a, T: Target> {
     raw: NonNull<bio>,
     header: NonNull<Header<T::PerBio>>,
+    devices: &'a Devices,
     _map: PhantomData<core::cell::Cell<&'a T>>,
 }
 
@@ -184,13 +195,13 @@ pub struct Mapped<'a> {
     _map: PhantomData<core::cell::Cell<&'a ()>>,
 }
 
-impl<T: Target> MapBio<'_, T> {
+impl<'m, T: Target> MapBio<'m, T> {
     /// # Safety
     ///
     /// `raw` must be the bio of a `map` call that is under way, for a target of type `T` that begins
-    /// at sector `begin`. The value must not outlive the call.
+    /// at sector `begin` and has the devices `devices`. The value must not outlive the call.
     #[inline]
-    pub(super) unsafe fn new(raw: NonNull<bio>, begin: u64) -> Self {
+    pub(super) unsafe fn new(raw: NonNull<bio>, begin: u64, devices: &'m Devices) -> Self {
         // SAFETY: By the safety requirements.
         let header = unsafe { header_of::<T>(raw) };
         // SAFETY: By the safety requirements.
@@ -207,6 +218,7 @@ impl<T: Target> MapBio<'_, T> {
         Self {
             raw,
             header,
+            devices,
             _map: PhantomData,
         }
     }
@@ -246,7 +258,8 @@ impl<T: Target> MapBio<'_, T> {
             return false;
         }
         // SAFETY: The bio is being mapped and longer than `sectors`, which is less than a bio's
-        // most. It is no copy, since only flushes are copied, and those have no sectors; it is not
+        // most. It is no copy: of all that has sectors device mapper makes one bio only, since `ctr` sets
+        // `num_discard_bios` and `num_write_zeroes_bios` to 1, and `num_secure_erase_bios` is 0. It is not
         // atomic; and no device of a target without zone features is zoned.
         unsafe { bindings::dm_accept_partial_bio(self.raw.as_ptr(), sectors as u32) };
         // SAFETY: By the type invariant.
@@ -269,17 +282,32 @@ impl<T: Target> MapBio<'_, T> {
         }
     }
 
-    /// Sends the bio to `sector` of `device`, and keeps `own` with it.
+    /// Sends the bio to `sector` of a device that the target opened, and keeps `own` with it.
+    ///
+    /// With a `device` that the target did not open the bio fails; [`Target::returned`] sees `own` all the same.
     #[inline]
-    pub fn remap<'a>(self, device: &BlockDevice, sector: u64, own: T::PerBio) -> Mapped<'a>
+    pub fn remap<'a>(self, device: DeviceId, sector: u64, own: T::PerBio) -> Mapped<'a>
     where
         Self: 'a,
     {
-        self.keep(own).direct(device, sector);
+        let Some(device) = self.devices.device(device) else {
+            return self.refuse(own);
+        };
+        // SAFETY: Device mapper destroys the target, which keeps its devices open, after its bios have ended.
+        unsafe { self.keep(own).direct(device, sector) };
         Mapped {
             code: bindings::DM_MAPIO_REMAPPED as c_int,
             _map: PhantomData,
         }
+    }
+
+    #[cold]
+    fn refuse<'a>(self, mut own: T::PerBio) -> Mapped<'a>
+    where
+        Self: 'a,
+    {
+        T::returned(&mut own);
+        self.complete(Status::IOERR)
     }
 
     /// Ends the bio at once.
@@ -310,6 +338,10 @@ impl<T: Target> MapBio<'_, T> {
 }
 
 /// A bio that a device failed.
+///
+/// # Invariants
+///
+/// The bio is that of an `end_io` call that is under way, which has not been answered.
 pub struct EndBio<'a, T: Target> {
     clone: CloneBio<T>,
     _end: PhantomData<core::cell::Cell<&'a ()>>,
@@ -328,8 +360,9 @@ impl<T: Target> EndBio<'_, T> {
     /// had it. The value must not outlive the call.
     #[inline]
     pub(super) unsafe fn new(raw: NonNull<bio>) -> Self {
+        // INVARIANT: By the safety requirements.
         Self {
-            // SAFETY: By the safety requirements.
+            // SAFETY: As above.
             clone: unsafe { CloneBio::again(raw) },
             _end: PhantomData,
         }

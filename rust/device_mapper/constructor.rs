@@ -40,7 +40,7 @@ impl From<kernel::alloc::AllocError> for NewError {
     }
 }
 
-/// One of the devices that a target opened, in the order of opening.
+/// One of the devices that a target opened, in the order of opening. It says nothing to other targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceId(pub(super) usize);
 
@@ -58,6 +58,9 @@ pub struct Constructor<'a, T> {
 }
 
 impl<'a, T: Target> Constructor<'a, T> {
+    /// How many devices a target can open.
+    pub const MOST_DEVICES: usize = Devices::MOST;
+
     /// # Safety
     ///
     /// `raw` must be the target of a constructor call that is under way.
@@ -116,9 +119,12 @@ impl<'a, T: Target> Constructor<'a, T> {
         self.events.clone()
     }
 
-    /// Opens a device by path or `major:minor`, for writing unless the table is read-only.
+    /// Opens a device by path or `major:minor`, for writing unless the table is read-only. A target has at most
+    /// [`Self::MOST_DEVICES`].
     pub fn open(&mut self, path: &CStr) -> Result<(DeviceId, BlockDevice)> {
-        self.devices.reserve()?;
+        if self.devices.is_full() {
+            return Err(ENOSPC);
+        }
         let mut device = core::ptr::null_mut();
         // SAFETY: The target is that of a constructor call, and `path` is NUL-terminated.
         to_result(unsafe {
@@ -130,13 +136,13 @@ impl<'a, T: Target> Constructor<'a, T> {
             )
         })?;
         let device = NonNull::new(device).ok_or(ENXIO)?;
-        // SAFETY: Just got for this target, to be put when the list is dropped.
-        let id = unsafe { self.devices.push(device) }?;
+        // SAFETY: Just got for this target, to be put when the list is dropped, and there is room.
+        let id = unsafe { self.devices.push(device) };
         // SAFETY: A device-mapper device is open and its file is that of a block device.
         let file = unsafe { (*device.as_ptr()).bdev_file };
         let file = NonNull::new(file).ok_or(ENXIO)?;
         // SAFETY: As above; the list keeps the device open during the call.
-        Ok((DeviceId(id), unsafe { BlockDevice::from_file(file) }))
+        Ok((id, unsafe { BlockDevice::from_file(file) }))
     }
 
     /// Takes discards even where not every device of [`Target::iterate_devices`] does.

@@ -47,53 +47,82 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// Each is a device that `dm_get_device` returned for `target`, not yet put.
+/// The first `count` of `handles` are devices that `dm_get_device` returned for `target`, not yet put, and each of
+/// `devices` is the block device of the handle in its place. The others are `None`.
 pub(super) struct Devices {
+    /// Beside each other, for the I/O path.
+    devices: [Option<NonNull<block_device>>; Self::MOST],
+    handles: [Option<NonNull<dm_dev>>; Self::MOST],
+    count: usize,
     target: NonNull<dm_target>,
-    list: KVec<NonNull<dm_dev>>,
 }
 
 impl Devices {
+    /// How many there can be.
+    pub(super) const MOST: usize = 4;
+
     fn new(target: NonNull<dm_target>) -> Self {
         // INVARIANT: No devices.
         Self {
+            devices: [None; Self::MOST],
+            handles: [None; Self::MOST],
+            count: 0,
             target,
-            list: KVec::new(),
         }
     }
 
-    /// Makes room for one device more.
-    pub(super) fn reserve(&mut self) -> Result {
-        Ok(self.list.reserve(1, GFP_KERNEL)?)
+    /// Whether there is no room for one more.
+    pub(super) fn is_full(&self) -> bool {
+        self.count >= Self::MOST
     }
 
+    /// Adds a device.
+    ///
     /// # Safety
     ///
-    /// `device` must have been returned by `dm_get_device` for the target of this list, and be put by
-    /// nobody else.
-    pub(super) unsafe fn push(&mut self, device: NonNull<dm_dev>) -> Result<usize> {
-        let id = self.list.len();
-        // INVARIANT: By the safety requirements.
-        self.list.push(device, GFP_KERNEL)?;
-        Ok(id)
+    /// `handle` must have been returned by `dm_get_device` for the target of this list, and be put by nobody else. The
+    /// list must not be full.
+    pub(super) unsafe fn push(&mut self, handle: NonNull<dm_dev>) -> DeviceId {
+        let id = DeviceId(self.count);
+        // SAFETY: The device is open by the safety requirements.
+        let device = unsafe { (*handle.as_ptr()).bdev };
+        if let (Some(its_handle), Some(its_device)) =
+            (self.handles.get_mut(id.0), self.devices.get_mut(id.0))
+        {
+            // INVARIANT: By the safety requirements.
+            (*its_handle, *its_device) = (Some(handle), NonNull::new(device));
+            self.count += 1;
+        }
+        id
     }
 
-    fn get(&self, id: DeviceId) -> Option<NonNull<dm_dev>> {
-        self.list.as_slice().get(id.0).copied()
+    /// The handle of a device, which is open while `self` lives.
+    fn handle(&self, id: DeviceId) -> Option<NonNull<dm_dev>> {
+        self.handles.get(id.0).copied().flatten()
+    }
+
+    /// A device, which is open while `self` lives.
+    #[inline]
+    pub(super) fn device(&self, id: DeviceId) -> Option<NonNull<block_device>> {
+        self.devices.get(id.0).copied().flatten()
     }
 }
 
 impl Drop for Devices {
     fn drop(&mut self) {
-        for device in self.list.as_slice() {
+        for handle in self.handles.iter().flatten() {
             // SAFETY: By the type invariant; the target lives until its destructor returns, or its
             // constructor fails, and this is dropped before that.
-            unsafe { bindings::dm_put_device(self.target.as_ptr(), device.as_ptr()) };
+            unsafe { bindings::dm_put_device(self.target.as_ptr(), handle.as_ptr()) };
         }
     }
 }
 
 /// What `dm_target::private` points to. The fields are dropped in this order.
+///
+/// # Invariants
+///
+/// `events` are those of the target's table, and are revoked before this is dropped; `devices` are those of the target.
 struct Private<T> {
     target: Pin<KBox<T>>,
     events: TableEvents,
@@ -101,6 +130,10 @@ struct Private<T> {
 }
 
 /// Shows the devices of a target to one of device mapper's callbacks.
+///
+/// # Invariants
+///
+/// `callback` may be called with `raw`, which has the devices `devices`, any part of one of these, and `data`.
 pub struct DeviceVisitor<'a> {
     raw: NonNull<dm_target>,
     devices: &'a Devices,
@@ -114,14 +147,13 @@ impl DeviceVisitor<'_> {
     ///
     /// Once the callback gave an answer other than zero it is not called again.
     pub fn visit(&mut self, device: DeviceId, start: u64, sectors: u64) {
-        let Some(device) = self.devices.get(device) else {
+        let Some(device) = self.devices.handle(device) else {
             return;
         };
         if self.answer != 0 {
             return;
         }
-        // SAFETY: Target, callback and data are those of the call that this visitor was made for,
-        // and the device is open by the invariant of `Devices`.
+        // SAFETY: By the type invariant, and the device is open by that of `Devices`.
         self.answer = unsafe {
             (self.callback)(
                 self.raw.as_ptr(),
@@ -194,6 +226,7 @@ impl<T: Target> Vtable<T> {
             T::new(&mut constructor, args)
         };
         let made = target.and_then(|target| {
+            // INVARIANT: `dtr` revokes the events, or the end of this function if the box cannot be had.
             let private = Private {
                 target,
                 events: events.clone(),
@@ -252,13 +285,14 @@ impl<T: Target> Vtable<T> {
     /// `raw` is a constructed target, and `bio` a clone made for it that is to be mapped.
     unsafe extern "C" fn map(raw: *mut dm_target, bio: *mut bio) -> c_int {
         // SAFETY: By the safety requirements.
-        let target = unsafe { &Self::private(raw).target };
+        let private = unsafe { Self::private(raw) };
         // SAFETY: A bio is not null.
         let bio = unsafe { NonNull::new_unchecked(bio) };
         // SAFETY: By the safety requirements; `begin` does not change after construction.
         let begin = unsafe { (*raw).begin };
-        // SAFETY: This is the `map` call.
-        target.map(unsafe { MapBio::new(bio, begin) }).code
+        // SAFETY: This is the `map` call, and these are the target's devices.
+        let bio = unsafe { MapBio::new(bio, begin, &private.devices) };
+        private.target.map(bio).code
     }
 
     /// # Safety
@@ -393,6 +427,7 @@ impl<T: Target> Vtable<T> {
         };
         // SAFETY: By the safety requirements.
         let private = unsafe { Self::private(raw) };
+        // INVARIANT: By the safety requirements.
         let mut visitor = DeviceVisitor {
             raw: target,
             devices: &private.devices,
@@ -429,13 +464,11 @@ impl<T: Target> Vtable<T> {
         // SAFETY: By the safety requirements.
         let private = unsafe { Self::private(raw) };
         let id = private.target.prepare_ioctl();
-        let Some(found) = id.and_then(|id| private.devices.get(id)) else {
+        let Some(found) = id.and_then(|id| private.devices.device(id)) else {
             return ENOTTY.to_errno();
         };
-        // SAFETY: The device is open by the invariant of `Devices`.
-        let found = unsafe { (*found.as_ptr()).bdev };
         // SAFETY: By the safety requirements.
-        unsafe { *device = found };
+        unsafe { *device = found.as_ptr() };
         PART
     }
 }
