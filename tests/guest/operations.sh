@@ -190,3 +190,19 @@ test_dependencies_are_known() {
 	local disk
 	for disk in main spare; do gives r "who holds $disk" cat "/sys/block/$disk/holders"/*/dm/name; done
 }
+
+# A disk with blocks of 512 bytes whose best I/O is no multiple of a unit.
+test_limits_fit_the_unit() {
+	load_module
+	null_disk spare 8
+	local disk
+	disk=$(scsi_disk opt_blks=1023)
+	same 523776 "$(<"/sys/block/$disk/queue/optimal_io_size")" "the disk's best I/O"
+	kmsg clear
+	create r "0 65536 remap /dev/$disk 0 /dev/spare 0 16384"
+	if kmsg has "alignment inconsistency"; then fail "device mapper warns"; fi
+	same "4096 4096 520192" "$(attribute queue/physical_block_size) $(attribute queue/minimum_io_size) $(
+		attribute queue/optimal_io_size
+	)" limits
+	same 0 "$(attribute alignment_offset)" "the alignment"
+}
