@@ -77,10 +77,11 @@ fn note(instance: &Instance, refusal: &Refusal<'_>) {
     }
 }
 
-/// The text in a buffer that [`Text`] filled.
+/// The text in a buffer that [`Text`] filled, perhaps to the middle of a character.
 fn text_of(buffer: &[u8]) -> &str {
-    let text = CStr::from_bytes_until_nul(buffer).ok();
-    text.and_then(|text| text.to_str().ok()).unwrap_or("")
+    let text = CStr::from_bytes_until_nul(buffer).map_or(buffer, CStr::to_bytes);
+    let valid = text.utf8_chunks().next();
+    valid.map_or("", |chunk| chunk.valid())
 }
 
 fn answer<'a>(

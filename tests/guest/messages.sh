@@ -64,3 +64,18 @@ test_unremap_refuses_lost_blocks() {
 	message unremap 1000
 	reads 1000 8 /dev/zero || fail "the data that were written"
 }
+
+# What is kept of a reason may end within a character.
+test_a_long_reason_is_cut_between_characters() {
+	remap_on
+	local ascii word shown
+	for ascii in '' a aa; do
+		printf -v word '€%.0s' {1..100}
+		fails message "$ascii$word"
+		shown=$(message reason)
+		[[ $shown == *"$ascii€€€€€€€€"* ]] || fail "of what was refused is said: $shown"
+	done
+	# A message says no more than fits, and what follows is said as before.
+	fails message nothing
+	[[ $(message reason) == *nothing* ]] || fail "the reason after that"
+}
