@@ -224,6 +224,14 @@ impl Buffer {
 
 /// Where bios of our own come from, with a reserve so that getting one never fails.
 ///
+/// # Examples
+///
+/// ```ignore
+/// let set = KBox::pin_init(BioSet::new(1), GFP_KERNEL)?;
+/// let mut buffer = Buffer::zeroed(4096)?;
+/// set.transfer(Transfer::Read, &device, 0, &mut buffer, 0..4096)?;
+/// ```
+///
 /// # Invariants
 ///
 /// `set` is an initialised `bio_set` with vectors for [`Buffer`]s.

@@ -20,7 +20,9 @@ impl Node {
     #[inline]
     pub fn here() -> Self {
         // SAFETY: Reads a variable of this CPU.
-        Self::of_id(unsafe { bindings::numa_node_id() })
+        let id = unsafe { bindings::numa_node_id() };
+        // SAFETY: The kernel told of it.
+        unsafe { Self::of_id(id) }
     }
 
     /// All that may ever be online.
@@ -29,12 +31,17 @@ impl Node {
         core::iter::from_fn(move || {
             // SAFETY: The function takes -1 and every node.
             last = unsafe { bindings::next_possible_node(last) };
-            (last >= 0).then(|| Self::of_id(last))
+            // SAFETY: The kernel told of it.
+            (last >= 0).then(|| unsafe { Self::of_id(last) })
         })
     }
 
-    /// INVARIANT: Callers pass what the kernel returned.
-    pub(crate) fn of_id(id: i32) -> Self {
+    /// # Safety
+    ///
+    /// `id` must be the number of a node that the kernel told of.
+    #[inline]
+    pub(crate) unsafe fn of_id(id: i32) -> Self {
+        // INVARIANT: By the safety requirements.
         Self(id)
     }
 

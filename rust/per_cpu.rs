@@ -28,8 +28,15 @@ pub trait Counter: Copy {
 
 /// A set of 64-bit counters for each CPU.
 ///
-/// Counting is one instruction on the CPU's own memory, without a lock and without touching what
-/// another CPU writes. It may be done in any context. Reading adds up all possible CPUs.
+/// Counting touches the CPU's own memory only, without a lock: on x86 it is one instruction. It may be done in any context. Reading adds up all possible CPUs.
+///
+/// # Examples
+///
+/// ```ignore
+/// let counters = Counters::<Count>::new()?;
+/// counters.add(Count::Reads, 1);
+/// assert_eq!(counters.sum(Count::Reads), 1);
+/// ```
 ///
 /// # Invariants
 ///
@@ -48,7 +55,16 @@ unsafe impl<C> Sync for Counters<C> {}
 impl<C: Counter> Counters<C> {
     /// Allocates the set, all zero. May sleep.
     pub fn new() -> Result<Self> {
-        let size = C::COUNT.max(1) * size_of::<u64>();
+        let size = const {
+            // A `this_cpu_add` is a load and a store where there is no instruction for it.
+            assert!(usize::BITS == 64, "counters would be read in halves");
+            assert!(C::COUNT <= isize::MAX as usize / size_of::<u64>());
+            if C::COUNT == 0 {
+                size_of::<u64>()
+            } else {
+                C::COUNT * size_of::<u64>()
+            }
+        };
         // SAFETY: A size that is not zero and a power of two for the alignment. A set begins on a
         // cache line of its own so that counting shares none with other data.
         let base = unsafe { bindings::alloc_percpu(size, 64) };
@@ -87,8 +103,8 @@ impl<C: Counter> Counters<C> {
             .map(|cpu| {
                 // SAFETY: As in `add`, and `cpu` is a possible CPU.
                 let slot = unsafe { bindings::per_cpu_ptr(self.counter(at), cpu) };
-                // SAFETY: The slot is valid and aligned while the allocation is, and every access
-                // to it is either this or a `this_cpu_add`, which is a single instruction.
+                // SAFETY: The slot is valid and aligned while the allocation is, and every access to it is either
+                // this or a `this_cpu_add`, which stores a word as a whole.
                 unsafe { Atomic::<u64>::from_ptr(slot) }.load(Relaxed)
             })
             .fold(0, u64::wrapping_add)

@@ -53,7 +53,19 @@ impl<T> Blank<T> {
 /// included, but not in an NMI. [`Self::synchronize`] waits for all sections that began before it.
 ///
 /// An old value is dropped in a work queue with bottom halves disabled, after all sections that may
-/// see it: its `Drop` must not sleep.
+/// see it: its `Drop` must not sleep, nor drop the last reference to the [`Published`], which waits for
+/// such drops.
+///
+/// # Examples
+///
+/// ```ignore
+/// let limit = KBox::pin_init(Published::new(10u64)?, GFP_KERNEL)?;
+/// let reading = limit.read();
+/// let old: &u64 = &reading;
+/// limit.replace(Blank::new(GFP_KERNEL)?, 20);
+/// // The old value is there until the section ends.
+/// assert_eq!((*old, *reading), (10, 20));
+/// ```
 ///
 /// # Invariants
 ///
@@ -141,7 +153,7 @@ impl<T: Send + Sync + 'static> Published<T> {
         // INVARIANT: The section was just begun.
         Reading {
             of: self,
-            // SAFETY: SRCU returns the address of one of its counters.
+            // SAFETY: Tree SRCU returns the address of one of its counters.
             counter: unsafe { NonNull::new_unchecked(counter) },
         }
     }
@@ -169,6 +181,9 @@ impl<T: Send + Sync + 'static> Published<T> {
     }
 
     /// Waits for all sections that began before the call. Sleeps; must not be called in a section.
+    ///
+    /// Expedited: I/O waits for the caller meanwhile, and a normal grace period consists of two of RCU. It interrupts
+    /// other CPUs, so it should be asked for seldom, and for many values at once.
     pub fn synchronize(&self) {
         // SAFETY: `srcu` is initialised by the type invariant.
         unsafe { kernel::bindings::synchronize_srcu_expedited(self.srcu.get()) };

@@ -126,7 +126,9 @@ impl<T> Blank<T> {
     /// Where the memory is.
     pub fn node(&self) -> Node {
         // SAFETY: By the type invariant it is memory of a slab.
-        Node::of_id(unsafe { bindings::virt_to_nid(self.object.as_ptr().cast()) })
+        let id = unsafe { bindings::virt_to_nid(self.object.as_ptr().cast()) };
+        // SAFETY: The kernel told of it.
+        unsafe { Node::of_id(id) }
     }
 }
 

@@ -103,6 +103,25 @@ impl RunsOn {
 ///
 /// It is part of the value, so that it can neither outlive that nor run after it was closed.
 ///
+/// # Examples
+///
+/// ```ignore
+/// struct Tick(Atomic<u64>);
+///
+/// impl DelayedItem for Tick {
+///     fn run(&self) -> Option<u64> {
+///         self.0.fetch_add(1, Relaxed);
+///         Some(1000)
+///     }
+/// }
+///
+/// let tick = Tick(Atomic::new(0));
+/// let work = DelayedWork::new(RunsOn::System, c"tick", static_lock_class!(), tick);
+/// let work = KBox::pin_init(work, GFP_KERNEL)?;
+/// work.arm(1000);
+/// work.close();
+/// ```
+///
 /// # Invariants
 ///
 /// `work` is an initialised `delayed_work` whose function is [`run`] for `T`, which was queued on `queue` only. It is
