@@ -19,7 +19,10 @@ use remap_core::{
         Unit, //
     },
     metadata::{
-        array::Array,
+        array::{
+            Array,
+            Misfit, //
+        },
         journal::{
             Dead,
             Journal, //
@@ -47,12 +50,8 @@ pub(crate) enum NotReady {
     Refused(Refused),
     /// A record cannot be applied.
     Conflict(Conflict),
-    /// The metadata are for units of another length, in sectors.
-    Unit(u32),
-    /// The metadata are for blocks of another length, in sectors.
-    Block(u32),
-    /// The metadata are for a main device of another length, in sectors.
-    Main(u64),
+    /// The metadata are for something else.
+    Misfit(Misfit),
     /// The metadata may only be read.
     ReadOnlyFormat,
     /// The array is active already.
@@ -68,6 +67,12 @@ pub(crate) enum NotReady {
 impl From<Refused> for NotReady {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+impl From<Misfit> for NotReady {
+    fn from(misfit: Misfit) -> Self {
+        Self::Misfit(misfit)
     }
 }
 
@@ -98,15 +103,7 @@ impl fmt::Display for NotReady {
             Self::Conflict(conflict) => {
                 write!(f, "the metadata contradict themselves ({conflict:?})")
             }
-            Self::Unit(sectors) => {
-                let bytes = u64::from(*sectors) << 9;
-                write!(f, "the metadata are for another unit: add '2 unit {bytes}'")
-            }
-            Self::Block(sectors) => {
-                let bytes = u64::from(*sectors) << 9;
-                write!(f, "the metadata are for blocks of {bytes} bytes")
-            }
-            Self::Main(sectors) => write!(f, "the metadata are for a target of {sectors} sectors"),
+            Self::Misfit(misfit) => write!(f, "{misfit}"),
             Self::ReadOnlyFormat => {
                 write!(f, "the metadata have features that allow reading only")
             }
@@ -117,23 +114,6 @@ impl fmt::Display for NotReady {
             Self::Dead => write!(f, "no copy of the metadata can be written"),
         }
     }
-}
-
-/// Whether an array was formatted for what the table describes.
-fn check(geometry: &Geometry, array: &Array) -> Result<(), NotReady> {
-    if u64::from(array.unit_sectors) != geometry.unit_sectors() {
-        return Err(NotReady::Unit(array.unit_sectors));
-    }
-    if u64::from(array.block_sectors) != geometry.block_sectors() {
-        return Err(NotReady::Block(array.block_sectors));
-    }
-    if array.main_sectors != geometry.sectors() {
-        return Err(NotReady::Main(array.main_sectors));
-    }
-    if array.spare_sectors != geometry.spare_sectors() {
-        return Err(NotReady::Refused(Refused::Inconsistent));
-    }
-    Ok(())
 }
 
 /// A new array, as the table describes it.
@@ -229,7 +209,7 @@ impl Repair {
         let mut store = Store { instance, wire };
         match choose(&mut store, &mut metadata.block, &geometry.regions()) {
             Ok(choice) => {
-                check(geometry, &choice.identity.array)?;
+                choice.identity.array.fits(geometry)?;
                 claim(&choice.identity.array)?;
                 let standing = self.replay(instance, &choice)?;
                 self.show_loaded(instance, &standing)?;

@@ -16,6 +16,8 @@ use super::standing::{
     STANDING_BYTES, //
 };
 use super::uuid::Uuid;
+use crate::geometry::Geometry;
+use core::fmt;
 
 /// The most devices that a head has room for.
 const DEVICES: usize = 8;
@@ -67,6 +69,51 @@ impl Array {
     /// The regions of the array.
     pub const fn regions(&self) -> Regions {
         Regions::for_spare(self.spare_sectors)
+    }
+
+    /// Whether the array was formatted for what `geometry` lays out.
+    pub fn fits(&self, geometry: &Geometry) -> Result<(), Misfit> {
+        if u64::from(self.unit_sectors) != geometry.unit_sectors() {
+            return Err(Misfit::Unit(self.unit_sectors));
+        }
+        if u64::from(self.block_sectors) != geometry.block_sectors() {
+            return Err(Misfit::Block(self.block_sectors));
+        }
+        if self.main_sectors != geometry.sectors() {
+            return Err(Misfit::Main(self.main_sectors));
+        }
+        if self.spare_sectors != geometry.spare_sectors() {
+            return Err(Misfit::Spare(self.spare_sectors));
+        }
+        Ok(())
+    }
+}
+
+/// What an array was formatted for, where that is not what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// Units of another length, in sectors.
+    Unit(u32),
+    /// Blocks of another length, in sectors.
+    Block(u32),
+    /// A target of another length, in sectors.
+    Main(u64),
+    /// A spare area of another length, in sectors.
+    Spare(u64),
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the metadata are for ")?;
+        match self {
+            Self::Unit(sectors) => {
+                let bytes = u64::from(*sectors) << 9;
+                write!(f, "another unit: add '2 unit {bytes}'")
+            }
+            Self::Block(sectors) => write!(f, "blocks of {} bytes", u64::from(*sectors) << 9),
+            Self::Main(sectors) => write!(f, "a target of {sectors} sectors"),
+            Self::Spare(sectors) => write!(f, "a spare area of {sectors} sectors"),
+        }
     }
 }
 
@@ -149,6 +196,10 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::{
+        Area,
+        Device, //
+    };
     use crate::metadata::block::{
         Address,
         Features,
@@ -172,6 +223,52 @@ mod tests {
             count: 0,
             session: 0,
         }
+    }
+
+    #[test]
+    fn what_an_array_does_not_fit_is_named() {
+        let geometry = plain_geometry(8192, 16384);
+        let array = Array {
+            uuid: Uuid([1; 16]),
+            main: Uuid::NIL,
+            spare: Uuid([2; 16]),
+            unit_sectors: 8,
+            block_sectors: 1,
+            main_sectors: 8192,
+            spare_sectors: 16384,
+        };
+        assert_eq!(array.fits(&geometry), Ok(()));
+        for (change, want) in [
+            (
+                (|array| array.unit_sectors = 64) as fn(&mut Array),
+                "another unit: add '2 unit 32768'",
+            ),
+            (|array| array.block_sectors = 8, "blocks of 4096 bytes"),
+            (
+                |array| array.main_sectors = 8184,
+                "a target of 8184 sectors",
+            ),
+            // The regions are as long as for a spare of that length.
+            (
+                |array| array.spare_sectors = 16383,
+                "a spare area of 16383 sectors",
+            ),
+        ] {
+            let mut other = array;
+            change(&mut other);
+            let misfit = other.fits(&geometry).unwrap_err();
+            assert_eq!(misfit.to_string(), format!("the metadata are for {want}"));
+        }
+    }
+
+    fn plain_geometry(main: u64, spare: u64) -> Geometry {
+        let disk = |sectors| Device {
+            logical_block: 512,
+            physical_block: 512,
+            sectors,
+        };
+        let area = |len| Area { start: 0, len };
+        Geometry::new(disk(main), area(main), disk(spare), area(spare), None).unwrap()
     }
 
     proptest! {
