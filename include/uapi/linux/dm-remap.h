@@ -25,6 +25,7 @@ enum dm_remap_block_kind {
 	DM_REMAP_BLOCK_CHECKPOINT	= 1,
 	DM_REMAP_BLOCK_RECORDS		= 2,
 	DM_REMAP_BLOCK_LOG		= 3,
+	DM_REMAP_BLOCK_UNFINISHED	= 4,	/* in the place of a head */
 };
 
 /* What every block begins with; 96 bytes. */
@@ -42,10 +43,14 @@ struct dm_remap_header {
 	__le16	region;		/* which region of the device */
 	__le64	number;		/* which block of the region */
 	__le64	generation;
-	__le32	count;		/* records in the block; 0 in a head */
+	__le32	count;		/* records in the block; 0 in a head;
+				   in a mark DM_REMAP_ALONE or 0 */
 	__u8	reserved[4];
 	__le64	session;	/* of the commit: see format.rst */
 };
+
+/* In a DM_REMAP_BLOCK_UNFINISHED: no head beside it is to be believed. */
+#define DM_REMAP_ALONE		1
 
 /* Counters that survive, by their place in dm_remap_standing.counters. */
 enum dm_remap_counter {

@@ -48,10 +48,21 @@ pub enum Kind {
     Records,
     /// One commit.
     Log,
+    /// A mark in the place of a head, while a region is written anew. Its count is [`ALONE`] where
+    /// nothing that stands beside it is to be believed.
+    Unfinished,
 }
 
+/// What a mark counts where what it replaces was not to be believed either.
+pub const ALONE: u32 = 1;
+
 impl Kind {
-    const ALL: [(Self, u16); 3] = [(Self::Checkpoint, 1), (Self::Records, 2), (Self::Log, 3)];
+    const ALL: [(Self, u16); 4] = [
+        (Self::Checkpoint, 1),
+        (Self::Records, 2),
+        (Self::Log, 3),
+        (Self::Unfinished, 4),
+    ];
 
     fn code(self) -> u16 {
         let found = Self::ALL.iter().find(|(kind, _)| *kind == self);
@@ -260,7 +271,7 @@ pub(crate) mod tests {
     }
 
     fn header() -> impl Strategy<Value = Header> {
-        let kind = prop::sample::select(&[Kind::Checkpoint, Kind::Records, Kind::Log][..]);
+        let kind = prop::sample::select(Kind::ALL.map(|(kind, _)| kind).to_vec());
         let ids = (any::<[u8; 16]>(), any::<[u8; 16]>());
         let place = (any::<u16>(), any::<u16>(), any::<u64>());
         let features = (any::<u32>(), any::<u32>(), any::<u32>());

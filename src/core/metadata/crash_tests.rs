@@ -4,7 +4,12 @@
 
 use super::array::Array;
 use super::block::{
+    Address,
     Block,
+    Features,
+    Header,
+    Kind,
+    ALONE,
     BLOCK_BYTES, //
 };
 use super::journal::{
@@ -363,6 +368,73 @@ fn named_refusals() {
         memory.place(region, 0)[500] ^= 1;
     }
     assert_eq!(refused(&mut memory), Refused::Destroyed);
+}
+
+/// Marks are no heads: what is whole beside them is believed, unless they say that it must not be.
+#[test]
+fn marks_of_unfinished_writes() {
+    let regions = array(true).regions();
+    let mark = |memory: &mut Memory, region: usize, slot: Slot, count: u32| {
+        let region_of = Region(region);
+        let header = Header {
+            kind: Kind::Unfinished,
+            address: Address {
+                array: Uuid([9; 16]),
+                device: Uuid([8; 16]),
+                role: region_of.role(),
+                region: region_of.number(),
+                number: regions.header(slot),
+            },
+            features: Features::KNOWN,
+            generation: 0,
+            count,
+            session: 0,
+        };
+        let mut block = [0; BLOCK_BYTES];
+        header.seal(&mut block, crc32c::crc32c);
+        *memory.place(region, regions.header(slot)) = block;
+    };
+    let reason = |memory: &mut Memory| match read(memory) {
+        Ok(_) => None,
+        Err(Failure::Refused(reason)) => Some(reason),
+        Err(_) => panic!("a record that contradicts another"),
+    };
+    // One mark is enough for a spare not to be blank, wherever it is.
+    for region in 0..4 {
+        for slot in Slot::BOTH {
+            let mut memory = Memory::new(&regions, 4);
+            mark(&mut memory, region, slot, 0);
+            assert_eq!(reason(&mut memory), Some(Refused::Unfinished));
+            // It says more than what else is wrong there.
+            memory.place(1 - region % 2, regions.header(slot))[77] = 1;
+            memory.bad.insert((0, 77));
+            assert_eq!(reason(&mut memory), Some(Refused::Unfinished));
+        }
+    }
+    let (good, writer) = busy(true);
+    let mut memory = good.clone();
+    for region in [2, 3, 0] {
+        for slot in Slot::BOTH {
+            mark(&mut memory, region, slot, 0);
+            let whole = read(&mut memory).ok().map(|writer| writer.model);
+            assert_eq!(whole, Some(writer.model.clone()));
+        }
+    }
+    for slot in Slot::BOTH {
+        mark(&mut memory, 1, slot, 0);
+    }
+    assert_eq!(reason(&mut memory), Some(Refused::Unfinished));
+    for region in 0..4 {
+        let mut memory = good.clone();
+        mark(&mut memory, region, Slot::B, ALONE);
+        assert_eq!(reason(&mut memory), Some(Refused::Unfinished));
+    }
+    // In another's place it is as wrong as a head.
+    let mut memory = good.clone();
+    mark(&mut memory, 1, Slot::A, 0);
+    memory.blocks.swap(0, 1);
+    memory.blocks[2..].fill(None);
+    assert_eq!(reason(&mut memory), Some(Refused::Swapped));
 }
 
 #[test]

@@ -13,7 +13,8 @@ use super::block::{
     Flaw,
     Header,
     Kind,
-    Role, //
+    Role,
+    ALONE, //
 };
 use super::regions::{
     Regions,
@@ -38,6 +39,8 @@ pub enum Refused {
     Destroyed,
     /// No checkpoint head is whole and some cannot be read.
     Unreadable,
+    /// Somebody began to write an array and did not come to the end.
+    Unfinished,
     /// The format is newer, or has features that this code does not know.
     Newer,
     /// The regions belong to different arrays.
@@ -68,6 +71,7 @@ impl fmt::Display for Refused {
             Self::Foreign => "the spare holds something that is not ours",
             Self::Destroyed => "all copies of the metadata are damaged",
             Self::Unreadable => "the metadata cannot be read",
+            Self::Unfinished => "format or restore was interrupted: run it again",
             Self::Newer => "the metadata are of a newer format",
             Self::Mixed => "the regions belong to different arrays",
             Self::Swapped => "devices or regions of the array were swapped",
@@ -90,6 +94,7 @@ impl fmt::Display for Refused {
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Head(Identity),
+    Unfinished { alone: bool },
     Blank,
     Foreign,
     Damaged,
@@ -123,8 +128,14 @@ fn look<S: Storage>(
     let at_home = address.role == region.role()
         && address.region == region.number()
         && address.number == number;
-    if !at_home || header.kind != Kind::Checkpoint {
-        return Place::Swapped;
+    match header.kind {
+        Kind::Checkpoint if at_home => {}
+        Kind::Unfinished if at_home => {
+            return Place::Unfinished {
+                alone: header.count == ALONE,
+            }
+        }
+        _ => return Place::Swapped,
     }
     match Head::read(block, &header) {
         Some(head) => Place::Head(Identity {
@@ -167,6 +178,8 @@ pub fn identify<S: Storage>(
                     None => found = Some(here),
                 },
                 Place::Newer => return Err(Refused::Newer),
+                Place::Unfinished { alone: true } => return Err(Refused::Unfinished),
+                Place::Unfinished { alone: false } => worst = graver(worst, Refused::Unfinished),
                 // Nobody says that main has regions unless a head does.
                 Place::Foreign if at.0 >= SPARE_REGIONS => {}
                 Place::Blank => {}
@@ -211,6 +224,7 @@ fn graver(a: Refused, b: Refused) -> Refused {
         Refused::Foreign => 1,
         Refused::Destroyed => 2,
         Refused::Unreadable => 3,
+        Refused::Unfinished => 5,
         _ => 4,
     };
     if rank(b) > rank(a) {
@@ -230,6 +244,7 @@ pub fn all_blank<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regio
             match Header::read(block, S::CRC32C) {
                 Err(Flaw::Blank) => {}
                 Err(Flaw::NotOurs) => return Refused::Foreign,
+                Ok(header) if header.kind == Kind::Unfinished => return Refused::Unfinished,
                 _ => return Refused::Destroyed,
             }
         }
