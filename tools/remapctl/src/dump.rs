@@ -27,7 +27,7 @@ use serde::{
 use std::collections::BTreeMap;
 
 /// The names of the counters that survive, by their place.
-const COUNTER_NAMES: [&str; 9] = [
+const COUNTER_NAMES: [&str; 13] = [
     "read_errors",
     "write_errors",
     "transient",
@@ -37,12 +37,21 @@ const COUNTER_NAMES: [&str; 9] = [
     "unremapped",
     "retired",
     "no_spare",
+    "scan_found",
+    "scan_weak",
+    "scan_moved",
+    "scan_passes",
 ];
 
 /// The name of the counter at a place.
 fn counter_name(at: usize) -> String {
     let known = COUNTER_NAMES.get(at).map(ToString::to_string);
-    known.unwrap_or_else(|| format!("counter_{at}"))
+    known.unwrap_or_else(|| number_name(at))
+}
+
+/// What it is called by those who know no name for it.
+fn number_name(at: usize) -> String {
+    format!("counter_{at}")
 }
 
 /// The counters that have a name, and those others that are not zero.
@@ -149,7 +158,8 @@ impl Dump {
     pub fn standing(&self) -> Result<Standing> {
         let mut counters = [0; COUNTERS];
         for (name, &value) in &self.counters {
-            let place = (0..COUNTERS).find(|&at| counter_name(at) == *name);
+            let is_at = |&at: &usize| [counter_name(at), number_name(at)].contains(name);
+            let place = (0..COUNTERS).find(is_at);
             let place = place.and_then(|at| counters.get_mut(at));
             *place.with_context(|| format!("there is no counter '{name}'"))? = value;
         }

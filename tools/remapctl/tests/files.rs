@@ -88,6 +88,13 @@ impl Disks {
         back
     }
 
+    /// The array's UUID.
+    fn uuid(&self) -> String {
+        let dump = self.good(&["dump"], &[]);
+        let dump: serde_json::Value = serde_json::from_str(&dump).unwrap();
+        dump["array"].as_str().unwrap().to_string()
+    }
+
     fn formatted(&self) -> String {
         self.good(&["format"], &[]);
         self.good(&["dump"], &[])
@@ -240,6 +247,37 @@ fn metadata_on_main_too() {
         "{said}"
     );
     assert!(disks.refused(&["format"], &[]).contains("--force"));
+}
+
+#[test]
+fn every_counter_at_its_most() {
+    let disks = Disks::new();
+    let text = disks.formatted();
+    let mut dump: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(dump["counters"]["scan_passes"], 0);
+    for (_, value) in dump["counters"].as_object_mut().unwrap() {
+        *value = u64::MAX.into();
+    }
+    for at in 13..16 {
+        dump["counters"][format!("counter_{at}")] = u64::MAX.into();
+    }
+    dump["cursor"] = u64::MAX.into();
+    let restore = |dump: &serde_json::Value| {
+        std::fs::write(disks.path("dump"), dump.to_string()).unwrap();
+        let file = disks.path("dump");
+        disks.good(
+            &["restore"],
+            &[file.to_str().unwrap(), "--force", &disks.uuid()],
+        );
+        let back: serde_json::Value = serde_json::from_str(&disks.good(&["dump"], &[])).unwrap();
+        back
+    };
+    assert_eq!(restore(&dump), dump);
+    // Names that a dump of an earlier remapctl has.
+    let counters = dump["counters"].as_object_mut().unwrap();
+    let value = counters.remove("scan_weak").unwrap();
+    counters.insert("counter_10".into(), value);
+    assert_eq!(restore(&dump)["counters"]["scan_weak"], u64::MAX);
 }
 
 /// A dump, without what `replaced` takes away.
