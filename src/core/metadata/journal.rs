@@ -179,6 +179,24 @@ impl Journal {
         }
     }
 
+    /// Begins a state to which no commit leads: a checkpoint must follow, which will be of the next
+    /// generation.
+    pub fn advance(&mut self) -> Result<(), Dead> {
+        self.generation = self.generation.checked_add(1).ok_or(Dead)?;
+        for copy in &mut self.copies {
+            if copy.is_good() {
+                // INVARIANT: No region is `Good`.
+                *copy = Copy::Dropped {
+                    slot: copy.slot(),
+                    is_unmarked: false,
+                };
+            }
+        }
+        // INVARIANT: The commit is one of the session that begins.
+        self.tip = self.session;
+        Ok(())
+    }
+
     /// The array.
     pub fn array(&self) -> &Array {
         &self.array
