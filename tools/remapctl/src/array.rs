@@ -7,9 +7,9 @@ use crate::device::{
     Access,
     Device, //
 };
+use crate::ground::Place;
 use anyhow::{
     anyhow,
-    Context,
     Result, //
 };
 use remap_core::geometry::{
@@ -25,6 +25,7 @@ use remap_core::metadata::block::{
     Block,
     Crc32c,
     Header,
+    Role,
     BLOCK_SECTORS, //
 };
 use remap_core::metadata::journal::{
@@ -34,8 +35,7 @@ use remap_core::metadata::journal::{
 use remap_core::metadata::record::Record;
 use remap_core::metadata::regions::{
     Regions,
-    Slot,
-    SPARE_REGIONS, //
+    Slot, //
 };
 use remap_core::metadata::storage::{
     Failed,
@@ -119,22 +119,57 @@ impl Disks {
         })
     }
 
+    /// The device of a region.
+    pub fn device(&self, region: Region) -> &Device {
+        match region.role() {
+            Role::MAIN => &self.main,
+            _ => &self.spare,
+        }
+    }
+
+    /// Where regions are if the target has `mapped` sectors; only those of the spare if that is not known.
+    pub fn places(&self, mapped: Option<u64>) -> Vec<Place> {
+        let regions = self.regions();
+        let last = regions.last_start(self.spare_area.len);
+        let spare = [last.map(|_| 0), last].map(|at| at.map(|at| self.spare_area.start + at));
+        let main = mapped.map_or([None; 2], |mapped| regions.on_main(mapped, self.behind()));
+        let main = main.map(|at| at.map(|at| self.main_start + at));
+        let starts = Region::all().zip(spare.into_iter().chain(main));
+        starts
+            .filter_map(|(region, start)| {
+                Some(Place {
+                    region,
+                    start: start?,
+                })
+            })
+            .collect()
+    }
+
+    /// Where on main regions of the array that is there may be, whatever it says of itself.
+    pub fn older_places(&self) -> Vec<Place> {
+        let known = [self.mapped, self.mapped_of_main()].into_iter().flatten();
+        let mut places: Vec<_> = known.flat_map(|mapped| self.places(Some(mapped))).collect();
+        // The one at the end does not depend on the length of the target.
+        places.extend(self.places(Some(0)).pop());
+        places.retain(|place| place.region.role() == Role::MAIN && place.start > self.main_start);
+        places
+    }
+
     /// The device of a region and the region's first sector on it.
     fn place(&self, region: Region) -> Option<(&Device, u64)> {
-        let regions = self.regions();
-        if region.0 < SPARE_REGIONS {
-            let last = regions.last_start(self.spare_area.len)?;
-            let start = [0, last][region.0];
-            return Some((&self.spare, self.spare_area.start + start));
-        }
-        let places = regions.on_main(self.mapped?, self.behind());
-        let start = places.get(region.0 - SPARE_REGIONS).copied().flatten()?;
-        Some((&self.main, self.main_start + start))
+        let places = self.places(self.mapped);
+        let place = places.into_iter().find(|place| place.region == region)?;
+        Some((self.device(region), place.start))
     }
 
     fn block(&self, region: Region, number: u64) -> Result<(&Device, u64), Failed> {
         let (device, start) = self.place(region).ok_or(Failed)?;
         Ok((device, start + number * BLOCK_SECTORS))
+    }
+
+    /// Whether an array that stands on the devices is active.
+    pub fn are_held(&self) -> bool {
+        self.main.is_held() || self.spare.is_held()
     }
 
     /// Where a region is, for people.
@@ -145,27 +180,20 @@ impl Disks {
         }
     }
 
-    /// Zeroes a region.
-    pub fn wipe(&self, region: Region) -> Result<()> {
-        let Some((device, start)) = self.place(region) else {
-            return Ok(());
-        };
-        let zeroes = vec![0u8; 1 << 20];
-        for at in (0..self.regions().region_sectors()).step_by(2048) {
-            let written = device.write(start + at, &zeroes);
-            written.with_context(|| format!("writing {}", device.path().display()))?;
-        }
-        device.sync()?;
-        Ok(())
-    }
-
     /// The units that an array lays over the devices.
     pub fn geometry(&self, array: &Array) -> Result<Geometry> {
         let mut main = self.main.kind;
-        // The block is what the array was formatted for, whatever the devices say.
-        main.logical_block = main.logical_block.max(array.block_sectors << 9);
+        if !(self.main.is_block && self.spare.is_block) {
+            // Files do not say what the blocks of the disks are that they stand for.
+            let block = array.block_sectors.checked_mul(512);
+            main.logical_block = main.logical_block.max(block.unwrap_or(u32::MAX));
+        }
         let unit = Some(u64::from(array.unit_sectors) << 9);
-        self.lay_out(main, array.main_sectors, unit)
+        let geometry = self.lay_out(main, array.main_sectors, unit)?;
+        array
+            .fits(&geometry)
+            .map_err(|misfit| anyhow!("{misfit}"))?;
+        Ok(geometry)
     }
 
     /// The units that a target of `len` sectors lays over the devices, of which main is taken for `main`.

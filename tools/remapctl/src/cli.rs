@@ -104,9 +104,10 @@ pub struct Format {
     /// The length of a unit in bytes.
     #[arg(long, value_name = "BYTES")]
     pub unit: Option<u64>,
-    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused.
+    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be given
+    /// more than once.
     #[arg(long, value_name = "WHAT")]
-    pub force: Option<String>,
+    pub force: Vec<String>,
     /// Say what would be written, and write nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -143,9 +144,10 @@ pub struct Restore {
     pub devices: Devices,
     /// The dump, or `-` for standard input.
     pub file: PathBuf,
-    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused.
+    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be given
+    /// more than once.
     #[arg(long, value_name = "WHAT")]
-    pub force: Option<String>,
+    pub force: Vec<String>,
     /// Say what would be written, and write nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -168,6 +170,10 @@ pub struct Repair {
     /// What the spare is, where only main's copies survive: nothing on it can tell.
     #[arg(long, value_name = "WHAT")]
     pub spare_is: Option<Spare>,
+    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be given
+    /// more than once.
+    #[arg(long, value_name = "WHAT")]
+    pub force: Vec<String>,
     /// Say what would be written, and write nothing.
     #[arg(long)]
     pub dry_run: bool,

@@ -73,7 +73,10 @@ struct Buffer([u8; CHUNK]);
 pub struct Device {
     file: File,
     path: PathBuf,
+    /// Whether it is a block device.
+    pub is_block: bool,
     buffer: RefCell<Box<Buffer>>,
+    number: u64,
     /// What it says of itself.
     pub kind: geometry::Device,
 }
@@ -115,9 +118,17 @@ impl Device {
         Ok(Self {
             file,
             path: path.to_owned(),
+            is_block: is_device,
             buffer: RefCell::new(Box::new(Buffer([0; CHUNK]))),
+            number: found.rdev(),
             kind,
         })
+    }
+
+    /// Whether another block device, such as a mapped one, stands on it.
+    pub fn is_held(&self) -> bool {
+        let holders = sysfs(self.number).join("holders");
+        self.is_block && holders.read_dir().is_ok_and(|mut all| all.next().is_some())
     }
 
     /// Its path.

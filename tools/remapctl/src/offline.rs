@@ -9,7 +9,9 @@ use crate::array::{
 use crate::cli;
 use crate::device::Access;
 use crate::dump::Dump;
+use crate::ground::Ground;
 use crate::lists;
+use crate::renew::write_new;
 use crate::say::Say;
 use anyhow::{
     anyhow,
@@ -18,55 +20,32 @@ use anyhow::{
     Result, //
 };
 use remap_core::metadata::array::Array;
-use remap_core::metadata::journal::Journal;
 use remap_core::metadata::record::Record;
 use remap_core::metadata::regions::MAX_REGIONS;
 use remap_core::metadata::standing::Standing;
-use remap_core::metadata::storage::{
-    Region,
-    Storage, //
-};
+use remap_core::metadata::storage::Region;
 use remap_core::metadata::survey::{
     self,
     identify,
-    Refused,
     Survey, //
 };
 use remap_core::metadata::uuid::Uuid;
-use remap_host::{
-    blank_block,
-    contents, //
-};
+use remap_host::blank_block;
 use serde_json::json;
 use std::io::Read;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The exit status of a check that found damage, as fsck's.
 const DAMAGED: u8 = 4;
 /// The exit status of a check that could not be made.
 const NOT_CHECKED: u8 = 8;
 
-/// Refuses to go on where there is something that `force` does not name.
-fn make_way(disks: &mut Disks, force: Option<&str>) -> Result<()> {
-    let regions = disks.regions();
-    let found = match identify(disks, &mut blank_block(), &regions) {
-        Ok(identity) => identity.array.uuid.to_string(),
-        Err(Refused::Blank) => return Ok(()),
-        Err(Refused::Unreadable) => bail!("the spare cannot be read where its metadata would be"),
-        Err(Refused::Foreign) => "foreign".into(),
-        Err(_) => "damaged".into(),
-    };
-    let what = match found.as_str() {
-        "foreign" => "something that is not ours".into(),
-        "damaged" => "damaged metadata".into(),
-        uuid => format!("array {uuid}"),
-    };
-    match force {
-        Some(named) if named == found => Ok(()),
-        Some(named) => bail!("the spare holds {what}, not '{named}'"),
-        None => bail!("the spare holds {what}; '--force {found}' overwrites it"),
-    }
-}
+/// How often the metadata of an array in use are read until they are twice the same, and what is waited in between.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+/// What is said if they never are.
+const CHANGING: &str = "the array is in use, and changed whenever it was read";
 
 fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
@@ -78,31 +57,9 @@ fn random_uuid() -> Result<Uuid> {
     Ok(Uuid::from_random(random_bytes()?))
 }
 
-fn random_session() -> Result<u64> {
+/// The number of a session, at random.
+pub fn random_session() -> Result<u64> {
     Ok(u64::from_le_bytes(random_bytes()?))
-}
-
-/// Writes a new array over whatever the regions hold.
-fn write_new(
-    disks: &mut Disks,
-    array: Array,
-    generation: u64,
-    standing: &Standing,
-    records: &[Record],
-) -> Result<usize> {
-    disks.mapped = Some(array.main_sectors);
-    for region in Region::all().filter(|&region| disks.carries(&array, region)) {
-        disks.wipe(region)?;
-    }
-    let mut journal = Journal::format(array, disks, generation, random_session()?);
-    let total = journal.total();
-    let written = journal
-        .checkpoint(disks, &mut blank_block(), standing, contents(records))
-        .map_err(|_| anyhow!("no copy of the metadata could be written"))?;
-    if written < total {
-        bail!("only {written} of {total} copies of the metadata could be written");
-    }
-    Ok(total)
 }
 
 /// `remapctl format`
@@ -122,7 +79,8 @@ pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
         bail!("main has no room for metadata behind {len} sectors");
     }
     let geometry = disks.lay_out(disks.main.kind, len, args.unit)?;
-    make_way(&mut disks, args.force.as_deref())?;
+    let (ground, way) = Ground::look(&disks, geometry.sectors(), args.main_metadata)?;
+    way.allow(&args.force)?;
     let main = if args.main_metadata {
         random_uuid()?
     } else {
@@ -144,7 +102,7 @@ pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
     let copies = if args.dry_run {
         None
     } else {
-        Some(write_new(&mut disks, array, 0, &clean, &[])?)
+        Some(write_new(&mut disks, &ground, array, 0, &clean, &[])?)
     };
     say.both(
         &json!({
@@ -207,6 +165,57 @@ pub fn complaints(
     found
 }
 
+/// What the metadata hold, and what is wrong with them.
+struct Reading {
+    array: Result<Found>,
+    surveys: [Option<Survey>; MAX_REGIONS],
+    complaints: Vec<String>,
+    /// Whether an array that is in use changed them meanwhile.
+    is_changing: bool,
+}
+
+impl Reading {
+    fn once(disks: &mut Disks) -> Self {
+        let array = Found::read(disks);
+        let good = array.as_ref().ok();
+        let generation = good.map(Found::generation);
+        let surveys = match good {
+            Some(good) => good.contained.choice.surveys,
+            None => surveys(disks),
+        };
+        let mut complaints = complaints(disks, &surveys, generation);
+        complaints.extend(array.as_ref().err().map(ToString::to_string));
+        Self {
+            array,
+            surveys,
+            complaints,
+            is_changing: false,
+        }
+    }
+
+    /// Reads them until nothing changes meanwhile: an array in use makes commits, one region after the other.
+    fn settled(disks: &mut Disks) -> Self {
+        let mut read = Self::once(disks);
+        for _ in 0..TRIES {
+            if !disks.are_held() {
+                break;
+            }
+            let again = Self::once(disks);
+            read.is_changing = read.surveys != again.surveys;
+            // What looks like damage may be half of a commit.
+            if !read.is_changing && again.complaints.is_empty() {
+                break;
+            }
+            read = Self {
+                is_changing: read.is_changing,
+                ..again
+            };
+            std::thread::sleep(PAUSE);
+        }
+        read
+    }
+}
+
 /// `remapctl check`
 pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
     let mut disks = match Disks::open(args, Access::Read) {
@@ -216,21 +225,21 @@ pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
             return Ok(ExitCode::from(NOT_CHECKED));
         }
     };
-    let read = Found::read(&mut disks);
-    let good = read.as_ref().ok();
+    let is_active = disks.are_held();
+    let read = Reading::settled(&mut disks);
+    if read.is_changing {
+        say.error(&anyhow!(CHANGING));
+        return Ok(ExitCode::from(NOT_CHECKED));
+    }
+    let (good, found) = (read.array.as_ref().ok(), read.complaints);
     let generation = good.map(Found::generation);
-    let surveys = match good {
-        Some(good) => good.contained.choice.surveys,
-        None => surveys(&mut disks),
-    };
-    let mut found = complaints(&disks, &surveys, generation);
-    found.extend(read.as_ref().err().map(ToString::to_string));
     let is_whole = found.is_empty();
     let array = good.map(|good| good.array().uuid.to_string());
     let answer = json!({
         "array": array,
         "whole": is_whole,
         "usable": good.is_some(),
+        "active": is_active,
         "commit": generation,
         "clean": good.map(|good| good.contained.standing.clean),
         "damage": found,
@@ -245,9 +254,10 @@ pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
         };
         let start = if text.is_empty() { "" } else { "\n" };
         text += &std::format!(
-            "{start}array {}: {word}, commit {}, {units} units relocated",
+            "{start}array {}: {word}, commit {}, {units} units relocated{}",
             array.unwrap_or_default(),
-            generation.unwrap_or_default()
+            generation.unwrap_or_default(),
+            if is_active { ", in use" } else { "" }
         );
     }
     say.both(&answer, format_args!("{text}"));
@@ -257,7 +267,11 @@ pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
 /// `remapctl dump`
 pub fn dump(args: &cli::Dump) -> Result<ExitCode> {
     let mut disks = Disks::open(&args.devices, Access::Read)?;
-    let found = Found::read(&mut disks)?;
+    let read = Reading::settled(&mut disks);
+    if read.is_changing {
+        bail!(CHANGING);
+    }
+    let found = read.array?;
     let bad = found.contents().records;
     let bad = bad.filter_map(|record| match record {
         Record::Relocated { unit, .. } => Some(found.geometry.sectors_of(unit)),
@@ -293,7 +307,8 @@ pub fn restore(say: &Say, args: &cli::Restore) -> Result<ExitCode> {
         let (want, have) = (array.spare_sectors, disks.spare_area.len);
         bail!("the dump is of a spare area of {want} sectors, this one has {have}");
     }
-    make_way(&mut disks, args.force.as_deref())?;
+    let (ground, way) = Ground::look(&disks, array.main_sectors, array.on_main())?;
+    way.allow(&args.force)?;
     crate::rehearse::rehearse(
         &disks.geometry(&array)?,
         &array,
@@ -303,7 +318,8 @@ pub fn restore(say: &Say, args: &cli::Restore) -> Result<ExitCode> {
     )
     .context("the dump contradicts itself")?;
     if !args.dry_run {
-        write_new(&mut disks, array, dump.generation, &standing, &records)?;
+        let generation = dump.generation;
+        write_new(&mut disks, &ground, array, generation, &standing, &records)?;
     }
     let word = if args.dry_run { "would write" } else { "wrote" };
     say.both(

@@ -11,7 +11,15 @@ use crate::cli::{
     Spare, //
 };
 use crate::device::Access;
-use crate::offline::complaints;
+use crate::ground::{
+    on_the_spare,
+    UNREADABLE, //
+};
+use crate::offline::{
+    complaints,
+    random_session, //
+};
+use crate::renew::mark;
 use crate::say::Say;
 use anyhow::{
     anyhow,
@@ -23,11 +31,16 @@ use remap_core::metadata::array::Array;
 use remap_core::metadata::block::{
     Block,
     Crc32c,
+    Flaw,
     Header,
     Role, //
 };
-use remap_core::metadata::journal::Journal;
+use remap_core::metadata::journal::{
+    Dead,
+    Journal, //
+};
 use remap_core::metadata::record::Record;
+use remap_core::metadata::regions::Slot;
 use remap_core::metadata::storage::{
     Failed,
     Region,
@@ -104,7 +117,8 @@ fn clear_logs(disks: &mut Disks, array: &Array) -> Result<()> {
         for generation in 0..regions.log_blocks() {
             let number = regions.log(generation);
             let read = disks.read(region, number, &mut block);
-            if read.is_err() || Header::read(&block, crc32c::crc32c).is_err() {
+            let header = read.map(|()| Header::read(&block, crc32c::crc32c));
+            if !matches!(header, Ok(Ok(_) | Err(Flaw::Blank))) {
                 let cleared = disks.write(region, number, &blank_block());
                 cleared.map_err(|_| anyhow!("writing {}", disks.name(region)))?;
             }
@@ -153,9 +167,26 @@ fn records(array: &Found, spare: Option<Spare>) -> Vec<Record> {
 fn check_blank(disks: &mut Disks) -> Result<()> {
     let regions = disks.regions();
     match all_blank(disks, &mut blank_block(), &regions) {
-        Refused::Blank => Ok(()),
+        // An attempt to mend it was interrupted.
+        Refused::Blank | Refused::Unfinished => Ok(()),
         found => bail!("the spare that replaces another must be blank: {found}"),
     }
+}
+
+/// Refuses to write over a copy that cannot be read, and so may be newer, unless `force` says so.
+fn check_told(disks: &Disks, array: &Found, force: &[String]) -> Result<()> {
+    let choice = &array.contained.choice;
+    for (survey, region) in choice.surveys.iter().zip(Region::all()) {
+        let unread = survey.is_some_and(|survey| survey.unreadable > 0);
+        if unread && !choice.is_current(region) && !force.iter().any(|name| name == UNREADABLE) {
+            let name = disks.name(region);
+            bail!(
+                "the region at {name} cannot be read, so it may be newer than what can be; \
+                 '--force {UNREADABLE}' overwrites it"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Reads the array, and what its spare is said to be if that had to be believed.
@@ -171,11 +202,24 @@ fn read(disks: &mut Disks, said: Option<Spare>) -> Result<(Found, Option<Spare>)
 /// Writes all copies; how many.
 fn mend(disks: &mut Disks, array: &Found, spare: Option<Spare>) -> Result<usize> {
     let records = records(array, spare);
-    let mut journal = Journal::resume(
-        &array.contained.choice,
-        array.contained.choice.chain.session,
-    );
+    let choice = &array.contained.choice;
+    // What only is written again is of the session that it was of.
+    let session = match spare {
+        Some(Spare::Replaced) => random_session()?,
+        _ => choice.chain.session,
+    };
+    let mut journal = Journal::resume(choice, session);
     if spare.is_some() {
+        // From the first write on the spare is no blank one, whatever a target sees of main.
+        for place in disks.places(None) {
+            for slot in Slot::BOTH {
+                mark(disks, place, slot, array.array(), 0)?;
+            }
+        }
+    }
+    if spare == Some(Spare::Replaced) {
+        let next = journal.advance();
+        next.map_err(|Dead| anyhow!("there are no more commits"))?;
         // Until the spare has a copy, an array of which main says two things cannot be activated.
         write_both(&mut journal, &mut OnlyMain(disks), array, &records)?;
     }
@@ -194,10 +238,16 @@ fn mend(disks: &mut Disks, array: &Found, spare: Option<Spare>) -> Result<usize>
 pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
     let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
     let (array, spare) = read(&mut disks, args.spare_is)?;
-    if spare == Some(Spare::Replaced) {
-        check_blank(&mut disks)?;
-    }
     let choice = &array.contained.choice;
+    if !choice.identity.features.may_write() {
+        bail!("the metadata have features that allow reading only");
+    }
+    match spare {
+        Some(Spare::Replaced) => check_blank(&mut disks)?,
+        Some(Spare::Same) => on_the_spare(&disks, array.array()).allow(&args.force)?,
+        None => {}
+    }
+    check_told(&disks, &array, &args.force)?;
     let found = complaints(&disks, &choice.surveys, Some(array.generation()));
     let mut written = 0;
     if !found.is_empty() && !args.dry_run {

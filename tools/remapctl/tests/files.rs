@@ -2,6 +2,11 @@
 
 //! The tool on files that stand for devices.
 
+use remap_core::metadata::block::{
+    Block,
+    Header,
+    BLOCK_BYTES, //
+};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -250,6 +255,142 @@ fn metadata_on_main_too() {
 }
 
 #[test]
+fn what_is_on_main_is_overwritten_only_if_it_is_named() {
+    let disks = Disks::new();
+    disks.fill("main", 0, &vec![0xaa; 64 << 20]);
+    let before = disks.bytes("main");
+    let said = disks.refused(&["format", "--main-metadata"], &[]);
+    let hint = "'--force main-tail' overwrites it";
+    assert!(
+        said.contains("main's tail holds something that is not ours"),
+        "{said}"
+    );
+    assert!(said.contains(hint), "{said}");
+    assert!(before == disks.bytes("main"));
+    disks.good(&["format", "--main-metadata", "--force", "main-tail"], &[]);
+    let start = 126_968 << 9;
+    assert!(disks.bytes("main")[..start] == before[..start]);
+    disks.good(&["check"], &[]);
+}
+
+/// Blank space at the end of a file system is part of it.
+#[test]
+fn a_file_system_is_not_cut_short() {
+    let disks = Disks::new();
+    let made = Command::new("mkfs.ext4")
+        .arg("-q")
+        .arg(disks.path("main"))
+        .status();
+    assert!(made.unwrap().success());
+    for words in [&["--main-metadata"][..], &["--main-len", "131064"]] {
+        let words = [&["format"], words].concat();
+        let said = disks.refused(&words, &[]);
+        assert!(
+            said.contains("main holds ext4 of 131072 sectors, and the target would have 1"),
+            "{said}"
+        );
+        disks.good(
+            &[&words[..], &["--dry-run", "--force", "shorter"]].concat(),
+            &[],
+        );
+    }
+    disks.good(&["format"], &[]);
+    let made = Command::new("mkfs.ext4")
+        .arg("-q")
+        .arg(disks.path("main"))
+        .arg("63000k")
+        .status();
+    assert!(made.unwrap().success());
+    let uuid = disks.uuid();
+    disks.good(&["format", "--main-metadata", "--force", &uuid], &[]);
+}
+
+/// Copies on main that no array uses any more are not left behind.
+#[test]
+fn older_copies_on_main_go_with_their_array() {
+    let disks = Disks::new();
+    disks.good(&["format", "--main-metadata"], &[]);
+    let first = disks.uuid();
+    // The spare gets another array, which knows nothing of main.
+    disks.fill("spare", 0, &[0; 8 << 20]);
+    let said = disks.refused(&["format", "--main-len", "126968"], &[]);
+    assert!(
+        said.contains(&format!("main's tail holds array {first}; ")),
+        "{said}"
+    );
+    disks.good(&["format", "--main-len", "126968", "--force", &first], &[]);
+    disks.good(&["check"], &[]);
+    assert!(disks.bytes("main").iter().all(|&byte| byte == 0));
+}
+
+/// The module refuses an area of another length, though its regions are as long.
+#[test]
+fn an_array_that_does_not_fit_is_no_array() {
+    let disks = Disks::new();
+    let area = ["--spare-len", "8192"];
+    disks.good(&["format"], &area);
+    for len in ["8191", "8184", "14344"] {
+        let other = ["--spare-len", len];
+        let check = disks.run(&["check"], &other);
+        let said = String::from_utf8(check.stdout).unwrap();
+        assert_eq!(check.status.code(), Some(4));
+        assert!(!said.contains("usable"), "{said}");
+        let before = disks.bytes("spare");
+        assert!(disks
+            .refused(&["repair"], &other)
+            .contains("cannot be repaired"));
+        assert!(before == disks.bytes("spare"));
+    }
+    let said = disks.run(&["check"], &["--spare-len", "8191"]).stdout;
+    let want = "the metadata are for a spare area of 8192 sectors\n";
+    assert!(String::from_utf8(said).unwrap().ends_with(want));
+    disks.good(&["check"], &area);
+    // A file that was cut short.
+    let spare = File::options()
+        .write(true)
+        .open(disks.path("spare"))
+        .unwrap();
+    spare.set_len((8191 << 9) + 100).unwrap();
+    assert_eq!(disks.run(&["check"], &[]).status.code(), Some(4));
+    disks.refused(&["repair"], &[]);
+}
+
+/// A format that may only be read is only read.
+#[test]
+fn repair_keeps_off_what_it_must_not_write() {
+    let disks = Disks::new();
+    disks.formatted();
+    for region in [0, 7 << 20] {
+        let mut block: Block = disks.bytes("spare")[region..][..BLOCK_BYTES]
+            .try_into()
+            .unwrap();
+        let mut header = Header::read(&block, crc32c::crc32c).unwrap();
+        header.features.ro_compat = 1;
+        header.seal(&mut block, crc32c::crc32c);
+        disks.fill("spare", region as u64, &block);
+    }
+    disks.good(&["check"], &[]);
+    disks.fill("spare", 100 << 12, &[1; 4096]);
+    let before = disks.bytes("spare");
+    let said = disks.refused(&["repair"], &[]);
+    assert!(said.contains("features that allow reading only"), "{said}");
+    assert!(before == disks.bytes("spare"));
+}
+
+/// The spare is not taken for the array's if another disk was named.
+#[test]
+fn a_spare_that_holds_something_else_is_not_mended() {
+    let disks = Disks::new();
+    disks.good(&["format", "--main-metadata"], &[]);
+    disks.fill("spare", 0, &[7; 8 << 20]);
+    let same = ["repair", "--spare-is", "same"];
+    let said = disks.refused(&same, &[]);
+    assert!(said.contains("'--force foreign' overwrites it"), "{said}");
+    disks.good(&[&same[..], &["--force", "foreign"]].concat(), &[]);
+    disks.good(&["check"], &[]);
+}
+
+#[test]
 fn every_counter_at_its_most() {
     let disks = Disks::new();
     let text = disks.formatted();
@@ -287,6 +428,7 @@ fn all_lost(text: &str) -> serde_json::Value {
         unit["valid"] = "0".into();
     }
     dump["retired"] = Vec::<u64>::new().into();
+    dump["generation"] = (dump["generation"].as_u64().unwrap() + 1).into();
     dump
 }
 
