@@ -164,3 +164,147 @@ test_metadata_on_main_too() {
 	refused "the spare's metadata are older than main's" \
 		dm create r "0 126968 remap /dev/main 0 /dev/spare 0 16384"
 }
+
+# Device-mapper's own I/O goes past the page cache of the spare, which stays as long as somebody has it open.
+test_what_a_page_cache_kept_is_not_believed() {
+	disks
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	random one 1
+	put one
+	message remap 800 >/dev/null
+	dmsetup remove --retry r
+	exec 9</dev/spare
+	cat <&9 >/dev/null
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	message remap 1600 80 >/dev/null
+	random one 1
+	put one
+	dmsetup remove --retry r
+	ctl check /dev/main /dev/spare
+	grep -q ": whole, commit [0-9]*, 11 units relocated$" said || fail "$(cat said)"
+	junk /dev/spare 0 2048
+	ctl repair /dev/main /dev/spare
+	# What was written is what others see now.
+	remapctl dump /dev/main /dev/spare >now
+	copy_sectors /dev/spare 0 kept 0 16384
+	same "$(cat now)" "$(remapctl dump /dev/main kept)" "through the page cache"
+	exec 9<&-
+	ctl check /dev/main /dev/spare
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	gives 11/1536 "units used" field 2
+	holds one
+}
+
+test_check_and_dump_of_an_active_array() {
+	disks
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	message remap 800 >/dev/null
+	ctl check /dev/main /dev/spare
+	grep -q ": whole, commit [0-9]*, 1 units relocated, in use$" said || fail "$(cat said)"
+	message remap 1600 80 >/dev/null
+	ctl --json check /dev/main /dev/spare
+	grep -q '"active":true' said || fail "$(cat said)"
+	ctl check /dev/main /dev/spare
+	grep -q ": whole, commit [0-9]*, 11 units relocated, in use$" said || fail "$(cat said)"
+	same 11 "$(remapctl dump /dev/main /dev/spare --form badblocks --block-size 4096 | wc -l)" "units in a dump"
+	# It is looked at while it changes, until it stands still.
+	while :; do
+		message remap 4000 8 >/dev/null
+		message unremap 4000 >/dev/null
+	done &
+	local status looked=0
+	while [ $looked -lt 10 ]; do
+		status=0
+		remapctl check /dev/main /dev/spare >said 2>&1 || status=$?
+		if [ $status = 8 ]; then
+			grep -q "the array is in use, and changed whenever it was read" said || fail "$(cat said)"
+		else
+			same 0 "$status" "exit status: $(cat said)"
+			grep -q ": whole, " said || fail "$(cat said)"
+		fi
+		looked=$((looked + 1))
+	done
+	kill $!
+	wait $! || true
+}
+
+# The module and the tool agree on areas in which the regions are as long.
+test_a_spare_of_another_length() {
+	disks
+	ctl format /dev/main /dev/spare --spare-len 8192
+	local len status
+	for len in 8191 8184 14344; do
+		status=0
+		remapctl check /dev/main /dev/spare --spare-len $len >said || status=$?
+		same 4 "$status" "exit status"
+		if grep -q usable said; then fail "$(cat said)"; fi
+		ctl_refuses "cannot be repaired" repair /dev/main /dev/spare --spare-len $len
+		refused "$(tail -n 1 said | sed 's/.*repaired: //')" \
+			dm create r "0 131072 remap /dev/main 0 /dev/spare 0 $len"
+	done
+	refused "the metadata are for a spare area of 8192 sectors" \
+		dm create r "0 131072 remap /dev/main 0 /dev/spare 0 8191"
+	ctl check /dev/main /dev/spare --spare-len 8192
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 8192"
+}
+
+# stopped NUMBER WORDS...: remapctl, killed when it waits for the disks for the NUMBERth time.
+stopped() {
+	local number=$1
+	shift
+	strace -qq -o /dev/null -e trace=fdatasync -e "inject=fdatasync:signal=KILL:when=$number" \
+		remapctl "$@" >said 2>&1 && fail "not stopped: $(cat said)"
+	return 0
+}
+
+# Main's stale data are not shown, whenever it is stopped.
+test_a_restore_that_is_stopped() {
+	disks
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	message remap 0 2048 >/dev/null
+	random one 1
+	put one
+	dmsetup remove --retry r
+	remapctl dump /dev/main /dev/spare >kept
+	local uuid number
+	uuid=$(sed -n 's/.*"array": "\(.*\)".*/\1/p' kept)
+	for number in 3 4 8; do
+		stopped $number restore /dev/main /dev/spare kept --force "$uuid"
+		case $number in
+		4)
+			refused "format or restore was interrupted: run it again" \
+				dm create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+			ctl_refuses "'--force unfinished' overwrites it" restore /dev/main /dev/spare kept
+			ctl restore /dev/main /dev/spare kept --force unfinished
+			;;
+		*)
+			create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+			holds one
+			dmsetup remove --retry r
+			;;
+		esac
+		ctl check /dev/main /dev/spare || ctl repair /dev/main /dev/spare
+	done
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"
+	holds one
+}
+
+test_import_of_what_cannot_be_read() {
+	disks
+	ctl create r /dev/main /dev/spare
+	random one 1
+	put one
+	bad main 1002 1002
+	printf '400\n500\n501\n502\n503\n504\n600\n' >list
+	if remapctl import r list >said 2>&1; then fail "$(cat said)"; fi
+	grep -q "^sectors 1000 to 1009: .*'lossy'" said || fail "$(cat said)"
+	same 1 "$(grep -c ^sectors said)" "ranges that stay"
+	same "800 1008 1200" "$(message list | cut -d' ' -f1 | xargs)" list
+	ctl import r list --lossy
+	same "800 1000 1008 1200" "$(message list | cut -d' ' -f1 | xargs)" list
+	# Other errors end it.
+	bad spare 2048 14335
+	printf '700\n800\n' >list
+	ctl_refuses "its spare unit fails" import r list
+	same 0 "$(grep -c '^sectors' said)" "ranges that stay"
+}

@@ -352,10 +352,20 @@ pub fn import(say: &Say, args: &cli::Import) -> Result<ExitCode> {
         }
     }
     let sectors: u64 = bad.iter().map(|range| range.end - range.start).sum();
+    let mut stay = Vec::new();
     for (at, (target, part)) in jobs.iter().enumerate() {
         if !args.dry_run {
-            let text = format!("remap {} {}", part.start, part.end - part.start);
-            message(&dm, &args.name, target.start, &text)?;
+            let text = format!(
+                "remap {} {}{}",
+                part.start,
+                part.end - part.start,
+                if args.lossy { " lossy" } else { "" }
+            );
+            match message(&dm, &args.name, target.start, &text) {
+                Ok(_) => {}
+                Err(error) if asks_for_lossy(&error) => stay.push((part, error)),
+                Err(error) => return Err(error),
+            }
         }
         say.progress("relocating", at as u64 + 1, jobs.len() as u64);
     }
@@ -364,11 +374,36 @@ pub fn import(say: &Say, args: &cli::Import) -> Result<ExitCode> {
     } else {
         "relocated"
     };
+    let mut lines = vec![match stay.len() {
+        0 => format!("{word} {} ranges of {sectors} sectors", bad.len()),
+        some => format!("{word} what can be read; {some} ranges are not all relocated:"),
+    }];
+    lines.extend(stay.iter().map(|(part, error)| {
+        let (start, last) = (part.start, part.end - 1);
+        format!("sectors {start} to {last}: {error}")
+    }));
+    let staying = |(part, error): &(&Range<u64>, anyhow::Error)| {
+        let (sector, sectors) = (part.start, part.end - part.start);
+        json!({ "sector": sector, "sectors": sectors, "reason": format!("{error:#}") })
+    };
     say.both(
-        &json!({ "ranges": bad.len(), "sectors": sectors, "done": !args.dry_run }),
-        format_args!("{word} {} ranges of {sectors} sectors", bad.len()),
+        &json!({
+            "ranges": bad.len(),
+            "sectors": sectors,
+            "done": !args.dry_run && stay.is_empty(),
+            "stay": stay.iter().map(staying).collect::<Vec<_>>(),
+        }),
+        format_args!("{}", lines.join("\n")),
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(match stay.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Whether a range was refused for blocks that cannot be read. What could be moved of it was.
+fn asks_for_lossy(error: &anyhow::Error) -> bool {
+    error.to_string().contains("'lossy'")
 }
 
 /// `remapctl watch`

@@ -271,6 +271,10 @@ pub struct Import {
     /// The block size of a list of bad blocks, in bytes.
     #[arg(long, default_value_t = 1024, value_name = "BYTES")]
     pub block_size: u64,
+    /// Relocate units too of which blocks cannot be read, and give those blocks up: an error to read until they
+    /// are written. Such units stay otherwise, and are named.
+    #[arg(long)]
+    pub lossy: bool,
     /// Say what would be relocated, and relocate nothing.
     #[arg(long)]
     pub dry_run: bool,

@@ -14,6 +14,7 @@ use remap_core::metadata::block::{
     Header,
     Kind,
     Role,
+    BLOCK_BYTES,
     BLOCK_SECTORS, //
 };
 use remap_core::metadata::regions::Slot;
@@ -175,11 +176,25 @@ fn heads(disks: &Disks, place: Place, way: &mut InTheWay) -> bool {
     is_there
 }
 
+/// How many blocks are looked at together: most of them are blank.
+const AT_ONCE: u64 = 256;
+
 /// Notes what is in a region. What heads or marks say holds for all of it.
 fn look(disks: &Disks, place: Place, way: &mut InTheWay) {
-    if !heads(disks, place, way) {
-        let mut numbers = 0..disks.regions().region_blocks();
-        numbers.any(|number| block(disks, place, number, way));
+    if heads(disks, place, way) {
+        return;
+    }
+    let blocks = disks.regions().region_blocks();
+    let mut bytes = vec![0; AT_ONCE as usize * BLOCK_BYTES];
+    for first in (0..blocks).step_by(AT_ONCE as usize) {
+        let last = blocks.min(first + AT_ONCE);
+        let bytes = &mut bytes[..(last - first) as usize * BLOCK_BYTES];
+        let sector = place.start + first * BLOCK_SECTORS;
+        let read = disks.device(place.region).read(sector, bytes);
+        let is_blank = read.is_ok() && bytes.iter().all(|&byte| byte == 0);
+        if !is_blank && (first..last).any(|number| block(disks, place, number, way)) {
+            return;
+        }
     }
 }
 
