@@ -32,7 +32,7 @@ import fuzz  # noqa: E402
 import guest as guests  # noqa: E402
 import module  # noqa: E402
 import vm  # noqa: E402
-from cache import CACHE, CARGO, locked, say  # noqa: E402
+from cache import CACHE, CARGO, cargo, say  # noqa: E402
 
 # A guest for each CPU of the host, beside one that begins with the tests that mostly wait: more would wait for each
 # other, and each translates the kernel for itself.
@@ -285,7 +285,7 @@ class Report:
 def cargo_test(*words):
     """Builds the tests of the host, and runs them with such words: what `cargo test` returned and printed."""
     command = "cargo test --locked --workspace --lib --bins --tests --no-fail-fast".split()
-    with locked(CARGO.name):
+    with cargo():
         return subprocess.run(
             [*command, "--target-dir", str(CARGO), "--", *words],
             cwd=TOP,

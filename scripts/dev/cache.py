@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ["DM_REMAP_CACHE"])
@@ -42,6 +43,26 @@ def locked(name):
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / f"{name}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def cargo():
+    """Keeps other runs from Cargo's folder, in which our own crates are those of this checkout.
+
+    Cargo knows them by their place in a workspace and by times, so that those of another checkout, or of a bug that
+    was planted in a copy, may count as fresh.
+    """
+    with locked(CARGO.name):
+        last = CARGO / "checkout"
+        if not last.exists() or last.read_text(encoding="utf-8") != str(TOP):
+            members = tomllib.loads((TOP / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["members"]
+            for member in members:
+                package = tomllib.loads((TOP / member / "Cargo.toml").read_text(encoding="utf-8"))["package"]
+                for known in CARGO.glob(f"*/.fingerprint/{package['name']}-*"):
+                    shutil.rmtree(known)
+            CARGO.mkdir(exist_ok=True)
+            last.write_text(str(TOP), encoding="utf-8")
         yield
 
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from cache import CACHE, CARGO, TOP, digest, locked, run, say
+from cache import CACHE, CARGO, TOP, cargo, digest, run, say
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
 
@@ -13,7 +13,7 @@ FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
 def build(folder, programs, profile):
     """Builds the programs and copies them to a folder."""
     command = ["cargo", "build", "--quiet", "--locked", "--profile", profile, "--workspace", "--bins"]
-    with locked(CARGO.name):
+    with cargo():
         run([*command, "--target-dir", CARGO], cwd=TOP)
         for program in programs:
             shutil.copy(CARGO / ("debug" if profile == "dev" else profile) / program, folder)
