@@ -77,6 +77,10 @@ test_repair_after_damage() {
 	local status=0
 	remapctl check /dev/main /dev/spare >said || status=$?
 	same 4 "$status" "exit status of a check that found damage"
+	# What cannot be read may be newer.
+	bad spare 0 2047
+	ctl_refuses "cannot be read, so it may be newer; '--force unreadable' overwrites it" repair /dev/main /dev/spare
+	good spare 0 2047
 	ctl repair /dev/main /dev/spare
 	ctl check /dev/main /dev/spare
 	ctl create r /dev/main /dev/spare

@@ -41,8 +41,24 @@ impl Place {
 pub struct InTheWay(BTreeMap<String, String>);
 
 impl InTheWay {
-    fn note(&mut self, name: &str, text: String) {
+    /// Notes one thing, unless there was one of that name.
+    pub fn note(&mut self, name: &str, text: String) {
         self.0.entry(name.into()).or_insert(text);
+    }
+
+    /// Notes what is in the way of an array in places where it has no copy any more.
+    pub fn note_all(&mut self, disks: &Disks, array: &Array, places: &[Place]) {
+        let mut found = Self::default();
+        for &place in places {
+            look(disks, place, &mut found);
+        }
+        // What is left of it, or of an attempt to mend it, is what is to be written over.
+        for name in [&array.uuid.to_string(), DAMAGED, UNFINISHED] {
+            found.0.remove(name);
+        }
+        for (name, text) in found.0 {
+            self.note(&name, text);
+        }
     }
 
     /// Refuses to go on where there is something that `force` does not name.
@@ -65,19 +81,6 @@ impl InTheWay {
         }
         Ok(())
     }
-}
-
-/// What is in the way of an array where its spare lost all copies.
-pub fn on_the_spare(disks: &Disks, array: &Array) -> InTheWay {
-    let mut way = InTheWay::default();
-    for place in disks.places(None) {
-        look(disks, place, &mut way);
-    }
-    // What is left of it, or of an attempt to mend it, is what is to be written over.
-    for name in [&array.uuid.to_string(), DAMAGED, UNFINISHED] {
-        way.0.remove(name);
-    }
-    way
 }
 
 /// Where a new array is to be written.

@@ -12,7 +12,8 @@ use crate::cli::{
 };
 use crate::device::Access;
 use crate::ground::{
-    on_the_spare,
+    InTheWay,
+    Place,
     UNREADABLE, //
 };
 use crate::offline::{
@@ -173,20 +174,30 @@ fn check_blank(disks: &mut Disks) -> Result<()> {
     }
 }
 
-/// Refuses to write over a copy that cannot be read, and so may be newer, unless `force` says so.
-fn check_told(disks: &Disks, array: &Found, force: &[String]) -> Result<()> {
+/// Notes copies that cannot be read, and so may be newer than what can be.
+fn note_unread(disks: &Disks, array: &Found, way: &mut InTheWay) {
     let choice = &array.contained.choice;
     for (survey, region) in choice.surveys.iter().zip(Region::all()) {
-        let unread = survey.is_some_and(|survey| survey.unreadable > 0);
-        if unread && !choice.is_current(region) && !force.iter().any(|name| name == UNREADABLE) {
+        let is_unread = survey.is_some_and(|survey| survey.unreadable > 0);
+        if is_unread && !choice.is_current(region) {
             let name = disks.name(region);
-            bail!(
-                "the region at {name} cannot be read, so it may be newer than what can be; \
-                 '--force {UNREADABLE}' overwrites it"
-            );
+            let text = format!("the region at {name} cannot be read, so it may be newer");
+            way.note(UNREADABLE, text);
         }
     }
-    Ok(())
+}
+
+/// Places without a copy that need not be the array's: on a spare of which nothing tells that it is the right one,
+/// and at the end of a main device that may have become longer.
+fn overwritten(disks: &Disks, array: &Found, spare: Option<Spare>) -> Vec<Place> {
+    let surveys = &array.contained.choice.surveys;
+    let is_lost = |place: &Place| {
+        let survey = surveys.get(place.region.0).copied().flatten();
+        let is_asked = place.region.role() == Role::MAIN || spare == Some(Spare::Same);
+        is_asked && survey.is_some_and(|survey| survey.chain.is_none())
+    };
+    let places = disks.places(disks.mapped).into_iter();
+    places.filter(is_lost).collect()
 }
 
 /// Reads the array, and what its spare is said to be if that had to be believed.
@@ -242,12 +253,14 @@ pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
     if !choice.identity.features.may_write() {
         bail!("the metadata have features that allow reading only");
     }
-    match spare {
-        Some(Spare::Replaced) => check_blank(&mut disks)?,
-        Some(Spare::Same) => on_the_spare(&disks, array.array()).allow(&args.force)?,
-        None => {}
+    if spare == Some(Spare::Replaced) {
+        check_blank(&mut disks)?;
     }
-    check_told(&disks, &array, &args.force)?;
+    let mut way = InTheWay::default();
+    note_unread(&disks, &array, &mut way);
+    let places = overwritten(&disks, &array, spare);
+    way.note_all(&disks, array.array(), &places);
+    way.allow(&args.force)?;
     let found = complaints(&disks, &choice.surveys, Some(array.generation()));
     let mut written = 0;
     if !found.is_empty() && !args.dry_run {

@@ -390,6 +390,21 @@ fn a_spare_that_holds_something_else_is_not_mended() {
     disks.good(&["check"], &[]);
 }
 
+/// The last copy on main lies where main ends, which may be elsewhere now.
+#[test]
+fn the_end_of_a_longer_main_is_not_the_arrays() {
+    let disks = Disks::new();
+    disks.good(&["format", "--main-metadata"], &[]);
+    disks.fill("main", 64 << 20, &[9; 4 << 20]);
+    assert_eq!(disks.run(&["check"], &[]).status.code(), Some(4));
+    let before = disks.bytes("main");
+    let said = disks.refused(&["repair"], &[]);
+    assert!(said.contains("'--force main-tail' overwrites it"), "{said}");
+    assert!(before == disks.bytes("main"));
+    disks.good(&["repair", "--force", "main-tail"], &[]);
+    disks.good(&["check"], &[]);
+}
+
 #[test]
 fn every_counter_at_its_most() {
     let disks = Disks::new();
