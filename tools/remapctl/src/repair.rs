@@ -229,7 +229,7 @@ fn mend(disks: &mut Disks, array: &Found, spare: Option<Spare>) -> Result<usize>
         }
     }
     if spare == Some(Spare::Replaced) {
-        let next = journal.advance();
+        let next = journal.advance(0);
         next.map_err(|Dead| anyhow!("there are no more commits"))?;
         // Until the spare has a copy, an array of which main says two things cannot be activated. That it has
         // none may count as a failure.
