@@ -44,6 +44,7 @@ use remap_core::metadata::storage::{
 };
 use remap_core::metadata::survey::{
     choose,
+    choose_region,
     choose_without_spare,
     identify,
     Choice,
@@ -259,6 +260,13 @@ impl Found {
     pub fn read(disks: &mut Disks) -> Result<Self> {
         let regions = disks.regions();
         let choice = choose(disks, &mut blank_block(), &regions);
+        Self::chosen(disks, choice)
+    }
+
+    /// Reads the metadata of one region, whatever the others hold.
+    pub fn read_region(disks: &mut Disks, region: Region) -> Result<Self> {
+        let regions = disks.regions();
+        let choice = choose_region(disks, &mut blank_block(), &regions, region);
         Self::chosen(disks, choice)
     }
 

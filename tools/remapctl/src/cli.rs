@@ -13,6 +13,7 @@ use remap_core::breaker::{
     Budget,
     Limit, //
 };
+use remap_core::metadata::storage::Region;
 use remap_core::table::{
     Policy,
     MOST_RATE, //
@@ -162,11 +163,35 @@ pub enum Spare {
     Replaced,
 }
 
+/// A copy of the metadata, by where it is.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Copy {
+    /// At the beginning of the spare area.
+    SpareFirst,
+    /// At its end.
+    SpareLast,
+    /// On main, right behind the target.
+    MainFirst,
+    /// At the end of main.
+    MainLast,
+}
+
+impl Copy {
+    /// The region that holds it.
+    pub fn region(self) -> Region {
+        Region(self as usize)
+    }
+}
+
 /// Arguments of `repair`.
 #[derive(Args)]
 pub struct Repair {
     #[command(flatten)]
     pub devices: Devices,
+    /// Write what this copy says to all others, whatever they say: where copies hold two histories of an array,
+    /// as 'remapctl check' shows them, nothing tells which of them is the one to keep.
+    #[arg(long, value_name = "COPY", conflicts_with = "spare_is")]
+    pub believe: Option<Copy>,
     /// What the spare is, where only main's copies survive: nothing on it can tell.
     #[arg(long, value_name = "WHAT")]
     pub spare_is: Option<Spare>,

@@ -27,10 +27,15 @@ use remap_core::metadata::storage::Region;
 use remap_core::metadata::survey::{
     self,
     identify,
+    Chain,
+    Refused,
     Survey, //
 };
 use remap_core::metadata::uuid::Uuid;
-use remap_host::blank_block;
+use remap_host::{
+    blank_block,
+    Unreadable, //
+};
 use serde_json::json;
 use std::io::Read;
 use std::process::ExitCode;
@@ -165,6 +170,21 @@ pub fn complaints(
     found
 }
 
+/// How each region's history ends, line by line.
+pub fn histories(disks: &Disks, surveys: &[Option<Survey>; MAX_REGIONS]) -> Vec<String> {
+    let ends = surveys
+        .iter()
+        .zip(Region::all())
+        .filter_map(|(survey, region)| {
+            let Chain { end, session, .. } = (*survey)?.chain?;
+            let name = disks.name(region);
+            Some(std::format!(
+                "region at {name}: commit {end} of session {session:016x}"
+            ))
+        });
+    ends.collect()
+}
+
 /// What the metadata hold, and what is wrong with them.
 struct Reading {
     array: Result<Found>,
@@ -184,7 +204,13 @@ impl Reading {
             None => surveys(disks),
         };
         let mut complaints = complaints(disks, &surveys, generation);
-        complaints.extend(array.as_ref().err().map(ToString::to_string));
+        if let Err(error) = &array {
+            let refused = error.downcast_ref::<Unreadable>();
+            if matches!(refused, Some(Unreadable::Refused(Refused::Forked))) {
+                complaints.extend(histories(disks, &surveys));
+            }
+            complaints.push(error.to_string());
+        }
         Self {
             array,
             surveys,

@@ -18,6 +18,7 @@ use crate::ground::{
 };
 use crate::offline::{
     complaints,
+    histories,
     random_session, //
 };
 use crate::renew::mark;
@@ -238,21 +239,51 @@ fn mend(disks: &mut Disks, array: &Found, spare: Option<Spare>) -> Result<usize>
             bail!("no copy on main could be written");
         }
     }
-    let written = write_both(&mut journal, disks, array, &records)?;
+    write_all(disks, &mut journal, array, &records)
+}
+
+/// Writes all regions; how many.
+fn write_all(
+    disks: &mut Disks,
+    journal: &mut Journal,
+    array: &Found,
+    records: &[Record],
+) -> Result<usize> {
+    let written = write_both(journal, disks, array, records)?;
     clear_logs(disks, journal.array())?;
-    if written < journal.total() {
-        bail!(
-            "only {written} of {} copies could be written",
-            journal.total()
-        );
+    let total = journal.total();
+    if written < total {
+        bail!("only {written} of {total} copies could be written");
     }
     Ok(written)
+}
+
+/// The newest commit that any region knows of.
+fn newest(array: &Found) -> u64 {
+    let surveys = array.contained.choice.surveys.iter().flatten();
+    surveys.map(|survey| survey.newest).max().unwrap_or(0)
+}
+
+/// Writes what one region says to all, as a newer state than any of theirs; how many copies.
+fn impose(disks: &mut Disks, array: &Found) -> Result<usize> {
+    let records: Vec<_> = array.contents().records.collect();
+    let mut journal = Journal::resume(&array.contained.choice, random_session()?);
+    let next = journal.advance(newest(array));
+    next.map_err(|Dead| anyhow!("there are no more commits"))?;
+    write_all(disks, &mut journal, array, &records)
 }
 
 /// `remapctl repair`
 pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
     let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
-    let (array, spare) = read(&mut disks, args.spare_is)?;
+    let (array, spare) = match args.believe {
+        Some(copy) => {
+            let array = Found::read_region(&mut disks, copy.region());
+            let array = array.map_err(|error| anyhow!("that copy cannot be read: {error}"))?;
+            (array, None)
+        }
+        None => read(&mut disks, args.spare_is)?,
+    };
     let choice = &array.contained.choice;
     if !choice.identity.features.may_write() {
         bail!("the metadata have features that allow reading only");
@@ -261,14 +292,22 @@ pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
         check_blank(&mut disks)?;
     }
     let mut way = InTheWay::default();
-    note_unread(&disks, &array, &mut way);
+    if args.believe.is_none() {
+        note_unread(&disks, &array, &mut way);
+    }
     let places = overwritten(&disks, &array, spare);
     way.note_all(&disks, array.array(), &places);
     way.allow(&args.force)?;
-    let found = complaints(&disks, &choice.surveys, Some(array.generation()));
+    let mut found = complaints(&disks, &choice.surveys, Some(array.generation()));
+    if args.believe.is_some() {
+        found.extend(histories(&disks, &choice.surveys));
+    }
     let mut written = 0;
     if !found.is_empty() && !args.dry_run {
-        written = mend(&mut disks, &array, spare)?;
+        written = match args.believe {
+            Some(_) => impose(&mut disks, &array)?,
+            None => mend(&mut disks, &array, spare)?,
+        };
     }
     let text = match (found.is_empty(), args.dry_run) {
         (true, _) => "nothing to repair".to_string(),

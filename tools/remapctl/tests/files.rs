@@ -404,6 +404,39 @@ fn the_end_of_a_longer_main_is_not_the_arrays() {
     disks.good(&["check"], &[]);
 }
 
+/// Copies of an array that were used apart: the administrator chooses.
+#[test]
+fn the_history_that_is_named_is_kept() {
+    for believed in ["spare-first", "spare-last"] {
+        let disks = Disks::new();
+        let one = disks.with_entries();
+        let first = disks.bytes("spare")[..4 << 20].to_vec();
+        let mut dump: serde_json::Value = serde_json::from_str(&one).unwrap();
+        dump["relocated"][0]["unit"] = 4.into();
+        std::fs::write(disks.path("dump"), dump.to_string()).unwrap();
+        let (file, uuid) = (disks.path("dump"), disks.uuid());
+        disks.good(&["restore"], &[file.to_str().unwrap(), "--force", &uuid]);
+        disks.fill("spare", 0, &first);
+        let found = disks.run(&["check"], &[]);
+        assert_eq!(found.status.code(), Some(4));
+        let said = String::from_utf8(found.stdout).unwrap();
+        assert_eq!(said.matches(": commit 77 of session ").count(), 2, "{said}");
+        assert!(said.ends_with("two histories of the array\n"), "{said}");
+        assert!(disks.refused(&["repair"], &[]).contains("two histories"));
+        disks.good(&["repair", "--dry-run", "--believe", believed], &[]);
+        assert!(disks.refused(&["repair"], &[]).contains("two histories"));
+        let said = disks.good(&["repair", "--believe", believed], &[]);
+        assert!(said.starts_with("mended, 2 copies"), "{said}");
+        assert!(disks.good(&["check"], &[]).contains(": whole, commit 78, "));
+        let now: serde_json::Value = serde_json::from_str(&disks.good(&["dump"], &[])).unwrap();
+        let kept = if believed == "spare-first" { 3 } else { 4 };
+        assert_eq!(now["relocated"][0]["unit"], kept);
+        assert!(disks
+            .refused(&["repair", "--believe", "main-last"], &[])
+            .contains("that copy cannot be read"));
+    }
+}
+
 #[test]
 fn every_counter_at_its_most() {
     let disks = Disks::new();

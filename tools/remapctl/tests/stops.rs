@@ -575,3 +575,22 @@ fn repair_of_a_spare_without_copies() {
         stopped_everywhere(&disks, &words, false);
     }
 }
+
+/// Of two histories the one that is named, or none.
+#[test]
+fn repair_by_the_history_that_is_named() {
+    let (one, dump) = array(false, 0);
+    let bench = Bench::new(&one);
+    let other = changed(&dump).replace("\"generation\":5", "\"generation\":70");
+    fs::write(bench.path("dump"), &other).unwrap();
+    let uuid = uuid(&dump);
+    bench.good(&["restore", "main", "spare", "dump", "--force", &uuid]);
+    let mut disks = bench.get();
+    disks.spare[..SPARE / 2].copy_from_slice(&one.spare[..SPARE / 2]);
+    assert!(matches!(seen(&disks, MAIN_SECTORS), Seen::Refused(_)));
+    for (believed, from) in [("spare-first", &one), ("spare-last", &bench.get())] {
+        let words = ["repair", "main", "spare", "--believe", believed];
+        let after = stopped_everywhere(&disks, &words, false);
+        assert_eq!(seen(&after, MAIN_SECTORS), seen(from, MAIN_SECTORS));
+    }
+}
