@@ -169,7 +169,8 @@ test_metadata_on_main_too() {
 		dm create r "0 126968 remap /dev/main 0 /dev/spare 0 16384"
 }
 
-# Device-mapper's own I/O goes past the page cache of the spare, which stays as long as somebody has it open.
+# Device-mapper's own I/O goes past the page cache of the spare, which stays as long as somebody has
+# it open.
 test_what_a_page_cache_kept_is_not_believed() {
 	disks
 	create r "0 131072 remap /dev/main 0 /dev/spare 0 16384"

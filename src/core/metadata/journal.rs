@@ -179,8 +179,8 @@ impl Journal {
         }
     }
 
-    /// Begins a state to which no commit leads: a checkpoint must follow, which will be of a generation that
-    /// is newer than the last one and than `seen`.
+    /// Begins a state to which no commit leads: a checkpoint must follow, which will be of a
+    /// generation that is newer than the last one and than `seen`.
     pub fn advance(&mut self, seen: u64) -> Result<(), Dead> {
         self.generation = self.generation.max(seen).checked_add(1).ok_or(Dead)?;
         for copy in &mut self.copies {

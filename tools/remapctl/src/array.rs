@@ -128,7 +128,8 @@ impl Disks {
         }
     }
 
-    /// Where regions are if the target has `mapped` sectors; only those of the spare if that is not known.
+    /// Where regions are if the target has `mapped` sectors; only those of the spare if that is not
+    /// known.
     pub fn places(&self, mapped: Option<u64>) -> Vec<Place> {
         let regions = self.regions();
         let last = regions.last_start(self.spare_area.len);

@@ -105,8 +105,8 @@ pub struct Format {
     /// The length of a unit in bytes.
     #[arg(long, value_name = "BYTES")]
     pub unit: Option<u64>,
-    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be given
-    /// more than once.
+    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be
+    /// given more than once.
     #[arg(long, value_name = "WHAT")]
     pub force: Vec<String>,
     /// Say what would be written, and write nothing.
@@ -145,8 +145,8 @@ pub struct Restore {
     pub devices: Devices,
     /// The dump, or `-` for standard input.
     pub file: PathBuf,
-    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be given
-    /// more than once.
+    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be
+    /// given more than once.
     #[arg(long, value_name = "WHAT")]
     pub force: Vec<String>,
     /// Say what would be written, and write nothing.
@@ -188,15 +188,15 @@ impl Copy {
 pub struct Repair {
     #[command(flatten)]
     pub devices: Devices,
-    /// Write what this copy says to all others, whatever they say: where copies hold two histories of an array,
-    /// as 'remapctl check' shows them, nothing tells which of them is the one to keep.
+    /// Write what this copy says to all others, whatever they say: where copies hold two histories
+    /// of an array, as 'remapctl check' shows them, nothing tells which of them is the one to keep.
     #[arg(long, value_name = "COPY", conflicts_with = "spare_is")]
     pub believe: Option<Copy>,
     /// What the spare is, where only main's copies survive: nothing on it can tell.
     #[arg(long, value_name = "WHAT")]
     pub spare_is: Option<Spare>,
-    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be given
-    /// more than once.
+    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be
+    /// given more than once.
     #[arg(long, value_name = "WHAT")]
     pub force: Vec<String>,
     /// Say what would be written, and write nothing.
@@ -296,8 +296,8 @@ pub struct Import {
     /// The block size of a list of bad blocks, in bytes.
     #[arg(long, default_value_t = 1024, value_name = "BYTES")]
     pub block_size: u64,
-    /// Relocate units too of which blocks cannot be read, and give those blocks up: an error to read until they
-    /// are written. Such units stay otherwise, and are named.
+    /// Relocate units too of which blocks cannot be read, and give those blocks up: an error to
+    /// read until they are written. Such units stay otherwise, and are named.
     #[arg(long)]
     pub lossy: bool,
     /// Say what would be relocated, and relocate nothing.

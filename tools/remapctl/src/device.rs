@@ -2,10 +2,11 @@
 
 //! Devices, or files that stand for them.
 //!
-//! Device-mapper's own I/O goes past the page cache of a block device, which may outlive an array if
-//! somebody keeps the device open. So block devices are read and written directly; the kernel drops
-//! what its cache has of blocks that are written so (`blkdev_direct_write`). Files have one page cache for all
-//! who use them. They are read and written in the same way where their file system can.
+//! Device-mapper's own I/O goes past the page cache of a block device, which may outlive an array
+//! if somebody keeps the device open. So block devices are read and written directly; the kernel
+//! drops what its cache has of blocks that are written so (`blkdev_direct_write`). Files have one
+//! page cache for all who use them. They are read and written in the same way where their file
+//! system can.
 
 use anyhow::{
     bail,

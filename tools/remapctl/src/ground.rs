@@ -92,7 +92,8 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Looks at all that an array of `len` sectors of main overwrites, and at what is left of others.
+    /// Looks at all that an array of `len` sectors of main overwrites, and at what is left of
+    /// others.
     pub fn look(disks: &Disks, len: u64, on_main: bool) -> Result<(Self, InTheWay)> {
         let all = disks.places(Some(len));
         let is_new = |place: &Place| on_main || place.region.role() == Role::SPARE;

@@ -46,7 +46,8 @@ const DAMAGED: u8 = 4;
 /// The exit status of a check that could not be made.
 const NOT_CHECKED: u8 = 8;
 
-/// How often the metadata of an array in use are read until they are twice the same, and what is waited in between.
+/// How often the metadata of an array in use are read until they are twice the same, and what is
+/// waited in between.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 /// What is said if they never are.
@@ -219,7 +220,8 @@ impl Reading {
         }
     }
 
-    /// Reads them until nothing changes meanwhile: an array in use makes commits, one region after the other.
+    /// Reads them until nothing changes meanwhile: an array in use makes commits, one region after
+    /// the other.
     fn settled(disks: &mut Disks) -> Self {
         let mut read = Self::once(disks);
         for _ in 0..TRIES {

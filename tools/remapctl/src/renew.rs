@@ -100,7 +100,8 @@ fn mark_heads(
         for slot in Slot::BOTH {
             let is_last = chain.is_some_and(|chain| chain.slot == slot);
             let end = chain.map(|chain| chain.end);
-            // A spare that is blank is not to be taken for one by a target that sees no marks on main.
+            // A spare that is blank is not to be taken for one by a target that sees no marks on
+            // main.
             let is_later = (place.region.role() == Role::SPARE) == before.is_some();
             heads.push(((end, is_later, place.start, is_last), place, slot));
         }

@@ -188,8 +188,8 @@ fn note_unread(disks: &Disks, array: &Found, way: &mut InTheWay) {
     }
 }
 
-/// Places without a copy that need not be the array's: on a spare of which nothing tells that it is the right one,
-/// and at the end of a main device that may have become longer.
+/// Places without a copy that need not be the array's: on a spare of which nothing tells that it is
+/// the right one, and at the end of a main device that may have become longer.
 fn overwritten(disks: &Disks, array: &Found, spare: Option<Spare>) -> Vec<Place> {
     let surveys = &array.contained.choice.surveys;
     let is_lost = |place: &Place| {
@@ -232,8 +232,8 @@ fn mend(disks: &mut Disks, array: &Found, spare: Option<Spare>) -> Result<usize>
     if spare == Some(Spare::Replaced) {
         let next = journal.advance(0);
         next.map_err(|Dead| anyhow!("there are no more commits"))?;
-        // Until the spare has a copy, an array of which main says two things cannot be activated. That it has
-        // none may count as a failure.
+        // Until the spare has a copy, an array of which main says two things cannot be activated.
+        // That it has none may count as a failure.
         let _ = write_both(&mut journal, &mut OnlyMain(disks), array, &records);
         if !journal.has_good_on_main() {
             bail!("no copy on main could be written");

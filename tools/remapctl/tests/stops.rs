@@ -2,10 +2,11 @@
 
 //! The tool is stopped, or the power goes, at each of its writes.
 //!
-//! A library that is preloaded logs what the tool writes and when it waits for that to be durable. From the log the
-//! disks are made that there could be at each instant: all that was written before is there, or only what was
-//! durable and some of the rest, or a write is torn at a sector. So one run shows all instants, those of
-//! a disk with a volatile cache too, and nothing of it is in the tool itself.
+//! A library that is preloaded logs what the tool writes and when it waits for that to be durable.
+//! From the log the disks are made that there could be at each instant: all that was written before
+//! is there, or only what was durable and some of the rest, or a write is torn at a sector. So one
+//! run shows all instants, those of a disk with a volatile cache too, and nothing of it is in the
+//! tool itself.
 
 use remap_core::geometry::Geometry;
 use remap_core::metadata::array::Array;
@@ -333,8 +334,8 @@ impl Dice {
     }
 }
 
-/// Runs a command on disks, and looks at each instant of it. At those before and after a wait the command is run
-/// again, and must come to its end.
+/// Runs a command on disks, and looks at each instant of it. At those before and after a wait the
+/// command is run again, and must come to its end.
 fn stopped_everywhere(before: &Disks, words: &[&str], always: bool) -> Disks {
     stopped_with(before, words, always, None)
 }
@@ -384,7 +385,12 @@ fn stopped_with(before: &Disks, words: &[&str], always: bool, dump: Option<&str>
             }
             Step::Sync { is_spare } => {
                 again(&bench, &now, words, &what("run again"));
-                let of = |write: &&Step| matches!(write, Step::Write { is_spare: other, .. } if other == is_spare);
+                let of = |write: &&Step| match write {
+                    Step::Write {
+                        is_spare: other, ..
+                    } => other == is_spare,
+                    Step::Sync { .. } => false,
+                };
                 pending.iter().copied().filter(of).for_each(|write| {
                     write.part(&mut durable, usize::MAX);
                 });
