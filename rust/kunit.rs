@@ -325,7 +325,8 @@ mod workqueue {
                 closing: closing.clone(),
             };
             let name = c"dm_remap_kunit";
-            let work = DelayedWork::new(on, name, static_lock_class!(), item);
+            let keys = [static_lock_class!(), static_lock_class!()];
+            let work = DelayedWork::new(on, name, keys, item);
             let work = KBox::pin_init(work, GFP_KERNEL)?;
             work.arm(0);
             assert!(begun(&runs));
@@ -350,7 +351,8 @@ mod workqueue {
             closing: runs.clone(),
         };
         let name = c"dm_remap_kunit";
-        let work = DelayedWork::new(RunsOn::Reclaim(queue), name, static_lock_class!(), item);
+        let keys = [static_lock_class!(), static_lock_class!()];
+        let work = DelayedWork::new(RunsOn::Reclaim(queue), name, keys, item);
         let work = KBox::pin_init(work, GFP_KERNEL)?;
         // It keeps its queue.
         work.arm(100_000);

@@ -116,7 +116,8 @@ impl RunsOn {
 /// }
 ///
 /// let tick = Tick(Atomic::new(0));
-/// let work = DelayedWork::new(RunsOn::System, c"tick", static_lock_class!(), tick);
+/// let keys = [static_lock_class!(), static_lock_class!()];
+/// let work = DelayedWork::new(RunsOn::System, c"tick", keys, tick);
 /// let work = KBox::pin_init(work, GFP_KERNEL)?;
 /// work.arm(1000);
 /// work.close();
@@ -140,25 +141,27 @@ unsafe impl<T: DelayedItem> Send for DelayedWork<T> {}
 unsafe impl<T: DelayedItem> Sync for DelayedWork<T> {}
 
 impl<T: DelayedItem> DelayedWork<T> {
-    /// Work that does `item`, which the lock checker knows by `name` and `key`.
+    /// Work that does `item`. The lock checker knows it by `name` and the first of `keys`, and its timer by the second,
+    /// which must be another: timers run in interrupts, and work does not.
     pub fn new(
         queue: RunsOn,
         name: &'static CStr,
-        key: Pin<&'static LockClassKey>,
+        keys: [Pin<&'static LockClassKey>; 2],
         item: T,
     ) -> impl PinInit<Self> {
+        let [work_key, timer_key] = keys;
         // INVARIANT: Initialised here, and not yet queued.
         pin_init!(Self {
             work <- Opaque::ffi_init(|slot: *mut kernel::bindings::delayed_work| {
                 // SAFETY: `slot` is memory for a `delayed_work`, which stays where it is until `drop` has
-                // cancelled it; `name` and `key` are static.
+                // cancelled it; `name` and `keys` are static.
                 unsafe {
                     kernel::bindings::init_work_with_key(
                         &raw mut (*slot).work,
                         Some(run::<T>),
                         false,
                         name.as_char_ptr(),
-                        key.as_ptr(),
+                        work_key.as_ptr(),
                     )
                 };
                 // SAFETY: As above; this is the timer function of a `delayed_work`, and the flags are those
@@ -169,7 +172,7 @@ impl<T: DelayedItem> DelayedWork<T> {
                         Some(kernel::bindings::delayed_work_timer_fn),
                         kernel::bindings::TIMER_IRQSAFE,
                         name.as_char_ptr(),
-                        key.as_ptr(),
+                        timer_key.as_ptr(),
                     )
                 };
             }),

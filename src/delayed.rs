@@ -38,7 +38,8 @@ impl<T: DelayedTask> Delayed<T> {
             _task: PhantomData,
         };
         let name = c"dm_remap::delayed";
-        let work = DelayedWork::new(queue, name, static_lock_class!(), item);
+        let keys = [static_lock_class!(), static_lock_class!()];
+        let work = DelayedWork::new(queue, name, keys, item);
         Ok(Self(Arc::pin_init(work, GFP_KERNEL)?))
     }
 
