@@ -102,13 +102,13 @@ pub(crate) enum Stay {
 }
 
 impl Stay {
-    /// What a write ends with that needed the move, and why the unit stays.
-    fn told(self) -> (Status, &'static str) {
+    /// What a write ends with that `failed` and needed the move, and why the unit stays.
+    fn told(self, failed: Status) -> (Status, &'static str) {
         match self {
             Self::NoSpare => (Status::IOERR, "no spare unit is left"),
             Self::NoMemory => (Status::IOERR, "out of memory"),
             Self::Frozen => (Status::IOERR, "no copy of the metadata can be written"),
-            Self::Tripped => (Status::IOERR, "the breaker is open"),
+            Self::Tripped => (failed, "the breaker is open"),
             Self::Unreadable => (Status::MEDIUM, "blocks of it cannot be read"),
             Self::Away(status) => (status, "nothing else on its device can be read either"),
             Self::Io(status) => (status, "a device fails"),
@@ -117,12 +117,13 @@ impl Stay {
 }
 
 impl Repair {
-    /// Moves `unit` because what `overlay` writes cannot be stored where it is.
+    /// Moves `unit` because what `overlay` writes failed with `status` where it is.
     pub(crate) fn relocate_for(
         &mut self,
         instance: &Instance,
         unit: Unit,
         overlay: Overlay<'_>,
+        status: Status,
     ) -> Result<(), Status> {
         let sector = instance.mapped(overlay.sectors.start);
         match self.relocate(instance, unit, Some(overlay), Cause::Write) {
@@ -139,7 +140,7 @@ impl Repair {
                 Ok(())
             }
             Err(stay) => {
-                let (status, reason) = stay.told();
+                let (status, reason) = stay.told(status);
                 if instance.log.allows() {
                     pr_err!(
                         "{}: write at sector {} failed and the unit stays: {}\n",

@@ -433,20 +433,20 @@ impl Repair {
                 self.write_spare(instance, unit, spare, valid, &mut overlay)
             }
         };
-        match written {
-            Err(status) if bad_sector(status) => {}
+        let status = match written {
+            Err(status) if bad_sector(status) => status,
             other => return other,
-        }
+        };
         if !matches!(state, State::Relocated { .. }) {
             if !self.probe(instance, unit) {
-                return written;
+                return Err(status);
             }
             // What failed before main was seen to work may work now.
             if state == State::Main && self.write_main(instance, &mut overlay).is_ok() {
                 return Ok(());
             }
         }
-        self.relocate_for(instance, unit, overlay)
+        self.relocate_for(instance, unit, overlay, status)
     }
 
     fn write_main(&mut self, instance: &Instance, overlay: &mut Overlay<'_>) -> Result<(), Status> {

@@ -56,7 +56,7 @@ test_unremap_refuses_where_main_still_fails() {
 test_unremap_refuses_lost_blocks() {
 	remap_on
 	bad main 1003 1003
-	message remap 1000
+	message remap 1000 lossy
 	good main 1003 1003
 	refused "blocks of its unit were lost, write them first" message unremap 1000
 	fails get 1003 1
