@@ -437,7 +437,7 @@ impl Journal {
             self.write_records(storage, block, &mut tried, at, &mut records);
         }
         let written = self.write_heads(storage, block, &tried, &head, wanted);
-        if !self.has_good_on_spare() {
+        if self.good() == 0 {
             return Err(Dead);
         }
         Ok(written)

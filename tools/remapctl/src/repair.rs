@@ -233,11 +233,7 @@ fn mend(disks: &mut Disks, array: &Found, spare: Option<Spare>) -> Result<usize>
         let next = journal.advance(0);
         next.map_err(|Dead| anyhow!("there are no more commits"))?;
         // Until the spare has a copy, an array of which main says two things cannot be activated.
-        // That it has none may count as a failure.
-        let _ = write_both(&mut journal, &mut OnlyMain(disks), array, &records);
-        if !journal.has_good_on_main() {
-            bail!("no copy on main could be written");
-        }
+        write_both(&mut journal, &mut OnlyMain(disks), array, &records)?;
     }
     write_all(disks, &mut journal, array, &records)
 }
