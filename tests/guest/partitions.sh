@@ -90,18 +90,18 @@ test_relocation() {
 		sample two 4096
 		copy_sectors two 0 one $sector 8
 		put two $sector
-		on_spare $unit two 0
+		on_spare "$unit" two 0
 		unit=$((unit + 8))
 	done
 	gives 5/1536 "units used" field 2
 	holds one
 	# A spare unit that cannot be written is passed over, one that cannot be read is an error.
-	bad_spare $unit $unit
+	bad_spare "$unit" "$unit"
 	bad_main 2000 2000
 	put two 2000
 	copy_sectors two 0 one 2000 8
 	on_spare $((unit + 8)) two 0
-	bad_spare $REGION $REGION
+	bad_spare "$REGION" "$REGION"
 	fails get 0 8
 	good whole $((SPARE + REGION)) $((SPARE + REGION))
 	holds one
@@ -112,7 +112,7 @@ test_remap_and_unremap() {
 	partitioned
 	message remap 0 80 >/dev/null
 	message remap 50000 >/dev/null
-	on_spare $REGION one 0
+	on_spare "$REGION" one 0
 	holds one
 	sample two 40960
 	copy_sectors two 0 one 0 80
