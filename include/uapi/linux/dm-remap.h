@@ -43,8 +43,7 @@ struct dm_remap_header {
 	__le16	region;		/* which region of the device */
 	__le64	number;		/* which block of the region */
 	__le64	generation;
-	__le32	count;		/* records in the block; 0 in a head;
-				   in a mark DM_REMAP_ALONE or 0 */
+	__le32	count;		/* records in the block, DM_REMAP_ALONE, or 0 */
 	__u8	reserved[4];
 	__le64	session;	/* of the commit: see format.rst */
 };

@@ -39,8 +39,9 @@ static void record(int file, uint64_t offset, const void *bytes, uint64_t length
 
 ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t offset)
 {
-	ssize_t (*next)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
+	ssize_t (*next)(int file, const void *bytes, size_t length, off64_t offset);
 
+	next = dlsym(RTLD_NEXT, "pwrite64");
 	record(file, offset, bytes, length);
 	return next(file, bytes, length, offset);
 }
