@@ -131,8 +131,8 @@ pub enum Transfer {
 }
 
 impl Transfer {
-    /// The flags of a bio that another takes over which does a part of it: what the submitter asks for, but not how
-    /// the block layer or a driver may give up, wait, or poll.
+    /// The flags of a bio that another takes over which does a part of it: what the submitter asks
+    /// for, but not how the block layer or a driver may give up, wait, or poll.
     const INHERITED: blk_opf_t = bindings::REQ_SYNC
         | bindings::REQ_META
         | bindings::REQ_PRIO
@@ -317,8 +317,9 @@ impl BioSet {
     ///
     /// # Safety
     ///
-    /// `source` must be a bio whose `bi_iter` covers its data, and stay as it is until the new one is dropped; `range`,
-    /// in bytes, must lie within these data. If `transfer` writes to memory, nothing else may access them.
+    /// `source` must be a bio whose `bi_iter` covers its data, and stay as it is until the new one
+    /// is dropped; `range`, in bytes, must lie within these data. If `transfer` writes to memory,
+    /// nothing else may access them.
     pub(crate) unsafe fn part(
         &self,
         transfer: Transfer,
@@ -326,9 +327,9 @@ impl BioSet {
         source: NonNull<bio>,
         range: Range<u32>,
     ) -> Result<OwnBio, Status> {
-        // A clone for the device that `source` went to would count as remapped from a partition to its disk already.
-        // SAFETY: `source` is valid and outlives the clone by the safety requirements; with a
-        // reserve and a mask that may wait, allocation does not fail.
+        // A clone for the device that `source` went to would count as remapped from a partition to
+        // its disk already. SAFETY: `source` is valid and outlives the clone by the safety
+        // requirements; with a reserve and a mask that may wait, allocation does not fail.
         let clone = unsafe {
             kernel::bindings::bio_alloc_clone(
                 core::ptr::null_mut(),
@@ -407,7 +408,8 @@ impl OwnBio {
     ///
     /// # Safety
     ///
-    /// `submit` must submit the bio that is its first argument, and may be called with `whole` as its second.
+    /// `submit` must submit the bio that is its first argument, and may be called with `whole` as
+    /// its second.
     pub(crate) unsafe fn submit_by(
         mut self,
         sector: u64,
@@ -415,8 +417,8 @@ impl OwnBio {
         whole: NonNull<bio>,
     ) -> Result<(), Status> {
         self.at(sector);
-        // SAFETY: The bio is ours and has a device by the type invariant; `submit` submits it by the safety
-        // requirements, and when this returns it is ours again.
+        // SAFETY: The bio is ours and has a device by the type invariant; `submit` submits it by
+        // the safety requirements, and when this returns it is ours again.
         unsafe {
             kernel::bindings::bio_await(self.0.as_ptr(), whole.as_ptr().cast(), Some(submit))
         };

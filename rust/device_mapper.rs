@@ -2,9 +2,10 @@
 
 //! Device-mapper targets.
 //!
-//! A target implements [`Target`], has a static [`TargetType`], and is registered for as long as a [`Registration`]
-//! lives. For every line of a table that names it, device mapper calls [`Target::new`]; what that returns is
-//! shared by all later calls, which may run concurrently, and is dropped with the table.
+//! A target implements [`Target`], has a static [`TargetType`], and is registered for as long as a
+//! [`Registration`] lives. For every line of a table that names it, device mapper calls
+//! [`Target::new`]; what that returns is shared by all later calls, which may run concurrently, and
+//! is dropped with the table.
 //!
 //! Bios are passed by value: [`MapBio`] while they are mapped, [`EndBio`] when they return from the
 //! device, [`OwnedBio`] when the target took them for itself. Each can be finished once, and one that
@@ -104,8 +105,8 @@ pub trait Target: Sized + Send + Sync + 'static {
     /// Sees a bio that its device failed with `status`, after [`Self::returned`]. Any context, interrupts included:
     /// must not sleep.
     ///
-    /// Once the bio was taken, whoever has it may end it, and then the table may be replaced. The target is not destroyed
-    /// before this returns.
+    /// Once the bio was taken, whoever has it may end it, and then the table may be replaced. The
+    /// target is not destroyed before this returns.
     fn failed<'a>(&self, bio: EndBio<'a, Self>, _status: Status) -> Ended<'a> {
         bio.done()
     }

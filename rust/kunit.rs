@@ -286,7 +286,8 @@ mod workqueue {
         Ok(())
     }
 
-    /// Is done again at once, for ever; once somebody is about to close it, not before that has taken effect.
+    /// Is done again at once, for ever; once somebody is about to close it, not before that has
+    /// taken effect.
     struct Restless {
         runs: Arc<Atomic<i32>>,
         closing: Arc<Atomic<i32>>,
@@ -619,7 +620,8 @@ mod device_mapper {
         assert_eq!(dropped.load(Relaxed), 1);
         assert!(Registration::new(&MODULE, other, shared()?).is_err());
         assert_eq!(dropped.load(Relaxed), 2);
-        // A constructor that is under way has it as long as it wants, one that follows does not get it.
+        // A constructor that is under way has it as long as it wants, one that follows does not get
+        // it.
         drop(registered);
         assert!(one.shared_of_type().is_none());
         assert_eq!(dropped.load(Relaxed), 2);

@@ -28,7 +28,8 @@ pub trait Counter: Copy {
 
 /// A set of 64-bit counters for each CPU.
 ///
-/// Counting touches the CPU's own memory only, without a lock: on x86 it is one instruction. It may be done in any context. Reading adds up all possible CPUs.
+/// Counting touches the CPU's own memory only, without a lock: on x86 it is one instruction. It may
+/// be done in any context. Reading adds up all possible CPUs.
 ///
 /// # Examples
 ///
@@ -103,8 +104,8 @@ impl<C: Counter> Counters<C> {
             .map(|cpu| {
                 // SAFETY: As in `add`, and `cpu` is a possible CPU.
                 let slot = unsafe { bindings::per_cpu_ptr(self.counter(at), cpu) };
-                // SAFETY: The slot is valid and aligned while the allocation is, and every access to it is either
-                // this or a `this_cpu_add`, which stores a word as a whole.
+                // SAFETY: The slot is valid and aligned while the allocation is, and every access
+                // to it is either this or a `this_cpu_add`, which stores a word as a whole.
                 unsafe { Atomic::<u64>::from_ptr(slot) }.load(Relaxed)
             })
             .fold(0, u64::wrapping_add)

@@ -53,8 +53,8 @@ impl<T> Blank<T> {
 /// included, but not in an NMI. [`Self::synchronize`] waits for all sections that began before it.
 ///
 /// An old value is dropped in a work queue with bottom halves disabled, after all sections that may
-/// see it: its `Drop` must not sleep, nor drop the last reference to the [`Published`], which waits for
-/// such drops.
+/// see it: its `Drop` must not sleep, nor drop the last reference to the [`Published`], which waits
+/// for such drops.
 ///
 /// # Examples
 ///
@@ -182,8 +182,9 @@ impl<T: Send + Sync + 'static> Published<T> {
 
     /// Waits for all sections that began before the call. Sleeps; must not be called in a section.
     ///
-    /// Expedited: I/O waits for the caller meanwhile, and a normal grace period consists of two of RCU. It interrupts
-    /// other CPUs, so it should be asked for seldom, and for many values at once.
+    /// Expedited: I/O waits for the caller meanwhile, and a normal grace period consists of two of
+    /// RCU. It interrupts other CPUs, so it should be asked for seldom, and for many values at
+    /// once.
     pub fn synchronize(&self) {
         // SAFETY: `srcu` is initialised by the type invariant.
         unsafe { kernel::bindings::synchronize_srcu_expedited(self.srcu.get()) };

@@ -27,8 +27,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `queue` is a live work queue owned by this value. No timer is pending that puts work on it, but that of a
-/// [`DelayedWork`] that holds a reference to this value.
+/// `queue` is a live work queue owned by this value. No timer is pending that puts work on it, but
+/// that of a [`DelayedWork`] that holds a reference to this value.
 pub struct ReclaimQueue {
     queue: NonNull<kernel::bindings::workqueue_struct>,
 }
@@ -125,8 +125,8 @@ impl RunsOn {
 ///
 /// # Invariants
 ///
-/// `work` is an initialised `delayed_work` whose function is [`run`] for `T`, which was queued on `queue` only. It is
-/// neither pending nor running once `self` was dropped.
+/// `work` is an initialised `delayed_work` whose function is [`run`] for `T`, which was queued on
+/// `queue` only. It is neither pending nor running once `self` was dropped.
 #[pin_data(PinnedDrop)]
 pub struct DelayedWork<T: DelayedItem> {
     #[pin]
@@ -141,8 +141,8 @@ unsafe impl<T: DelayedItem> Send for DelayedWork<T> {}
 unsafe impl<T: DelayedItem> Sync for DelayedWork<T> {}
 
 impl<T: DelayedItem> DelayedWork<T> {
-    /// Work that does `item`. The lock checker knows it by `name` and the first of `keys`, and its timer by the second,
-    /// which must be another: timers run in interrupts, and work does not.
+    /// Work that does `item`. The lock checker knows it by `name` and the first of `keys`, and its
+    /// timer by the second, which must be another: timers run in interrupts, and work does not.
     pub fn new(
         queue: RunsOn,
         name: &'static CStr,
@@ -153,8 +153,8 @@ impl<T: DelayedItem> DelayedWork<T> {
         // INVARIANT: Initialised here, and not yet queued.
         pin_init!(Self {
             work <- Opaque::ffi_init(|slot: *mut kernel::bindings::delayed_work| {
-                // SAFETY: `slot` is memory for a `delayed_work`, which stays where it is until `drop` has
-                // cancelled it; `name` and `keys` are static.
+                // SAFETY: `slot` is memory for a `delayed_work`, which stays where it is until
+                // `drop` has cancelled it; `name` and `keys` are static.
                 unsafe {
                     kernel::bindings::init_work_with_key(
                         &raw mut (*slot).work,
@@ -164,8 +164,8 @@ impl<T: DelayedItem> DelayedWork<T> {
                         work_key.as_ptr(),
                     )
                 };
-                // SAFETY: As above; this is the timer function of a `delayed_work`, and the flags are those
-                // that it asks for.
+                // SAFETY: As above; this is the timer function of a `delayed_work`, and the flags
+                // are those that it asks for.
                 unsafe {
                     kernel::bindings::timer_init_key(
                         &raw mut (*slot).timer,
@@ -181,11 +181,12 @@ impl<T: DelayedItem> DelayedWork<T> {
         })
     }
 
-    /// Does it in so many milliseconds, unless it waits for its time already or was closed. Any context.
+    /// Does it in so many milliseconds, unless it waits for its time already or was closed. Any
+    /// context.
     pub fn arm(&self, milliseconds: u64) {
         let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX);
-        // SAFETY: The work is initialised by the type invariant. The queue is live, and `self` keeps it so until
-        // `drop` has cancelled the work.
+        // SAFETY: The work is initialised by the type invariant. The queue is live, and `self`
+        // keeps it so until `drop` has cancelled the work.
         unsafe {
             kernel::bindings::queue_delayed_work_on(
                 kernel::bindings::wq_misc_consts_WORK_CPU_UNBOUND as i32,
@@ -196,8 +197,8 @@ impl<T: DelayedItem> DelayedWork<T> {
         };
     }
 
-    /// Has it not be done any more, whoever arms it, and waits until it is not being done. Sleeps; must not be called
-    /// by the work.
+    /// Has it not be done any more, whoever arms it, and waits until it is not being done. Sleeps;
+    /// must not be called by the work.
     pub fn close(&self) {
         // SAFETY: The work is initialised by the type invariant.
         unsafe { kernel::bindings::disable_delayed_work_sync(self.work.get()) };
@@ -207,7 +208,8 @@ impl<T: DelayedItem> DelayedWork<T> {
 #[pinned_drop]
 impl<T: DelayedItem> PinnedDrop for DelayedWork<T> {
     fn drop(self: Pin<&mut Self>) {
-        // INVARIANT: Nobody is left who could arm it, and when it is closed it neither waits nor runs.
+        // INVARIANT: Nobody is left who could arm it, and when it is closed it neither waits nor
+        // runs.
         self.close();
     }
 }
@@ -223,7 +225,8 @@ unsafe extern "C" fn run<T: DelayedItem>(work: *mut kernel::bindings::work_struc
     let delayed = Opaque::cast_from(delayed);
     // SAFETY: As above.
     let this = unsafe { container_of!(delayed, DelayedWork<T>, work) };
-    // SAFETY: The drop of the value waits for this function, so that it is live; it is only ever shared.
+    // SAFETY: The drop of the value waits for this function, so that it is live; it is only ever
+    // shared.
     let this = unsafe { &*this };
     if let Some(milliseconds) = this.item.run() {
         this.arm(milliseconds);

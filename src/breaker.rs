@@ -47,8 +47,8 @@ impl Repair {
         written.is_err() || self.metadata.main_took_one()
     }
 
-    /// Counts one more unit for which there is a spare unit; trips the breaker if that is one too many. Whether it is
-    /// closed.
+    /// Counts one more unit for which there is a spare unit; trips the breaker if that is one too
+    /// many. Whether it is closed.
     pub(crate) fn admit(&mut self, instance: &Instance) -> bool {
         let was_closed = self.is_closed();
         let is_admitted = self
@@ -83,8 +83,8 @@ impl Repair {
         );
     }
 
-    /// Whether main, which fails to read at `unit`, can be read elsewhere. That it cannot is believed for a while, and
-    /// not asked again. May sleep.
+    /// Whether main, which fails to read at `unit`, can be read elsewhere. That it cannot is
+    /// believed for a while, and not asked again. May sleep.
     pub(crate) fn main_reads(&mut self, instance: &Instance, unit: Unit) -> bool {
         let now = instance.milliseconds();
         let is_fresh = |at: u64| now.saturating_sub(at) < AWAY;

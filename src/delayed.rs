@@ -21,7 +21,8 @@ pub(crate) trait DelayedTask: Send + Sync + 'static {
     fn run(instance: &Arc<Instance>) -> Option<u64>;
 }
 
-/// A task of a table. It is done no more once it was closed, or once all that have it have dropped it.
+/// A task of a table. It is done no more once it was closed, or once all that have it have dropped
+/// it.
 pub(crate) struct Delayed<T: DelayedTask>(Arc<DelayedWork<OnInstance<T>>>);
 
 impl<T: DelayedTask> Clone for Delayed<T> {
@@ -48,7 +49,8 @@ impl<T: DelayedTask> Delayed<T> {
         self.0.arm(milliseconds);
     }
 
-    /// Has it not be done any more, and waits until it is not being done. Sleeps; must not be called by the task.
+    /// Has it not be done any more, and waits until it is not being done. Sleeps; must not be
+    /// called by the task.
     pub(crate) fn close(&self) {
         self.0.close();
     }

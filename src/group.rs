@@ -221,8 +221,8 @@ impl Repair {
         done
     }
 
-    /// Makes free what the commit that was made frees, unless a region of the metadata misses it: that region says that
-    /// the units are in use, and might yet be believed.
+    /// Makes free what the commit that was made frees, unless a region of the metadata misses it:
+    /// that region says that the units are in use, and might yet be believed.
     fn release_freed(&mut self) {
         let withhold = self.metadata.lacks_region();
         for at in 0..self.group.freed.len() {

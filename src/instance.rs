@@ -98,7 +98,8 @@ impl Layout {
         Some((&self.main, self.geometry.on_main((*place)?)))
     }
 
-    /// The sectors that are used, with those of the copies of the metadata on main if `array` has any.
+    /// The sectors that are used, with those of the copies of the metadata on main if `array` has
+    /// any.
     fn areas<'a>(
         &'a self,
         array: Option<&'a Array>,
@@ -114,8 +115,8 @@ impl Layout {
         Iterator::chain(both.into_iter(), copies)
     }
 
-    /// Whether both use a sector in common. What is known of their arrays says which have copies of the metadata on
-    /// main.
+    /// Whether both use a sector in common. What is known of their arrays says which have copies of
+    /// the metadata on main.
     pub(crate) fn collides(
         &self,
         array: Option<&Array>,

@@ -62,7 +62,8 @@ pub(crate) struct Metadata {
     pub(crate) is_writable: bool,
     /// The counters that were read with them.
     pub(crate) restored: [u64; COUNTERS],
-    /// No region of the spare could be written: nothing is relocated until the array is loaded anew.
+    /// No region of the spare could be written: nothing is relocated until the array is loaded
+    /// anew.
     pub(crate) frozen: bool,
     /// How many commits pass before regions that failed are tried again.
     wait: u32,
@@ -142,7 +143,8 @@ impl Metadata {
         self.can_write() && good < total
     }
 
-    /// Lets `write` use the journal, unless there is none, the table is read-only or relocation is frozen.
+    /// Lets `write` use the journal, unless there is none, the table is read-only or relocation is
+    /// frozen.
     fn write<R>(
         &mut self,
         instance: &Instance,
@@ -224,7 +226,8 @@ impl Store<'_> {
         Ok(number - first)
     }
 
-    /// Whether one of these blocks of main, of which no more than `buffer` holds are read, is what is looked for.
+    /// Whether one of these blocks of main, of which no more than `buffer` holds are read, is what
+    /// is looked for.
     fn finds_among(
         &self,
         numbers: Range<u64>,
@@ -362,8 +365,8 @@ impl Repair {
         self.note_written(instance, before, done)
     }
 
-    /// Tries to bring regions back that failed, and leaves the others alone. Only while the map holds what was
-    /// committed and no more.
+    /// Tries to bring regions back that failed, and leaves the others alone. Only while the map
+    /// holds what was committed and no more.
     pub(crate) fn revive(&mut self, instance: &Instance) -> Result<usize, Dead> {
         let standing = standing(instance, false);
         let before = self.metadata.regions();

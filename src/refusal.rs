@@ -36,7 +36,8 @@ pub(crate) enum Refusal<'a> {
     DeviceFails(u64),
     /// The device that has the unit of this sector cannot be read elsewhere either.
     Away(u64),
-    /// So many units stay, the first of them that of the sector, since not all of their blocks can be read.
+    /// So many units stay, the first of them that of the sector, since not all of their blocks can
+    /// be read.
     Unreadable(u64, u64),
     /// No spare unit is left for the unit of this sector.
     NoSpare(u64),

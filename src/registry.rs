@@ -93,8 +93,8 @@ impl Registry {
         Self::shared(&mut self.live.lock(), layout)
     }
 
-    /// The instance of the table that one for `layout` is to replace, which one table more uses then; an error where
-    /// its sectors are in use.
+    /// The instance of the table that one for `layout` is to replace, which one table more uses
+    /// then; an error where its sectors are in use.
     fn shared(live: &mut [Live], layout: &Layout) -> Result<Option<Arc<Instance>>, NewError> {
         if let Some(found) = live.iter_mut().find(|l| l.instance.layout().same(layout)) {
             found.tables += 1;
@@ -121,8 +121,8 @@ impl Registry {
         }
     }
 
-    /// Makes `instance` the one that stands for `array`, if no other does, and none uses the sectors of its copies
-    /// of the metadata.
+    /// Makes `instance` the one that stands for `array`, if no other does, and none uses the
+    /// sectors of its copies of the metadata.
     fn claim(&self, instance: &Arc<Instance>, array: &Array) -> Result<(), NotReady> {
         let mut live = self.live.lock();
         let is_own = |l: &Live| Arc::ptr_eq(&l.instance, instance);

@@ -91,7 +91,8 @@ pub(crate) enum Stay {
     Io(Status),
     /// Blocks cannot be read, and may not be lost.
     Unreadable,
-    /// Blocks cannot be read, and nothing else where they are can: the device is away, and may have them.
+    /// Blocks cannot be read, and nothing else where they are can: the device is away, and may have
+    /// them.
     Away(Status),
     /// The breaker is open.
     Tripped,
@@ -322,8 +323,9 @@ impl Repair {
 
     /// Reads the blocks `wanted` of a unit from where they are; those that could be read.
     ///
-    /// An error that does not speak of the medium loses nothing: it ends the move. Nor does one that does while nothing
-    /// else on the device can be read: the device may be back in a moment, with the data.
+    /// An error that does not speak of the medium loses nothing: it ends the move. Nor does one
+    /// that does while nothing else on the device can be read: the device may be back in a moment,
+    /// with the data.
     fn collect(
         &mut self,
         instance: &Instance,
@@ -363,7 +365,8 @@ impl Repair {
         Ok(got)
     }
 
-    /// An error unless the device that `unit` is on can be read elsewhere. Trips the breaker for a write if main cannot.
+    /// An error unless the device that `unit` is on can be read elsewhere. Trips the breaker for a
+    /// write if main cannot.
     fn source_works(
         &mut self,
         instance: &Instance,
@@ -433,7 +436,8 @@ impl Repair {
 
     /// Writes the kept blocks and the overlay to `spare`, or to the next where that fails.
     ///
-    /// Those that failed are given up once another took it: a spare that takes no write at all has no bad units.
+    /// Those that failed are given up once another took it: a spare that takes no write at all has
+    /// no bad units.
     fn fill_spare(
         &mut self,
         instance: &Instance,

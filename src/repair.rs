@@ -77,7 +77,8 @@ use remap_core::{
     table::Policy, //
 };
 
-/// How many spare units are remembered that are free as soon as all regions of the metadata have all commits.
+/// How many spare units are remembered that are free as soon as all regions of the metadata have
+/// all commits.
 const MOST_WITHHELD: usize = 1024;
 /// How many suspects are kept; a disk that fails everywhere must not fill memory.
 const MAX_SUSPECTS: u64 = 1 << 16;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is given up while memory is short, so that relocation is not, and what is tried again in a while.
+//! What is given up while memory is short, so that relocation is not, and what is tried again in a
+//! while.
 //!
-//! A shortage begins when the reserve of the map cannot be filled. Then the replicas of the map are freed, no suspects
-//! are remembered, which would take of the reserve, and the scan waits. It ends when the reserve is full again, which
-//! is tried once a second, and whenever a unit is moved. A region of the metadata that failed is tried every ten.
+//! A shortage begins when the reserve of the map cannot be filled. Then the replicas of the map are
+//! freed, no suspects are remembered, which would take of the reserve, and the scan waits. It ends
+//! when the reserve is full again, which is tried once a second, and whenever a unit is moved. A
+//! region of the metadata that failed is tried every ten.
 
 use crate::{
     delayed::DelayedTask,

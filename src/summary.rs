@@ -2,8 +2,9 @@
 
 //! What is shown of an instance, and the lock of its repair, which publishes that.
 //!
-//! Whoever holds the repair lock may wait for a disk. So those that only look read a summary, which is renewed
-//! whenever the lock is let go, and while it is held, whenever a commit is made or the breaker opens.
+//! Whoever holds the repair lock may wait for a disk. So those that only look read a summary, which
+//! is renewed whenever the lock is let go, and while it is held, whenever a commit is made or the
+//! breaker opens.
 
 use crate::repair::Repair;
 use core::ops::{

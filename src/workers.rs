@@ -90,7 +90,8 @@ pub(crate) struct Workers {
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        // Lanes hold tasks, which hold the queue: it must not be a lane at work that drops the last of them.
+        // Lanes hold tasks, which hold the queue: it must not be a lane at work that drops the last
+        // of them.
         self.flush();
         self.deadline.close();
         self.recovery.close();
@@ -251,8 +252,8 @@ impl WorkItem for Lane {
     }
 }
 
-/// Begins a scan that is due: while a device is resumed that must not be done. A thread is made, which may wait for
-/// memory.
+/// Begins a scan that is due: while a device is resumed that must not be done. A thread is made,
+/// which may wait for memory.
 struct ScanStart;
 
 impl DelayedTask for ScanStart {

@@ -258,9 +258,10 @@ impl<'m, T: Target> MapBio<'m, T> {
             return false;
         }
         // SAFETY: The bio is being mapped and longer than `sectors`, which is less than a bio's
-        // most. It is no copy: of all that has sectors device mapper makes one bio only, since `ctr` sets
-        // `num_discard_bios` and `num_write_zeroes_bios` to 1, and `num_secure_erase_bios` is 0. It is not
-        // atomic; and no device of a target without zone features is zoned.
+        // most. It is no copy: of all that has sectors device mapper makes one bio only, since
+        // `ctr` sets `num_discard_bios` and `num_write_zeroes_bios` to 1, and
+        // `num_secure_erase_bios` is 0. It is not atomic; and no device of a target without zone
+        // features is zoned.
         unsafe { bindings::dm_accept_partial_bio(self.raw.as_ptr(), sectors as u32) };
         // SAFETY: By the type invariant.
         unsafe { (*self.header.as_ptr()).mapped.bi_size = (*self.raw.as_ptr()).bi_iter.bi_size };
@@ -284,7 +285,8 @@ impl<'m, T: Target> MapBio<'m, T> {
 
     /// Sends the bio to `sector` of a device that the target opened, and keeps `own` with it.
     ///
-    /// With a `device` that the target did not open the bio fails; [`Target::returned`] sees `own` all the same.
+    /// With a `device` that the target did not open the bio fails; [`Target::returned`] sees `own`
+    /// all the same.
     #[inline]
     pub fn remap<'a>(self, device: DeviceId, sector: u64, own: T::PerBio) -> Mapped<'a>
     where
@@ -293,7 +295,8 @@ impl<'m, T: Target> MapBio<'m, T> {
         let Some(device) = self.devices.device(device) else {
             return self.refuse(own);
         };
-        // SAFETY: Device mapper destroys the target, which keeps its devices open, after its bios have ended.
+        // SAFETY: Device mapper destroys the target, which keeps its devices open, after its bios
+        // have ended.
         unsafe { self.keep(own).direct(device, sector) };
         Mapped {
             code: bindings::DM_MAPIO_REMAPPED as c_int,
@@ -469,10 +472,11 @@ impl<T: Target> OwnedBio<T> {
         let bytes = |at: u64| ((at - all.start) << SECTOR_SHIFT) as u32;
         let range = bytes(part.start)..bytes(part.end);
         // SAFETY: The bio is ours and was just rewound, so its iterator covers all of its data, and
-        // `range` lies within them. It is borrowed exclusively until the part is done, and so are its data:
-        // those of a read belong to the reader until the bio is completed.
+        // `range` lies within them. It is borrowed exclusively until the part is done, and so are
+        // its data: those of a read belong to the reader until the bio is completed.
         let part = unsafe { set.part(transfer, device, self.clone.raw, range) }?;
-        // SAFETY: `submit_part` submits its first argument, and the second is a clone that device mapper made.
+        // SAFETY: `submit_part` submits its first argument, and the second is a clone that device
+        // mapper made.
         unsafe { part.submit_by(sector, submit_part, self.clone.raw) }
     }
 
@@ -481,8 +485,8 @@ impl<T: Target> OwnedBio<T> {
         let mut this = core::mem::ManuallyDrop::new(self);
         this.clone.header_mut().finished = true;
         let raw = this.clone.raw.as_ptr();
-        // If a device had the bio, its queue has ended it once already and must not see it again, perhaps when its
-        // policies are gone. That it went through those is said by flags only.
+        // If a device had the bio, its queue has ended it once already and must not see it again,
+        // perhaps when its policies are gone. That it went through those is said by flags only.
         for flag in [
             kernel::bindings::BIO_QOS_THROTTLED,
             kernel::bindings::BIO_QOS_MERGED,
@@ -505,11 +509,13 @@ impl<T: Target> Drop for OwnedBio<T> {
     }
 }
 
-/// Submits `part` on behalf of `whole`: device mapper accounts that, to the control group that submitted it.
+/// Submits `part` on behalf of `whole`: device mapper accounts that, to the control group that
+/// submitted it.
 ///
 /// # Safety
 ///
-/// `part` must be a bio that may be submitted, and `whole` a clone that device mapper made and that is not finished.
+/// `part` must be a bio that may be submitted, and `whole` a clone that device mapper made and that
+/// is not finished.
 unsafe extern "C" fn submit_part(part: *mut bio, whole: *mut c_void) {
     // SAFETY: By the safety requirements.
     unsafe { bindings::dm_submit_bio_remap(whole.cast(), part) };

@@ -40,7 +40,8 @@ impl From<kernel::alloc::AllocError> for NewError {
     }
 }
 
-/// One of the devices that a target opened, in the order of opening. It says nothing to other targets.
+/// One of the devices that a target opened, in the order of opening. It says nothing to other
+/// targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceId(pub(super) usize);
 
@@ -108,8 +109,8 @@ impl<'a, T: Target> Constructor<'a, T> {
 
     /// What all targets of the type share. Fails once the type is no longer registered.
     pub fn shared(&self) -> Result<Arc<T::Shared>, NewError> {
-        // SAFETY: By the type invariant the type is set; it is in a `TargetType<T>`, since only that has the
-        // constructor be called.
+        // SAFETY: By the type invariant the type is set; it is in a `TargetType<T>`, since only
+        // that has the constructor be called.
         unsafe { TargetType::<T>::shared((*self.raw.as_ptr()).type_) }
             .ok_or(NewError::new(c"target type is no longer registered", ENXIO))
     }
@@ -119,8 +120,8 @@ impl<'a, T: Target> Constructor<'a, T> {
         self.events.clone()
     }
 
-    /// Opens a device by path or `major:minor`, for writing unless the table is read-only. A target has at most
-    /// [`Self::MOST_DEVICES`].
+    /// Opens a device by path or `major:minor`, for writing unless the table is read-only. A target
+    /// has at most [`Self::MOST_DEVICES`].
     pub fn open(&mut self, path: &CStr) -> Result<(DeviceId, BlockDevice)> {
         if self.devices.is_full() {
             return Err(ENOSPC);

@@ -24,10 +24,11 @@ impl QueueLimits {
         unsafe { &mut *limits.cast() }
     }
 
-    /// Makes the physical block at least `bytes`, a power of two, and the sizes of good I/O multiples of it.
+    /// Makes the physical block at least `bytes`, a power of two, and the sizes of good I/O
+    /// multiples of it.
     ///
-    /// Those of the devices need not be multiples of a larger block than theirs. `blk_stack_limits` would take such
-    /// limits for misaligned.
+    /// Those of the devices need not be multiples of a larger block than theirs. `blk_stack_limits`
+    /// would take such limits for misaligned.
     pub fn raise_physical_block_size(&mut self, bytes: u32) {
         if !bytes.is_power_of_two() {
             return;

@@ -28,10 +28,11 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What device mapper knows of a target type, in a static: tables use it until after they are gone, whoever drops the
-/// [`Registration`] meanwhile.
+/// What device mapper knows of a target type, in a static: tables use it until after they are gone,
+/// whoever drops the [`Registration`] meanwhile.
 ///
-/// A table that uses the type holds a reference to the module, and the module's statics stay as long.
+/// A table that uses the type holds a reference to the module, and the module's statics stay as
+/// long.
 ///
 /// # Examples
 ///
@@ -43,7 +44,8 @@ use kernel::{
 ///
 /// - `inner` is written once, by whoever set `used`, before device mapper knows of it. From then on only device mapper
 ///   writes to it.
-/// - `shared` is null or was leaked from an [`Arc`]. Who replaces it frees it after an RCU grace period.
+/// - `shared` is null or was leaked from an [`Arc`]. Who replaces it frees it after an RCU grace
+///   period.
 #[repr(C)]
 pub struct TargetType<T: Target> {
     /// First, so that a pointer to it is a pointer to the whole.
@@ -52,8 +54,8 @@ pub struct TargetType<T: Target> {
     shared: Atomic<*mut T::Shared>,
 }
 
-// SAFETY: Device mapper has a lock for what it writes, only who sets `used` writes before that, and what is shared is
-// `Send` and `Sync`.
+// SAFETY: Device mapper has a lock for what it writes, only who sets `used` writes before that, and
+// what is shared is `Send` and `Sync`.
 unsafe impl<T: Target> Sync for TargetType<T> {}
 
 impl<T: Target> TargetType<T> {
@@ -74,8 +76,8 @@ impl<T: Target> TargetType<T> {
     ///
     /// `raw` must be in a static `TargetType<T>`.
     pub(super) unsafe fn shared(raw: *mut bindings::target_type) -> Option<Arc<T::Shared>> {
-        // SAFETY: By the safety requirements; the type is `repr(C)`, `inner` its first field, and only a static is ever
-        // made known to device mapper.
+        // SAFETY: By the safety requirements; the type is `repr(C)`, `inner` its first field, and
+        // only a static is ever made known to device mapper.
         unsafe { &*raw.cast::<Self>() }.shared_of_type()
     }
 
@@ -83,7 +85,8 @@ impl<T: Target> TargetType<T> {
     pub(crate) fn shared_of_type(&self) -> Option<Arc<T::Shared>> {
         let _guard = rcu::read_lock();
         let shared = NonNull::new(self.shared.load(Acquire))?;
-        // SAFETY: By the type invariant it comes from an `Arc`, and who takes it away waits for this section.
+        // SAFETY: By the type invariant it comes from an `Arc`, and who takes it away waits for
+        // this section.
         Some(unsafe { ArcBorrow::from_raw(shared.as_ptr()) }.into())
     }
 
@@ -93,8 +96,8 @@ impl<T: Target> TargetType<T> {
         // SAFETY: There is nothing to be held here.
         unsafe { kernel::bindings::synchronize_rcu() };
         if let Some(shared) = NonNull::new(shared) {
-            // SAFETY: By the type invariant it comes from an `Arc`. We have replaced it, so that nobody else frees it,
-            // and whoever found it before has a reference of its own by now.
+            // SAFETY: By the type invariant it comes from an `Arc`. We have replaced it, so that
+            // nobody else frees it, and whoever found it before has a reference of its own by now.
             drop(unsafe { Arc::from_raw(shared.as_ptr()) });
         }
     }
@@ -110,7 +113,8 @@ pub struct Registration<T: Target> {
 }
 
 impl<T: Target> Registration<T> {
-    /// Registers a type for `module`. Its name must not be taken, and it can be registered only once.
+    /// Registers a type for `module`. Its name must not be taken, and it can be registered only
+    /// once.
     pub fn new(
         module: &'static ThisModule,
         of: &'static TargetType<T>,

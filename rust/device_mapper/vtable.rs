@@ -47,8 +47,9 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The first `count` of `handles` are devices that `dm_get_device` returned for `target`, not yet put, and each of
-/// `devices` is the block device of the handle in its place. The others are `None`.
+/// The first `count` of `handles` are devices that `dm_get_device` returned for `target`, not yet
+/// put, and each of `devices` is the block device of the handle in its place. The others are
+/// `None`.
 pub(super) struct Devices {
     /// Beside each other, for the I/O path.
     devices: [Option<NonNull<block_device>>; Self::MOST],
@@ -80,8 +81,8 @@ impl Devices {
     ///
     /// # Safety
     ///
-    /// `handle` must have been returned by `dm_get_device` for the target of this list, and be put by nobody else. The
-    /// list must not be full.
+    /// `handle` must have been returned by `dm_get_device` for the target of this list, and be put
+    /// by nobody else. The list must not be full.
     pub(super) unsafe fn push(&mut self, handle: NonNull<dm_dev>) -> DeviceId {
         let id = DeviceId(self.count);
         // SAFETY: The device is open by the safety requirements.
@@ -122,7 +123,8 @@ impl Drop for Devices {
 ///
 /// # Invariants
 ///
-/// `events` are those of the target's table, and are revoked before this is dropped; `devices` are those of the target.
+/// `events` are those of the target's table, and are revoked before this is dropped; `devices` are
+/// those of the target.
 struct Private<T> {
     target: Pin<KBox<T>>,
     events: TableEvents,
@@ -133,7 +135,8 @@ struct Private<T> {
 ///
 /// # Invariants
 ///
-/// `callback` may be called with `raw`, which has the devices `devices`, any part of one of these, and `data`.
+/// `callback` may be called with `raw`, which has the devices `devices`, any part of one of these,
+/// and `data`.
 pub struct DeviceVisitor<'a> {
     raw: NonNull<dm_target>,
     devices: &'a Devices,
@@ -226,7 +229,8 @@ impl<T: Target> Vtable<T> {
             T::new(&mut constructor, args)
         };
         let made = target.and_then(|target| {
-            // INVARIANT: `dtr` revokes the events, or the end of this function if the box cannot be had.
+            // INVARIANT: `dtr` revokes the events, or the end of this function if the box cannot be
+            // had.
             let private = Private {
                 target,
                 events: events.clone(),
@@ -317,8 +321,9 @@ impl<T: Target> Vtable<T> {
         if status == Status::OK {
             return bio.done().code;
         }
-        // The bio keeps the target until the target has taken it: from then on another thread may end it, and the
-        // table may be replaced. Device mapper waits for RCU sections before it destroys a table (`dm_sync_table`).
+        // The bio keeps the target until the target has taken it: from then on another thread may
+        // end it, and the table may be replaced. Device mapper waits for RCU sections before it
+        // destroys a table (`dm_sync_table`).
         let _guard = rcu::read_lock();
         // SAFETY: By the safety requirements, and by the section once the bio was taken.
         let target = unsafe { &Self::private(raw).target };

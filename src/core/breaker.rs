@@ -2,9 +2,10 @@
 
 //! What keeps a dying disk from using up the spare.
 //!
-//! A disk that is unplugged, or that fails as a whole, reports the same errors as a bad sector. So units are
-//! relocated only as long as few fail at a time, and few in a day. When too many do, the breaker opens: errors pass to
-//! whoever asked, until an administrator says that the disk is well again.
+//! A disk that is unplugged, or that fails as a whole, reports the same errors as a bad sector. So
+//! units are relocated only as long as few fail at a time, and few in a day. When too many do, the
+//! breaker opens: errors pass to whoever asked, until an administrator says that the disk is well
+//! again.
 
 /// How many units may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,8 @@ impl Limit {
 /// How many units may fail in a day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Budget {
-    /// An eighth of the spare units that are free, and at least [`LEAST_BUDGET`]; no limit where [`Limit`] has none.
+    /// An eighth of the spare units that are free, and at least [`LEAST_BUDGET`]; no limit where
+    /// [`Limit`] has none.
     #[default]
     Usual,
     /// So many; 0 for no limit.
@@ -94,8 +96,8 @@ impl Trip {
 ///
 /// # Invariants
 ///
-/// Each unit that is counted owes `price`, and each millisecond pays as much back as there may be units: `owed` is what
-/// was left to be paid at `at`.
+/// Each unit that is counted owes `price`, and each millisecond pays as much back as there may be
+/// units: `owed` is what was left to be paid at `at`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
     owed: u64,
@@ -191,8 +193,8 @@ impl Breaker {
         was_open
     }
 
-    /// How many units may still fail at `now`, in milliseconds of a clock that does not go back, while `free` spare
-    /// units are.
+    /// How many units may still fail at `now`, in milliseconds of a clock that does not go back,
+    /// while `free` spare units are.
     pub fn left(&self, now: u64, free: u64) -> Left {
         let Limit { units, seconds } = self.limit;
         let day = self.budget.units(self.limit, free);
@@ -202,8 +204,8 @@ impl Breaker {
         }
     }
 
-    /// Takes note that one more unit failed at `now`, for which there is a spare unit besides `free` others.
-    /// Whether it may be dealt with; otherwise the breaker is open from now on.
+    /// Takes note that one more unit failed at `now`, for which there is a spare unit besides
+    /// `free` others. Whether it may be dealt with; otherwise the breaker is open from now on.
     pub fn admit(&mut self, now: u64, free: u64) -> bool {
         if self.open.is_some() {
             return false;
@@ -303,7 +305,8 @@ mod tests {
         Some(now / DAY)
     }
 
-    /// A gigabyte of spare: what is faster than the budget opens the breaker, and what is slower lasts for months.
+    /// A gigabyte of spare: what is faster than the budget opens the breaker, and what is slower
+    /// lasts for months.
     #[test]
     fn a_trickle_does_not_empty_the_spare() {
         for every in [313, 400, 1000, 2400] {

@@ -2,10 +2,11 @@
 
 //! Which errors may speak of the medium.
 //!
-//! Drivers disagree on what a bad sector is called: SCSI reports failed writes as `IOERR` and hardware
-//! errors as `TARGET`; virtio and null_blk report all as `IOERR`; NVMe and SCSI reads give `MEDIUM`. The same
-//! three are used for much else, so they are looked into and not believed. A write of zeroes that ends with
-//! `TARGET` is passed up: SCSI disks are only guessed to know that command, and the block layer then writes zeroes.
+//! Drivers disagree on what a bad sector is called: SCSI reports failed writes as `IOERR` and
+//! hardware errors as `TARGET`; virtio and null_blk report all as `IOERR`; NVMe and SCSI reads give
+//! `MEDIUM`. The same three are used for much else, so they are looked into and not believed. A
+//! write of zeroes that ends with `TARGET` is passed up: SCSI disks are only guessed to know that
+//! command, and the block layer then writes zeroes.
 
 /// A block layer status (`blk_status_t`).
 ///
@@ -136,7 +137,8 @@ mod tests {
                     request,
                     Request::Read | Request::Write | Request::WriteZeroes
                 );
-                // A disk that was only guessed to know the command: the block layer writes zeroes instead.
+                // A disk that was only guessed to know the command: the block layer writes zeroes
+                // instead.
                 let is_guess = status == Status::Target && request == Request::WriteZeroes;
                 let want = if suspicious && waited_for && !is_guess {
                     Confirm

@@ -135,7 +135,8 @@ day 3 left 3" "the breaker" message breaker
 	gives "3 left 2" "the day's budget" line_of breaker day
 }
 
-# Main has room for one copy of the metadata, and one block of its log fails: main takes writes all the same.
+# Main has room for one copy of the metadata, and one block of its log fails: main takes writes all
+# the same.
 test_one_bad_block_of_metadata_on_main_opens_nothing() {
 	two_disks
 	remapctl format /dev/main /dev/spare --main-metadata --main-len 128000

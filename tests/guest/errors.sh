@@ -436,7 +436,8 @@ test_write_zeroes_over_bad_sectors() {
 	reads 3040 8 one 992 || fail "more than that was zeroed"
 }
 
-# A disk that was only guessed to know how to write zeroes says that it does not: the block layer writes them.
+# A disk that was only guessed to know how to write zeroes says that it does not: the block layer
+# writes them.
 test_write_zeroes_that_the_disk_does_not_know() {
 	load_module
 	local disk host

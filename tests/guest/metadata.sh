@@ -419,11 +419,13 @@ test_a_suspended_device_says_it_was_shut_down() {
 	same 2 $(($(commits) - before)) "commits for a suspend and a resume"
 }
 
-# log_sector REGION_START COMMIT: where a commit lies in a region of a spare of 8 MiB, behind two slots of 14 blocks.
+# log_sector REGION_START COMMIT: where a commit lies in a region of a spare of 8 MiB, behind two
+# slots of 14 blocks.
 log_sector() { echo $(($1 + (28 + $2 % 228) * 8)); }
 
-# A request for two units, of which main takes the first never and the second at the third try. The first is moved, and
-# its commit fails while the second is served: what was taken back is not acknowledged.
+# A request for two units, of which main takes the first never and the second at the third try. The
+# first is moved, and its commit fails while the second is served: what was taken back is not
+# acknowledged.
 test_a_failed_commit_fails_the_request_that_it_was_made_for() {
 	load_module
 	null_disk disk 64
@@ -435,7 +437,8 @@ test_a_failed_commit_fails_the_request_that_it_was_made_for() {
 	remapctl format /dev/mapper/main /dev/spare --main-metadata
 	create r "0 126968 remap /dev/mapper/main 0 /dev/spare 0 16384"
 	gives 4/4 regions field 9
-	# The first commit that follows finds out whether main takes writes, the second is for the first unit.
+	# The first commit that follows finds out whether main takes writes, the second is for the
+	# first unit.
 	failing=$(($(commits) + 2))
 	for place in "spare 0" "spare $LAST" "disk 126968" "disk 129024"; do
 		sector=$(log_sector "${place#* }" $failing)
@@ -448,7 +451,8 @@ test_a_failed_commit_fails_the_request_that_it_was_made_for() {
 	gives frozen health field 1
 }
 
-# The metadata can be read and not written, so that the first activation is refused: the second one as well.
+# The metadata can be read and not written, so that the first activation is refused: the second one
+# as well.
 test_a_refused_activation_is_refused_again() {
 	ten_units_on_low
 	dm remove r
@@ -466,7 +470,8 @@ test_a_refused_activation_is_refused_again() {
 	gives 10 "units moved, counted once" stat_of remapped
 }
 
-# What a scan finds on a read-only table is not committed, wherever there are copies of the metadata.
+# What a scan finds on a read-only table is not committed, wherever there are copies of the
+# metadata.
 test_a_read_only_table_with_metadata_on_main_writes_nothing() {
 	two_disks
 	remapctl format /dev/main /dev/spare --main-metadata
@@ -504,7 +509,8 @@ test_copies_on_main_are_in_use() {
 	gives 4/4 regions field 9
 }
 
-# A table over all of main does not see that main has copies of the metadata, and a blank spare says nothing of them.
+# A table over all of main does not see that main has copies of the metadata, and a blank spare says
+# nothing of them.
 test_a_blank_spare_does_not_hide_what_main_has() {
 	two_disks
 	remapctl format /dev/main /dev/spare --main-metadata

@@ -2,13 +2,15 @@
 # shellcheck shell=bash disable=SC2154
 # Main and spare are partitions: nothing is read or written outside of them, whatever fails.
 
-# Where they begin on the disk /dev/whole. Behind what r maps of main is room for two copies of the metadata.
+# Where they begin on the disk /dev/whole. Behind what r maps of main is room for two copies of the
+# metadata.
 MAIN=4096
 SPARE=81920
 # The table of r.
 TABLE="0 65536 remap /dev/whole1 0 /dev/whole2 0 16384"
 
-# outside: what the disk has before, between and behind them. The partition table is in its sector 0.
+# outside: what the disk has before, between and behind them. The partition table is in its sector
+# 0.
 outside() {
 	part /dev/whole 0 4096
 	part /dev/whole 73736 8184
@@ -20,8 +22,8 @@ unchanged() {
 	equal was 0 is 0 8388608 || fail "outside of the partitions: $(cmp was is)"
 }
 
-# partitioned [ATTRIBUTE=VALUE...]: r on two partitions of a disk that is full of other data, and /tmp/one in its first
-# 32 MiB.
+# partitioned [ATTRIBUTE=VALUE...]: r on two partitions of a disk that is full of other data, and
+# /tmp/one in its first 32 MiB.
 partitioned() {
 	load_module
 	null_disk whole 52 "$@"
@@ -39,7 +41,8 @@ partitioned() {
 # bad_main FIRST LAST, bad_spare FIRST LAST: sectors of a partition fail.
 bad_main() { bad whole $((MAIN + $1)) $((MAIN + $2)); }
 bad_spare() { bad whole $((SPARE + $1)) $((SPARE + $2)); }
-# on_main SECTOR FILE AT, on_spare SECTOR FILE AT: a unit of a partition has what the file has from its sector AT on.
+# on_main SECTOR FILE AT, on_spare SECTOR FILE AT: a unit of a partition has what the file has from
+# its sector AT on.
 on_main() { equal "$2" $(($3 * 512)) /dev/whole $(((MAIN + $1) * 512)) 4096 || fail "main at $1"; }
 on_spare() { equal "$2" $(($3 * 512)) /dev/whole $(((SPARE + $1) * 512)) 4096 || fail "spare at $1"; }
 finished() {

@@ -187,8 +187,8 @@ test_a_weak_unit_stays_if_no_spare_unit_is_left() {
 	reads 19000 2048 one || fail "the data of the unit"
 }
 
-# gated_main LINES: r on main but for its first eight sectors, of which main has these lines. busy: somebody reads those
-# eight sectors of main, which takes until it is idle.
+# gated_main LINES: r on main but for its first eight sectors, of which main has these lines. busy:
+# somebody reads those eight sectors of main, which takes until it is idle.
 gated_main() {
 	load_module
 	null_disk disk 17
@@ -279,7 +279,8 @@ test_units_of_a_disk_that_becomes_slow_stay_where_they_are() {
 	gives 0/1536 "units used" field 2
 }
 
-# path_fails COUNT: so many reads of the disk of scsi_debug fail as a path does (DID_TRANSPORT_FAILFAST), or all for 1.
+# path_fails COUNT: so many reads of the disk of scsi_debug fail as a path does
+# (DID_TRANSPORT_FAILFAST), or all for 1.
 path_fails() {
 	local host
 	host=$(basename /sys/class/scsi_device/*)
@@ -291,7 +292,8 @@ path_works() {
 	echo "- 2 0x28" >"/sys/kernel/debug/scsi_debug/$host/error"
 }
 
-# path_to_a_part: r on main, of which two units are on the disk of scsi_debug, whose name is left in $disk.
+# path_to_a_part: r on main, of which two units are on the disk of scsi_debug, whose name is left in
+# $disk.
 path_to_a_part() {
 	load_module
 	disk=$(scsi_disk)

@@ -144,8 +144,8 @@ pub struct Header {
     pub generation: u64,
     /// How many records it holds.
     pub count: u32,
-    /// The session in which that commit was made: a random number drawn whenever an array is activated to be
-    /// written, so that two histories of one array can be told apart.
+    /// The session in which that commit was made: a random number drawn whenever an array is
+    /// activated to be written, so that two histories of one array can be told apart.
     pub session: u64,
 }
 

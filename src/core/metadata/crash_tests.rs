@@ -600,7 +600,8 @@ fn two_histories(on_main: bool, commits: u64) -> [(Memory, Writer); 2] {
     })
 }
 
-/// Blocks of two histories of one array, put together in any way, are one of the histories or refused.
+/// Blocks of two histories of one array, put together in any way, are one of the histories or
+/// refused.
 #[test]
 fn blocks_of_two_histories_are_not_mixed() {
     let [(one, first), (other, second)] = two_histories(false, 6);
@@ -677,7 +678,8 @@ fn checkpoints_of_two_histories_are_not_mixed() {
     }
 }
 
-/// A commit that no region of the spare takes is none: the array could not be loaded with main's alone.
+/// A commit that no region of the spare takes is none: the array could not be loaded with main's
+/// alone.
 #[test]
 fn a_commit_on_main_alone_fails() {
     let (mut memory, mut writer) = formatted(true);
@@ -781,8 +783,8 @@ fn a_blank_spare_does_not_hide_copies_on_main() {
     );
 }
 
-/// A head lies within its first sector, so that the first one of all, written to blank blocks, is never torn: it is
-/// there or not.
+/// A head lies within its first sector, so that the first one of all, written to blank blocks, is
+/// never torn: it is there or not.
 #[test]
 fn a_head_is_never_torn_over_blank_blocks() {
     let (mut memory, _) = formatted(false);

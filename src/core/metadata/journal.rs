@@ -49,8 +49,8 @@ enum Copy {
     Absent,
     /// It has all commits. Its newest checkpoint is in this slot and of this generation.
     Good { slot: Slot, checkpoint: u64 },
-    /// It failed, or is behind; a checkpoint may bring it back. Its newest slot, if it has one, and whether it
-    /// still is to be marked as one that misses commits.
+    /// It failed, or is behind; a checkpoint may bring it back. Its newest slot, if it has one, and
+    /// whether it still is to be marked as one that misses commits.
     Dropped {
         slot: Option<Slot>,
         is_unmarked: bool,
@@ -143,7 +143,8 @@ impl Journal {
         }
     }
 
-    /// The journal of an array that was just read. Commits that follow are made in `session`, a random number.
+    /// The journal of an array that was just read. Commits that follow are made in `session`, a
+    /// random number.
     pub fn resume(choice: &Choice, session: u64) -> Self {
         let regions = choice.identity.array.regions();
         let copies = core::array::from_fn(|at| {
@@ -232,8 +233,8 @@ impl Journal {
         self.copies.iter().take(SPARE_REGIONS).any(Copy::is_good)
     }
 
-    /// Whether main took a write for the last commit, be it the commit itself or the mark of a region that
-    /// failed to take it.
+    /// Whether main took a write for the last commit, be it the commit itself or the mark of a
+    /// region that failed to take it.
     pub fn main_took_one(&self) -> bool {
         self.main_took_one
     }
@@ -295,8 +296,9 @@ impl Journal {
 
     /// Makes one commit of at most [`In::Log`]'s capacity of records durable in every good region.
     ///
-    /// It is an error if no region of the spare takes it, whatever main's do: the array could not be loaded.
-    /// The caller makes a checkpoint first where one [is due](Self::is_due), or gets an error.
+    /// It is an error if no region of the spare takes it, whatever main's do: the array could not
+    /// be loaded. The caller makes a checkpoint first where one [is due](Self::is_due), or gets an
+    /// error.
     pub fn commit<S: Storage>(
         &mut self,
         storage: &mut S,
@@ -352,10 +354,11 @@ impl Journal {
         self.main_took_one |= took_one && role == Role::MAIN;
     }
 
-    /// Marks the regions that miss the last commit: a block that is of it is written where another belongs.
+    /// Marks the regions that miss the last commit: a block that is of it is written where another
+    /// belongs.
     ///
-    /// Such a region is not believed when no other can be read, since it holds a block of a commit to which its
-    /// log does not lead. A region that takes no write at all stays unmarked.
+    /// Such a region is not believed when no other can be read, since it holds a block of a commit
+    /// to which its log does not lead. A region that takes no write at all stays unmarked.
     fn mark_dropped<S: Storage>(&mut self, storage: &mut S, block: &mut Block) {
         let (regions, commit) = (self.regions(), (self.generation, self.tip));
         for at in 0..MAX_REGIONS {

@@ -64,8 +64,8 @@ pub trait Storage {
     /// Reads block `number` of a region.
     fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed>;
 
-    /// Whether one of the last `count` blocks of main, which begin with the target's first sector, is what is looked
-    /// for. Those that cannot be read are not.
+    /// Whether one of the last `count` blocks of main, which begin with the target's first sector,
+    /// is what is looked for. Those that cannot be read are not.
     fn finds_on_main(
         &mut self,
         count: u64,

@@ -205,11 +205,11 @@ fn unused<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regions) -> 
     }
 }
 
-/// Whether there is a block of metadata at the end of main, where an array with another target has its copies: a blank
-/// spare says nothing of them, and the table may be laid over them.
+/// Whether there is a block of metadata at the end of main, where an array with another target has
+/// its copies: a blank spare says nothing of them, and the table may be laid over them.
 ///
-/// The last region of main ends with main, and where there is room for one only, it begins within the last two
-/// lengths of a region.
+/// The last region of main ends with main, and where there is room for one only, it begins within
+/// the last two lengths of a region.
 fn main_has_copies<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regions) -> bool {
     let is_wanted = |block: &Block| {
         Header::read(block, S::CRC32C).is_ok_and(|header| header.address.role == Role::MAIN)
@@ -454,7 +454,8 @@ impl Choice {
 
     /// Whether a region ends with a commit that the chosen one does not have in its history.
     ///
-    /// A region that is so far behind that the chosen one does not have the commit any more is not forked, but old.
+    /// A region that is so far behind that the chosen one does not have the commit any more is not
+    /// forked, but old.
     fn is_forked<S: Storage>(&self, storage: &mut S, block: &mut Block) -> bool {
         Region::all().any(|region| {
             self.chain_of(region).is_some_and(|other| {

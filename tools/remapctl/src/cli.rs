@@ -232,8 +232,8 @@ pub struct Create {
     /// own limit is 32,10.
     #[arg(long, value_name = "UNITS,SECONDS", value_parser = limit)]
     pub breaker: Option<Limit>,
-    /// Relocate no more units in a day; 0 for no limit. The target's own limit is an eighth of the spare units that are
-    /// free, and at least 256.
+    /// Relocate no more units in a day; 0 for no limit. The target's own limit is an eighth of the
+    /// spare units that are free, and at least 256.
     #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(0..=Budget::MOST))]
     pub breaker_day: Option<u64>,
     /// What a write does to a unit that failed to be read: it is tried on main first, or moved to the spare at
