@@ -28,6 +28,9 @@ enum dm_remap_block_kind {
 	DM_REMAP_BLOCK_UNFINISHED	= 4,	/* in the place of a head */
 };
 
+/* In ro_compat: commits carry sessions, which a writer must know. */
+#define DM_REMAP_RO_COMPAT_SESSIONS	(1 << 1)
+
 /* What every block begins with; 96 bytes. */
 struct dm_remap_header {
 	__u8	magic[8];

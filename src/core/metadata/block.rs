@@ -101,6 +101,10 @@ pub struct Address {
     pub number: u64,
 }
 
+/// A feature of `ro_compat`: commits carry sessions, and a writer that does not know them breaks the
+/// chain.
+const SESSIONS: u32 = 1 << 1;
+
 /// Features of the format that a reader may not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {
@@ -113,12 +117,21 @@ pub struct Features {
 }
 
 impl Features {
-    /// Those that this code knows: none yet.
+    /// Those that this code knows.
     pub const KNOWN: Self = Self {
         compat: 0,
-        ro_compat: 0,
+        ro_compat: SESSIONS,
         incompat: 0,
     };
+
+    /// These and those.
+    pub const fn with(self, other: Self) -> Self {
+        Self {
+            compat: self.compat | other.compat,
+            ro_compat: self.ro_compat | other.ro_compat,
+            incompat: self.incompat | other.incompat,
+        }
+    }
 
     /// Whether this code may read what has these features.
     pub const fn may_read(self) -> bool {

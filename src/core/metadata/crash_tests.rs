@@ -728,6 +728,103 @@ fn a_region_that_missed_commits_is_refused() {
     }
 }
 
+impl Writer {
+    /// Tries to bring regions back; how many came.
+    fn revive(&mut self, memory: &mut Memory) -> usize {
+        let contents = Contents {
+            relocated: self.model.units.len() as u64,
+            retired: self.model.retired.len() as u64,
+            records: self.model.records().into_iter(),
+        };
+        let standing = self.model.standing;
+        let block = &mut self.block;
+        self.journal
+            .revive(memory, block, &standing, contents)
+            .unwrap()
+    }
+}
+
+/// What a region held before it was brought back does not make another history of the array.
+#[test]
+fn a_region_that_came_back_is_no_fork() {
+    let regions = array(false).regions();
+    let (mut memory, mut writer) = formatted(false);
+    for n in 0..5 {
+        writer.step(&mut memory, (2, n, 255)).unwrap();
+    }
+    // The power goes when one region has a commit that was not acknowledged.
+    let before = memory.clone();
+    writer.step(&mut memory, (2, 10, 255)).unwrap();
+    memory.blocks[1] = before.blocks[1].clone();
+    // That region cannot be read the next time, and is brought back later.
+    for number in 0..regions.region_blocks() {
+        memory.bad.insert((0, number));
+    }
+    let mut writer = reactivated(&mut memory, 77);
+    for n in 0..7 {
+        writer.step(&mut memory, (2, 20 + n, 255)).unwrap();
+    }
+    memory.bad.clear();
+    assert_eq!(writer.revive(&mut memory), 1);
+    for n in 0..3 {
+        writer.step(&mut memory, (2, 30 + n, 255)).unwrap();
+    }
+    // A block of the other fails.
+    memory.bad.insert((1, regions.log(7)));
+    assert_eq!(read(&mut memory).map(|got| got.model), Ok(writer.model));
+}
+
+/// A region of which one slot fails is brought back by the other.
+#[test]
+fn one_bad_slot_is_stepped_over() {
+    let (mut memory, mut writer) = formatted(false);
+    memory
+        .bad
+        .insert((0, array(false).regions().header(Slot::B)));
+    let mut came_back = 0;
+    for n in 0..500 {
+        let what = (n % 2 * 2) as u8;
+        writer.step(&mut memory, (what, n % 30 / 2, 255)).unwrap();
+        if writer.journal.good() == 1 {
+            assert_eq!(writer.revive(&mut memory), 1, "commit {n}");
+            came_back += 1;
+        }
+    }
+    assert!(came_back > 0);
+}
+
+/// A writer that knows nothing of sessions would break the chain: the heads of an array that has them say so, also
+/// when it was made without.
+#[test]
+fn who_knows_no_sessions_may_not_write() {
+    let regions = array(false).regions();
+    let (mut memory, mut writer) = formatted(false);
+    writer.step(&mut memory, (2, 1, 255)).unwrap();
+    let flags = |memory: &mut Memory| {
+        let mut found = Features::default();
+        for region in 0..SPARE_REGIONS {
+            for slot in Slot::BOTH {
+                let head = Header::read(memory.place(region, regions.header(slot)), crc32c::crc32c);
+                found = found.with(head.map(|head| head.features).unwrap_or_default());
+            }
+        }
+        found
+    };
+    assert_eq!(flags(&mut memory), Features::KNOWN);
+    for region in 0..SPARE_REGIONS {
+        let head = memory.place(region, 0);
+        let mut header = Header::read(head, crc32c::crc32c).unwrap();
+        header.features = Features::default();
+        header.seal(head, crc32c::crc32c);
+    }
+    assert_eq!(flags(&mut memory), Features::default());
+    let mut writer = reactivated(&mut memory, 2);
+    assert!(writer.journal.is_due());
+    writer.step(&mut memory, (2, 2, 255)).unwrap();
+    assert_eq!(flags(&mut memory), Features::KNOWN);
+    assert_eq!(read(&mut memory).map(|got| got.model), Ok(writer.model));
+}
+
 /// One block of a ring that fails does not say that main takes no writes.
 #[test]
 fn main_takes_writes_where_one_block_fails() {

@@ -74,6 +74,8 @@ pub struct Dead;
 pub struct Journal {
     array: Array,
     features: Features,
+    /// No head on disk says yet what readers must know of the commits to come.
+    lacks_features: bool,
     copies: [Copy; MAX_REGIONS],
     generation: u64,
     tip: u64,
@@ -135,6 +137,7 @@ impl Journal {
         Self {
             array,
             features: Features::KNOWN,
+            lacks_features: false,
             copies,
             generation,
             tip: session,
@@ -169,9 +172,11 @@ impl Journal {
                 },
             }
         });
+        let features = choice.identity.features;
         Self {
             array: choice.identity.array,
-            features: choice.identity.features,
+            features: features.with(Features::KNOWN),
+            lacks_features: features.with(Features::KNOWN) != features,
             copies,
             generation: choice.chain.end,
             tip: choice.chain.session,
@@ -242,7 +247,7 @@ impl Journal {
     /// Whether a checkpoint must be made before the next commit.
     pub fn is_due(&self) -> bool {
         let mut copies = self.copies.iter().filter(|copy| copy.is_good());
-        copies.any(|&copy| !self.can_do_without(copy))
+        self.lacks_features || copies.any(|&copy| !self.can_do_without(copy))
     }
 
     fn regions(&self) -> Regions {
@@ -440,6 +445,7 @@ impl Journal {
             self.write_records(storage, block, &mut tried, at, &mut records);
         }
         let written = self.write_heads(storage, block, &tried, &head, wanted);
+        self.lacks_features &= written == 0;
         if self.good() == 0 {
             return Err(Dead);
         }
@@ -506,10 +512,10 @@ impl Journal {
                     })
                 });
                 // A slot that cannot be written is no harm while the other and the log go on.
-                done.or(if this.can_do_without(copy) {
-                    Ok(copy)
-                } else {
-                    Err(Failed)
+                Ok(match done {
+                    Ok(after) => after,
+                    Err(Failed) if this.can_do_without(copy) => copy,
+                    Err(Failed) => copy.without(slot.is_some()),
                 })
             },
         );
@@ -533,6 +539,19 @@ impl Copy {
             Self::Absent => None,
             Self::Good { slot, .. } => Some(slot),
             Self::Dropped { slot, .. } => slot,
+        }
+    }
+
+    /// One whose free slot failed, perhaps when its head was written: the other is tried next.
+    fn without(self, has_head: bool) -> Self {
+        let is_unmarked = match self {
+            // The mark is there yet.
+            Self::Dropped { is_unmarked, .. } if !has_head => is_unmarked,
+            _ => true,
+        };
+        Self::Dropped {
+            slot: self.free_slot(),
+            is_unmarked,
         }
     }
 

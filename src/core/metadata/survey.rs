@@ -81,7 +81,7 @@ impl fmt::Display for Refused {
                     "the metadata are damaged: commit {reached} can be reached, {seen} was made"
                 )
             }
-            Self::SpareStale => "the spare's metadata are older than main's",
+            Self::SpareStale => "the spare's metadata are older than main's, or gone",
             Self::Forked => "the regions hold two histories of the array",
             Self::Inconsistent => "the metadata contradict themselves",
             Self::Changed => "the metadata could not be read again",
@@ -465,7 +465,8 @@ impl Choice {
         })
     }
 
-    /// The session of a commit of the chosen region, where that still has it.
+    /// The session of a commit of the chosen region, where that still has it. A block that is older
+    /// than its checkpoint may be left from what the region held before it was written anew.
     fn session_of<S: Storage>(
         &self,
         storage: &mut S,
@@ -474,6 +475,9 @@ impl Choice {
     ) -> Option<u64> {
         if generation == self.chain.end {
             return Some(self.chain.session);
+        }
+        if !(self.chain.checkpoint..self.chain.end).contains(&generation) {
+            return None;
         }
         let (array, regions) = (&self.identity.array, self.identity.array.regions());
         let (number, kind) = if generation == self.chain.checkpoint {
