@@ -137,7 +137,6 @@ impl Transfer {
         | bindings::REQ_META
         | bindings::REQ_PRIO
         | bindings::REQ_IDLE
-        | bindings::REQ_INTEGRITY
         | bindings::REQ_FUA
         | bindings::REQ_BACKGROUND
         | bindings::REQ_SWAP;
@@ -395,6 +394,13 @@ impl OwnBio {
     fn at(&mut self, sector: u64) {
         // SAFETY: The bio is ours by the type invariant.
         unsafe { (*self.0.as_ptr()).bi_iter.bi_sector = sector };
+    }
+
+    /// Submits it to `sector` in the root control group, and waits.
+    pub(crate) fn submit_for_all(self, sector: u64) -> Result<(), Status> {
+        // SAFETY: The bio is ours and has a device by the type invariant.
+        unsafe { bindings::bio_associate_blkg_from_root(self.0.as_ptr()) };
+        self.submit_and_wait(sector)
     }
 
     fn submit_and_wait(mut self, sector: u64) -> Result<(), Status> {

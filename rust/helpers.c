@@ -56,6 +56,11 @@ __rust_helper unsigned int rust_helper_cpumask_next_possible(int cpu)
 	return cpumask_next(cpu, cpu_possible_mask);
 }
 
+__rust_helper void rust_helper_bio_associate_blkg_from_root(struct bio *bio)
+{
+	bio_associate_blkg_from_css(bio, blkcg_root_css);
+}
+
 __rust_helper void
 rust_helper_bio_set_dev(struct bio *bio, struct block_device *bdev)
 {

@@ -9,6 +9,7 @@
 #define _DM_REMAP_HELPERS_H
 
 #include <linux/bio.h>
+#include <linux/blk-cgroup.h>
 #include <linux/blkdev.h>
 #include <linux/freezer.h>
 #include <linux/fs.h>
@@ -35,6 +36,7 @@ void rust_helper_this_cpu_add(u64 *counter, u64 value);
 u64 *rust_helper_per_cpu_ptr(u64 *counter, int cpu);
 unsigned int rust_helper_cpumask_next_possible(int cpu);
 
+void rust_helper_bio_associate_blkg_from_root(struct bio *bio);
 void rust_helper_bio_set_dev(struct bio *bio, struct block_device *bdev);
 void rust_helper_bio_advance(struct bio *bio, unsigned int bytes);
 void rust_helper_bio_clear_flag(struct bio *bio, unsigned int bit);

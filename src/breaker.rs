@@ -47,8 +47,7 @@ impl Repair {
         written.is_err() || self.metadata.main_took_one()
     }
 
-    /// Counts one more unit for which there is a spare unit; trips the breaker if that is one too
-    /// many. Whether it is closed.
+    /// Trips the breaker if one unit more that fails is one too many. Whether it is closed.
     pub(crate) fn admit(&mut self, instance: &Instance) -> bool {
         let was_closed = self.is_closed();
         let is_admitted = self
@@ -105,6 +104,15 @@ impl Repair {
                 let at = geometry.on_main(geometry.sectors_of(other).start);
                 self.reads(instance, instance.main(), at)
             })
+    }
+
+    /// Whether a commit can be made, which the spare has to take. Not while a unit is being moved: what is
+    /// pending is settled.
+    pub(crate) fn spare_takes_a_commit(&mut self, instance: &Instance) -> bool {
+        self.settle(instance)
+            .and_then(|()| self.make_room(instance))
+            .and_then(|()| self.commit(instance, &[], false))
+            .is_ok()
     }
 
     /// Whether a block can be read where the spare has its metadata.

@@ -180,7 +180,7 @@ impl Repair {
         if self.group.concerns(instance.geometry(), &bio) {
             self.group.waiting.push(bio);
         } else {
-            bio.complete(Status::OK);
+            self.end(instance, bio, Status::OK);
         }
     }
 
@@ -241,6 +241,7 @@ impl Repair {
     /// Makes free what was withheld, since all regions have all commits.
     pub(crate) fn release_withheld(&mut self) {
         while let Some(spare) = self.withheld.pop() {
+            self.spares_freed = true;
             self.spares.release(spare);
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     counters::Count,
     instance::Instance,
     metadata::Store,
+    nodes::Map,
     repair::Repair, //
 };
 use kernel::{
@@ -169,9 +170,19 @@ impl Repair {
     fn unload(&mut self, instance: &Instance) {
         self.metadata.journal = None;
         self.metadata.frozen = false;
-        for (&count, &value) in Count::SURVIVE.iter().zip(&self.metadata.restored) {
+        let restored = core::mem::take(&mut self.metadata.restored);
+        for (&count, &value) in Count::SURVIVE.iter().zip(&restored) {
             instance.counters.add(count, value.wrapping_neg());
         }
+        self.spares.clear();
+        self.magazines.forget();
+        self.withheld.clear();
+        (self.suspects, self.lost_blocks) = (0, 0);
+        self.map = Map::new();
+        self.shown.copy(&self.map);
+        // Without memory for it the old one is published, which nobody reads: the device is not
+        // resumed.
+        let _ = self.show_all(instance);
     }
 
     /// Brings all regions up to date and marks the array as in use.

@@ -387,6 +387,7 @@ fn remap_one(
         .map_err(|stay| match stay {
             Stay::NoSpare => Refusal::NoSpare(at),
             Stay::NoMemory => Refusal::NoMemory,
+            // What somebody asks for is not counted, so that the breaker does not matter.
             Stay::Frozen | Stay::Tripped => Refusal::Frozen,
             Stay::Unreadable => Refusal::Unreadable(1, at),
             Stay::Away(_) => Refusal::Away(at),
@@ -412,6 +413,9 @@ fn checkpoint(instance: &Instance, out: &mut Text<'_>) -> Result<(), Refusal<'st
     let mut repair = instance.repair.lock();
     may_move(instance)?;
     let written = repair.checkpoint(instance).map_err(|_| Refusal::Frozen)?;
+    if core::mem::take(&mut repair.spares_freed) {
+        repair.serve_parked(instance);
+    }
     let (_, total) = repair.metadata.regions();
     writeln!(out, "wrote {written} of {total} regions").map_err(|_| Refusal::NoMemory)
 }

@@ -47,6 +47,10 @@ use remap_core::{
 
 /// How many commits pass before a region that failed is tried again.
 const COMMITS_BETWEEN_TRIES: u32 = 16;
+/// How long to wait before a region that failed is tried again, in milliseconds, and how often that is
+/// doubled at most: to an hour and a half.
+const FIRST_PAUSE: u64 = 10_000;
+const MOST_DOUBLED: u32 = 9;
 /// How many blocks are read at once.
 const WINDOW: u64 = 16;
 /// How many blocks of main are read at once where copies of the metadata may be.
@@ -69,6 +73,8 @@ pub(crate) struct Metadata {
     wait: u32,
     /// When they were tried without a commit, in milliseconds of the instance.
     pub(crate) tried_at: u64,
+    /// How often in a row that was in vain.
+    tries_in_vain: u32,
     /// One block, as it is put together or taken apart.
     pub(crate) block: KBox<Block>,
     /// Blocks on their way from or to a device.
@@ -106,6 +112,7 @@ impl Metadata {
             frozen: false,
             wait: 0,
             tried_at: 0,
+            tries_in_vain: 0,
             block: KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?,
             wire: Wire::new()?,
         })
@@ -141,6 +148,20 @@ impl Metadata {
     pub(crate) fn lacks_region(&self) -> bool {
         let (good, total) = self.regions();
         self.can_write() && good < total
+    }
+
+    /// How many milliseconds pass before a region that failed is tried again: twice as many each time,
+    /// since a disk may take seconds for each block that fails.
+    pub(crate) fn pause(&self) -> u64 {
+        FIRST_PAUSE << self.tries_in_vain.min(MOST_DOUBLED)
+    }
+
+    /// Takes note of a try, and whether it brought all regions back.
+    pub(crate) fn note_tried(&mut self) {
+        self.tries_in_vain = match self.lacks_region() {
+            true => self.tries_in_vain.saturating_add(1),
+            false => 0,
+        };
     }
 
     /// Lets `write` use the journal, unless there is none, the table is read-only or relocation is
@@ -266,27 +287,28 @@ impl Storage for Store<'_> {
 
     fn finds_on_main(
         &mut self,
-        count: u64,
+        from_end: Range<u64>,
         block: &mut Block,
         is_wanted: &dyn Fn(&Block) -> bool,
-    ) -> bool {
+    ) -> Result<bool, Failed> {
         let Layout {
             main, main_area, ..
         } = self.instance.layout();
-        let end = main.sectors().saturating_sub(main_area.start) / BLOCK_SECTORS;
+        let all = main.sectors().saturating_sub(main_area.start) / BLOCK_SECTORS;
+        let end = all.saturating_sub(from_end.start);
+        let mut at = all.saturating_sub(from_end.end);
         // Few large reads; where there is no memory for those, small ones.
-        let Ok(mut buffer) =
-            Buffer::zeroed(PIECE as usize * BLOCK_BYTES).or_else(|_| Buffer::zeroed(BLOCK_BYTES))
-        else {
-            return false;
-        };
+        let most = PIECE.min(end.saturating_sub(at)).max(1);
+        let buffer = Buffer::zeroed(most as usize * BLOCK_BYTES);
+        let buffer = buffer.or_else(|_| Buffer::zeroed(BLOCK_BYTES));
+        let mut buffer = buffer.map_err(|_| Failed)?;
         let mut piece = (buffer.bytes() / BLOCK_BYTES) as u64;
-        let (mut at, mut failures) = (end.saturating_sub(count), 0);
+        let (mut failures, mut answer) = (0, if at < end { Err(Failed) } else { Ok(false) });
         while at < end && failures < MOST_FAILURES {
             let numbers = at..end.min(at + piece);
             match self.finds_among(numbers.clone(), &mut buffer, block, is_wanted) {
-                Ok(true) => return true,
-                Ok(false) => at = numbers.end,
+                Ok(true) => return Ok(true),
+                Ok(false) => (at, answer) = (numbers.end, Ok(false)),
                 // The same again in smaller pieces, of which those that fail are passed over.
                 Err(Failed) if piece > WINDOW => piece = WINDOW,
                 Err(Failed) => {
@@ -295,7 +317,7 @@ impl Storage for Store<'_> {
                 }
             }
         }
-        false
+        answer
     }
 
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {

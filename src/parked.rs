@@ -58,7 +58,7 @@ impl Repair {
     pub(crate) fn fail(&mut self, instance: &Instance, bio: OwnedBio<RemapTarget>, status: Status) {
         let waits = self.no_spare && self.parked.patience.is_some();
         if !waits || self.parked.in_vain {
-            bio.complete(status);
+            self.end(instance, bio, status);
         } else if instance.is_suspended() {
             bio.complete(Status::DM_REQUEUE);
         } else {

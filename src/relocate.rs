@@ -50,6 +50,8 @@ use remap_core::{
 
 /// How many spare units are tried for one unit.
 const TRIES: usize = 8;
+/// Spare units that failed to be written.
+type Failed = Fixed<SpareUnit, TRIES>;
 /// How many of them are those that come next; the others are spread over the spare.
 const NEAR_TRIES: usize = 4;
 
@@ -168,8 +170,8 @@ impl Repair {
         self.make_room(instance).map_err(|_| Stay::Frozen)?;
         self.ready(instance);
         let spare = self.next_spare(instance, unit)?;
-        // Only what is about to take a spare unit counts.
-        if cause.is_counted() && !self.admit(instance) {
+        // Only where there is a spare unit is there anything to be admitted.
+        if !self.may_move(instance, cause) {
             self.spares.release(spare);
             return Err(Stay::Tripped);
         }
@@ -183,9 +185,10 @@ impl Repair {
         let written = overlay
             .as_ref()
             .map_or(Blocks::NONE, |o| geometry.blocks_at(unit, &o.sectors));
+        let mut failed = Fixed::new();
         let moved = match self.collect(instance, unit, state, all.minus(written), cause) {
             Ok(kept) => self
-                .fill_spare(instance, unit, spare, kept, &mut overlay)
+                .fill_spare(instance, unit, spare, kept, &mut overlay, &mut failed)
                 .map(|spare| (spare, kept.union(written))),
             Err(stay) => {
                 self.spares.release(spare);
@@ -196,6 +199,7 @@ impl Repair {
             Ok(there) => there,
             Err(stay) => {
                 self.thaw(instance, unit)?;
+                self.retire_or_release(instance, &stay, &failed);
                 return Err(stay);
             }
         };
@@ -205,9 +209,38 @@ impl Repair {
         if let State::Relocated { spare: old, .. } = state {
             self.retire(instance, old);
         }
+        if cause.is_counted() {
+            let now = instance.milliseconds();
+            self.breaker.count(now, self.free_spares());
+        }
         self.moves += 1;
         self.note_change();
         Ok(all.minus(valid).count())
+    }
+
+    /// Whether the breaker lets a unit be moved.
+    fn may_move(&mut self, instance: &Instance, cause: Cause) -> bool {
+        match cause {
+            Cause::Message { .. } => true,
+            Cause::Write => self.admit(instance),
+            Cause::Weak => {
+                let now = instance.milliseconds();
+                self.breaker.has_room(now, self.free_spares())
+            }
+        }
+    }
+
+    /// Retires the spare units that failed if they were the last and the spare takes a commit;
+    /// otherwise they are free again, since a spare that takes no write has no bad units.
+    fn retire_or_release(&mut self, instance: &Instance, stay: &Stay, failed: &Failed) {
+        let were_last = matches!(stay, Stay::NoSpare) && !failed.is_empty();
+        let are_bad = were_last && self.spare_takes_a_commit(instance);
+        for &spare in failed.iter() {
+            match are_bad {
+                true => self.retire(instance, spare),
+                false => self.spares.release(spare),
+            }
+        }
     }
 
     /// Marks `unit` busy and waits until nobody has I/O to it in flight.
@@ -340,29 +373,19 @@ impl Repair {
         };
         let mut got = Blocks::NONE;
         for wait in WAITS {
-            let missing = wanted.minus(got);
-            if missing == Blocks::NONE {
-                return Ok(got);
-            }
             pause(wait);
-            got = got.union(self.collect_once(instance, unit, from, missing)?);
-        }
-        // The device works, the blocks fail once more, and it still works.
-        for _ in 0..2 {
             let missing = wanted.minus(got);
-            if missing == Blocks::NONE {
+            got = got.union(self.collect_once(instance, unit, from, missing)?);
+            if got == wanted {
                 return Ok(got);
             }
+            // Lost is what fails again between two looks that find its device working.
             self.source_works(instance, unit, from, cause)?;
-            got = got.union(self.collect_once(instance, unit, from, missing)?);
         }
-        if wanted != got {
-            self.source_works(instance, unit, from, cause)?;
-            if !cause.accepts_losses() {
-                return Err(Stay::Unreadable);
-            }
+        match cause.accepts_losses() {
+            true => Ok(got),
+            false => Err(Stay::Unreadable),
         }
-        Ok(got)
     }
 
     /// An error unless the device that `unit` is on can be read elsewhere. Trips the breaker for a
@@ -436,8 +459,7 @@ impl Repair {
 
     /// Writes the kept blocks and the overlay to `spare`, or to the next where that fails.
     ///
-    /// Those that failed are given up once another took it: a spare that takes no write at all has
-    /// no bad units.
+    /// Those that failed are given up once another took it. If none did they are in `failed`.
     fn fill_spare(
         &mut self,
         instance: &Instance,
@@ -445,13 +467,17 @@ impl Repair {
         mut spare: SpareUnit,
         kept: Blocks,
         overlay: &mut Option<Overlay<'_>>,
+        failed: &mut Failed,
     ) -> Result<SpareUnit, Stay> {
-        let mut failed: Fixed<SpareUnit, TRIES> = Fixed::new();
-        let stay = loop {
+        loop {
             let status = match confirmed(|| self.write_unit(instance, unit, spare, kept, overlay)) {
                 Ok(()) => {
+                    // What fails once more, while another works, is bad.
                     for &bad in failed.iter() {
-                        self.retire(instance, bad);
+                        match self.write_unit(instance, unit, bad, kept, overlay) {
+                            Ok(()) => self.spares.release(bad),
+                            Err(_) => self.retire(instance, bad),
+                        }
                     }
                     return Ok(spare);
                 }
@@ -460,17 +486,10 @@ impl Repair {
             // There is room: the last one ends it.
             let _ = failed.push(spare);
             if failed.is_full() || !bad_sector(status) || !self.spare_works(instance) {
-                break Stay::Io(status);
+                return Err(Stay::Io(status));
             }
-            spare = match self.another_spare(instance, unit, failed.len()) {
-                Ok(spare) => spare,
-                Err(stay) => break stay,
-            };
-        };
-        for &unused in failed.iter() {
-            self.spares.release(unused);
+            spare = self.another_spare(instance, unit, failed.len())?;
         }
-        Err(stay)
     }
 
     /// A spare unit for `unit` after `failed` others failed.

@@ -115,6 +115,8 @@ pub(crate) struct Repair {
     pub(crate) parked: Parked,
     /// Spare units that are free, but for a region of the metadata that misses commits.
     pub(crate) withheld: KVec<SpareUnit>,
+    /// Some of them became free since writes that wait for a spare unit were served.
+    pub(crate) spares_freed: bool,
     /// How many commits of a group failed.
     pub(crate) failed_commits: u64,
     /// When nothing on main could be read, in milliseconds of the instance.
@@ -178,6 +180,7 @@ impl Repair {
             moves: 0,
             parked: Parked::default(),
             withheld: KVec::with_capacity(MOST_WITHHELD, GFP_KERNEL)?,
+            spares_freed: false,
             failed_commits: 0,
             main_failed_at: None,
             no_spare: false,
@@ -303,7 +306,11 @@ impl Repair {
                 if is_medium {
                     self.suspect(instance, unit, sector);
                 }
-                bio.complete(if is_medium { Status::MEDIUM } else { status });
+                self.end(
+                    instance,
+                    bio,
+                    if is_medium { Status::MEDIUM } else { status },
+                );
                 return None;
             }
         }
@@ -311,7 +318,9 @@ impl Repair {
         self.no_spare = false;
         match self.run(instance, &mut bio) {
             // A part of it that was written before may have been taken back.
-            Ok(()) if failed_commits != self.failed_commits => bio.complete(Status::IOERR),
+            Ok(()) if failed_commits != self.failed_commits => {
+                self.end(instance, bio, Status::IOERR);
+            }
             Ok(()) => {
                 if failed && moves == self.moves {
                     instance.counters.add(Count::Transient, 1);
@@ -325,11 +334,18 @@ impl Repair {
             Err(status) if bio.op() == Op::Read && bad_sector(status) => {
                 let unit = instance.geometry().unit_of(bio.sectors().start);
                 let is_medium = self.spare_works(instance) && self.main_reads(instance, unit);
-                bio.complete(if is_medium { Status::MEDIUM } else { status });
+                let status = if is_medium { Status::MEDIUM } else { status };
+                self.end(instance, bio, status);
             }
             Err(status) => self.fail(instance, bio, status),
         }
         None
+    }
+
+    /// Ends `bio`. Whoever waits for it sees in the summary what it led to.
+    pub(crate) fn end(&mut self, instance: &Instance, bio: OwnedBio<RemapTarget>, status: Status) {
+        instance.repair.publish(self);
+        bio.complete(status);
     }
 
     fn run(&mut self, instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Result<(), Status> {
@@ -377,7 +393,7 @@ impl Repair {
             }
             State::Main | State::Suspect => (instance.main(), geometry.on_main(sectors.start)),
         };
-        bio.transfer_part(&instance.bios, Transfer::Read, device, at, sectors)
+        bio.transfer_part_for_all(&instance.bios, Transfer::Read, device, at, sectors)
     }
 
     /// Whether there is an entry for `unit`, or the next commit says something of it.
@@ -442,9 +458,12 @@ impl Repair {
             if !self.probe(instance, unit) {
                 return Err(status);
             }
-            // What failed before main was seen to work may work now.
-            if state == State::Main && self.write_main(instance, &mut overlay).is_ok() {
-                return Ok(());
+            // What failed before main was seen to work may work now, or fail for another reason.
+            if state == State::Main {
+                match self.write_main(instance, &mut overlay) {
+                    Err(status) if bad_sector(status) => {}
+                    other => return other,
+                }
             }
         }
         self.relocate_for(instance, unit, overlay, status)
@@ -538,7 +557,7 @@ impl Repair {
         if !device.takes_discards() {
             return Ok(());
         }
-        bio.transfer_part(&instance.bios, Transfer::Discard, device, at, sectors)
+        bio.transfer_part_for_all(&instance.bios, Transfer::Discard, device, at, sectors)
     }
 
     /// Writes the content of `overlay` at sector `at` of `device`.
@@ -552,7 +571,9 @@ impl Repair {
     ) -> Result<(), Status> {
         let sectors = overlay.sectors.clone();
         match &mut overlay.content {
-            Content::Bio(bio) => bio.transfer_part(&instance.bios, transfer, device, at, sectors),
+            Content::Bio(bio) => {
+                bio.transfer_part_for_all(&instance.bios, transfer, device, at, sectors)
+            }
             Content::Zeroes => {
                 let bytes = bytes_from(sectors.start, &sectors);
                 let zeroes = &mut self.zeroes;

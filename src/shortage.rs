@@ -21,8 +21,6 @@ use kernel_ext::noio::NoIo;
 
 /// How long to wait before the reserve is filled again, in milliseconds.
 const MEMORY_PAUSE: u64 = 1000;
-/// How long to wait before a region of the metadata is tried again.
-const REGION_PAUSE: u64 = 10_000;
 
 impl Repair {
     /// Makes sure that there is memory for what one move of a unit changes, and waits for it if not. Sleeps.
@@ -44,7 +42,7 @@ impl Repair {
         if self.short || self.shown.lacks_some() {
             Some(MEMORY_PAUSE)
         } else if self.metadata.lacks_region() {
-            Some(REGION_PAUSE)
+            Some(self.metadata.pause())
         } else {
             None
         }
@@ -53,11 +51,15 @@ impl Repair {
     /// Tries to end the shortage, and to bring regions of the metadata back. Sleeps.
     fn recover(&mut self, instance: &Instance) {
         let now = instance.milliseconds();
-        let is_due = now.saturating_sub(self.metadata.tried_at) >= REGION_PAUSE;
+        let is_due = now.saturating_sub(self.metadata.tried_at) >= self.metadata.pause();
         if self.metadata.lacks_region() && is_due && !instance.is_suspended() {
             self.metadata.tried_at = now;
             // On an error relocation is frozen, and that is said.
             let _ = self.revive(instance);
+            self.metadata.note_tried();
+        }
+        if core::mem::take(&mut self.spares_freed) {
+            self.serve_parked(instance);
         }
         let full = self.nodes.fill().is_ok();
         self.note_shortage(instance, !full);

@@ -36,6 +36,8 @@ pub(crate) struct Summary {
     pub(crate) spares_used: u64,
     pub(crate) spares_retired: u64,
     pub(crate) spares_total: u64,
+    /// No spare unit is free or put aside.
+    pub(crate) is_exhausted: bool,
     /// Spare units that are put aside for a CPU.
     pub(crate) spares_aside: u64,
     pub(crate) suspects: u64,
@@ -70,6 +72,7 @@ impl Summary {
             spares_used: spares.in_use(),
             spares_retired: spares.retired(),
             spares_total: spares.units(),
+            is_exhausted: spares.is_exhausted(),
             spares_aside: spares.aside(),
             suspects: repair.suspects,
             lost_blocks: repair.lost_blocks,
@@ -95,7 +98,7 @@ impl Summary {
             "tripped"
         } else if self.lost_blocks > 0 || self.suspects > 0 {
             "damaged"
-        } else if self.spares_used + self.spares_retired == self.spares_total {
+        } else if self.is_exhausted {
             "exhausted"
         } else if good < total {
             "degraded"

@@ -11,6 +11,7 @@ use crate::bindings;
 use crate::bio::{
     BioSet,
     Op,
+    OwnBio,
     Status,
     Transfer,
     SECTOR_SHIFT, //
@@ -450,6 +451,9 @@ impl<T: Target> OwnedBio<T> {
     /// `part` are sectors of the target, within [`Self::sectors`]. A bio that reads can only be read
     /// into, one that writes only be written from, one that discards only discard; anything else is
     /// an I/O error. Sleeps; must not be called from `map`, nor from an interrupt.
+    ///
+    /// The control group of whoever submitted the bio pays for it, and may have to wait: no lock that
+    /// others need may be held.
     pub fn transfer_part(
         &mut self,
         set: &BioSet,
@@ -458,6 +462,34 @@ impl<T: Target> OwnedBio<T> {
         sector: u64,
         part: Range<u64>,
     ) -> Result<(), Status> {
+        let part = self.part(set, transfer, device, part)?;
+        // SAFETY: `submit_part` submits its first argument, and the second is a clone that device
+        // mapper made.
+        unsafe { part.submit_by(sector, submit_part, self.clone.raw) }
+    }
+
+    /// As [`Self::transfer_part`], on behalf of the system: no control group's limits apply, so that a
+    /// lock may be held.
+    pub fn transfer_part_for_all(
+        &mut self,
+        set: &BioSet,
+        transfer: Transfer,
+        device: &BlockDevice,
+        sector: u64,
+        part: Range<u64>,
+    ) -> Result<(), Status> {
+        let part = self.part(set, transfer, device, part)?;
+        part.submit_for_all(sector)
+    }
+
+    /// A bio that does `transfer` with the data of a part of this one.
+    fn part(
+        &mut self,
+        set: &BioSet,
+        transfer: Transfer,
+        device: &BlockDevice,
+        part: Range<u64>,
+    ) -> Result<OwnBio, Status> {
         let fits = matches!(
             (self.op(), transfer),
             (Op::Read, Transfer::Read)
@@ -474,10 +506,7 @@ impl<T: Target> OwnedBio<T> {
         // SAFETY: The bio is ours and was just rewound, so its iterator covers all of its data, and
         // `range` lies within them. It is borrowed exclusively until the part is done, and so are
         // its data: those of a read belong to the reader until the bio is completed.
-        let part = unsafe { set.part(transfer, device, self.clone.raw, range) }?;
-        // SAFETY: `submit_part` submits its first argument, and the second is a clone that device
-        // mapper made.
-        unsafe { part.submit_by(sector, submit_part, self.clone.raw) }
+        unsafe { set.part(transfer, device, self.clone.raw, range) }
     }
 
     /// Ends the bio.

@@ -204,27 +204,38 @@ impl Breaker {
         }
     }
 
-    /// Takes note that one more unit failed at `now`, for which there is a spare unit besides
-    /// `free` others. Whether it may be dealt with; otherwise the breaker is open from now on.
+    /// Whether one more unit that fails at `now` may be dealt with, while `free` spare units are.
+    /// Otherwise the breaker is open from now on.
     pub fn admit(&mut self, now: u64, free: u64) -> bool {
+        let left = self.left(now, free);
         if self.open.is_some() {
             return false;
         }
-        let left = self.left(now, free);
         if left.now == Some(0) {
             self.trip(Trip::TooMany);
         } else if left.day.is_some_and(|(_, left)| left == 0) {
             self.trip(Trip::TooManyInADay);
         }
-        if self.open.is_some() {
-            return false;
-        }
+        self.open.is_none()
+    }
+
+    /// Whether so few units failed that one may be dealt with which did not: half of what may fail is
+    /// kept for those that do.
+    pub fn has_room(&self, now: u64, free: u64) -> bool {
+        let left = self.left(now, free);
+        let is_half = |left: u64, units: u64| left > 0 && left >= units / 2;
+        self.open.is_none()
+            && left.now.is_none_or(|now| is_half(now, self.limit.units))
+            && left.day.is_none_or(|(units, day)| is_half(day, units))
+    }
+
+    /// Takes note that one more unit was dealt with at `now`, when `free` spare units were.
+    pub fn count(&mut self, now: u64, free: u64) {
         let Limit { units, seconds } = self.limit;
         self.rate = self.rate.with_one(now, units, seconds);
         if let Some(units) = self.budget.units(self.limit, free) {
             self.day = self.day.with_one(now, units, DAY_SECONDS);
         }
-        true
     }
 }
 
@@ -238,11 +249,22 @@ mod tests {
         seconds: 0,
     };
 
+    impl Breaker {
+        /// Deals with a unit if it may.
+        fn take(&mut self, now: u64, free: u64) -> bool {
+            let is_admitted = self.admit(now, free);
+            if is_admitted {
+                self.count(now, free);
+            }
+            is_admitted
+        }
+    }
+
     /// How many units are admitted at these times.
     fn admitted(limit: Limit, times: impl IntoIterator<Item = u64>) -> usize {
         let mut breaker = Breaker::new(limit, Budget::Units(0));
         let times = times.into_iter();
-        times.filter(|&now| breaker.admit(now, FREE)).count()
+        times.filter(|&now| breaker.take(now, FREE)).count()
     }
 
     /// As many spare units as a usual spare has.
@@ -263,14 +285,14 @@ mod tests {
     #[test]
     fn open_until_rearmed() {
         let mut breaker = Breaker::new(Limit::new(2, 1).unwrap(), Budget::Usual);
-        let mut admit = |now| breaker.admit(now, FREE);
+        let mut admit = |now| breaker.take(now, FREE);
         assert!(admit(0) && admit(0) && !admit(0) && !admit(1_000_000));
         assert_eq!(breaker.open(), Some(Trip::TooMany));
         assert!(breaker.rearm() && !breaker.rearm());
-        assert!(breaker.admit(1_000_000, FREE));
+        assert!(breaker.take(1_000_000, FREE));
         breaker.trip(Trip::Unreadable);
         breaker.set_limit(NO_LIMIT);
-        assert!(!breaker.admit(2_000_000, FREE));
+        assert!(!breaker.take(2_000_000, FREE));
         assert_eq!(breaker.open(), Some(Trip::Unreadable));
     }
 
@@ -296,7 +318,7 @@ mod tests {
         let mut breaker = Breaker::new(Limit::DEFAULT, Budget::Usual);
         let (mut free, mut now) = (units, 0);
         while free > 0 {
-            if !breaker.admit(now, free - 1) {
+            if !breaker.take(now, free - 1) {
                 return None;
             }
             free -= 1;
@@ -325,7 +347,7 @@ mod tests {
                 .is_some_and(|(_, left)| left > 0)
             {
                 breaker.rate = Bucket::default();
-                assert!(breaker.admit(day * DAY, free));
+                assert!(breaker.take(day * DAY, free));
                 free -= 1;
             }
             day += 1;
@@ -333,17 +355,33 @@ mod tests {
         assert!(day > 20, "{day}");
     }
 
+    /// Units that can still be read leave room for those that fail, and open nothing.
+    #[test]
+    fn half_is_kept_for_units_that_fail() {
+        let mut breaker = Breaker::new(Limit::DEFAULT, Budget::Units(8));
+        let mut moved = 0;
+        while breaker.has_room(0, FREE) {
+            breaker.count(0, FREE);
+            moved += 1;
+        }
+        assert_eq!((moved, breaker.open()), (5, None));
+        assert!(breaker.take(0, FREE));
+        breaker.trip(Trip::Unreadable);
+        assert!(!breaker.has_room(DAY, FREE));
+        assert!(Breaker::new(NO_LIMIT, Budget::Usual).has_room(0, 0));
+    }
+
     #[test]
     fn the_budget_of_a_day() {
         let mut breaker = Breaker::new(Limit::DEFAULT, Budget::Units(3));
         assert_eq!(breaker.left(0, FREE).day, Some((3, 3)));
-        assert!((0..3).all(|n| breaker.admit(n * 60_000, FREE)));
+        assert!((0..3).all(|n| breaker.take(n * 60_000, FREE)));
         assert_eq!(breaker.left(180_000, FREE).day, Some((3, 0)));
         // A third of a day later there is one again.
         assert_eq!(breaker.left(DAY / 3 + 1, FREE).day, Some((3, 1)));
-        assert!(!breaker.admit(180_000, FREE));
+        assert!(!breaker.take(180_000, FREE));
         assert_eq!(breaker.open(), Some(Trip::TooManyInADay));
-        assert!(breaker.rearm() && breaker.admit(180_000, FREE));
+        assert!(breaker.rearm() && breaker.take(180_000, FREE));
         for (budget, limit, free, want) in [
             (Budget::Usual, Limit::DEFAULT, FREE, Some(FREE / 8)),
             (Budget::Usual, Limit::DEFAULT, 1536, Some(LEAST_BUDGET)),
@@ -367,7 +405,7 @@ mod tests {
             let (mut now, mut times) = (0, Vec::new());
             for wait in waits {
                 now += wait;
-                if breaker.admit(now, FREE) {
+                if breaker.take(now, FREE) {
                     times.push(now);
                 }
             }
@@ -388,7 +426,7 @@ mod tests {
                 let budget = budget.map_or(Budget::Usual, Budget::Units);
                 let mut breaker = Breaker::new(limit, budget);
                 for now in times {
-                    breaker.admit(now, free);
+                    breaker.take(now, free);
                     breaker.left(now, free);
                 }
             }

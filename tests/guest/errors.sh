@@ -57,6 +57,35 @@ test_writes_that_find_no_spare_unit_do_not_open_the_breaker() {
 	gives "1/1 closed" "with a spare unit" field 2 10
 }
 
+test_the_last_spare_units_are_bad() {
+	two_disks
+	create r "0 131072 remap /dev/main 0 /dev/spare 0 $((2 * REGION + 16))"
+	bad main 8000 8015
+	bad spare $((REGION + 8)) $((REGION + 8))
+	message remap 16000 >/dev/null
+	sample one 4096
+	fails put one 8000
+	gives "exhausted 1/2 1" "health, units used and retired" field 1 2 3
+	message unremap 16000
+	put one 8000
+	gives "exhausted 1/2 1" "with the other" field 1 2 3
+}
+
+# A unit that is free again is withheld while a region of the metadata is behind.
+#@ idle=1
+test_a_write_waits_for_a_region_to_come_back() {
+	on_one_unit 2 queue_if_no_spare 600
+	bad spare $((REGION + 8)) $((2 * REGION + 7))
+	message unremap 16000
+	gives "1/1 1/2" "units used and regions" field 2 9
+	put one 8000 &
+	parked 1
+	good spare $((REGION + 8)) $((2 * REGION + 7))
+	wait $! || fail "the write that waited"
+	reads 8000 8 one || fail "what it wrote"
+	gives "1/1 2/2" "units used and regions" field 2 9
+}
+
 # parked COUNT: waits until so many writes wait for a spare unit.
 parked() { until_is "$1" line_of debug writes_parked; }
 
@@ -329,12 +358,13 @@ test_a_spare_that_takes_no_writes_loses_no_units() {
 	units_on() { replace low "0 $REGION linear /dev/spare 0" "$area ${1/BELOW/\/dev\/spare $REGION}" \
 		"$((16384 - REGION)) $REGION linear /dev/spare $((16384 - REGION))"; }
 	create low "0 16384 linear /dev/spare 0"
-	create r "0 131072 remap /dev/main 0 /dev/mapper/low 0 16384"
+	create r "0 131072 remap /dev/main 0 /dev/mapper/low 0 16384 3 breaker 2 86400"
 	units_on "flakey BELOW 0 600 1 error_writes"
 	sample one 4096
 	bad main 1003 1003
-	fails put one 1000
-	gives "0/1536 0" "units used and retired" field 2 3
+	# Nothing is moved, and nothing counts for the breaker.
+	for _ in 1 2 3; do fails put one 1000; done
+	gives "0/1536 0 closed" "units used and retired, and breaker" field 2 3 10
 	units_on "linear BELOW"
 	put one 1000
 	reads 1000 8 one || fail "the write when the spare takes it"

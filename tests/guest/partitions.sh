@@ -33,7 +33,7 @@ partitioned() {
 	zeroes /dev/whole $SPARE 16384
 	partx -a /dev/whole
 	outside >was
-	remapctl format /dev/whole1 /dev/whole2 --main-metadata >/dev/null
+	remapctl format /dev/whole1 /dev/whole2 --main-metadata --force main-tail >/dev/null
 	create r "$TABLE"
 	copy /run/random 0 one 0 33554432 1048576
 	put one

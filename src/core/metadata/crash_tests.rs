@@ -864,6 +864,14 @@ fn a_blank_spare_does_not_hide_copies_on_main() {
             Some(Failure::Refused(Refused::Blank))
         );
     }
+    // Nobody knows what a main that cannot be read has.
+    let mut memory = good.clone();
+    (0..4).for_each(|region| memory.wipe(region));
+    (memory.is_over_main, memory.is_main_away) = (true, true);
+    assert_eq!(
+        read(&mut memory).err(),
+        Some(Failure::Refused(Refused::Unreadable))
+    );
     // Main has room for one region only, which does not end with it.
     let mut memory = good.clone();
     (0..2).for_each(|region| memory.wipe(region));

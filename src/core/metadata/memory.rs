@@ -17,6 +17,7 @@ use super::storage::{
     Region,
     Storage, //
 };
+use core::ops::Range;
 use std::collections::BTreeSet;
 
 /// When the power goes, and what becomes of what was not durable.
@@ -38,6 +39,8 @@ pub(crate) struct Memory {
     cache: Vec<(usize, u64, Block)>,
     /// The table is laid over main's regions too, so that nobody looks for them there.
     pub(crate) is_over_main: bool,
+    /// Nothing on main can be read where regions may be.
+    pub(crate) is_main_away: bool,
     /// Blocks that fail to be written and read.
     pub(crate) bad: BTreeSet<(usize, u64)>,
     cut: Option<PowerCut>,
@@ -55,6 +58,7 @@ impl Memory {
                 .collect(),
             cache: Vec::new(),
             is_over_main: false,
+            is_main_away: false,
             bad: BTreeSet::new(),
             cut: None,
             off: false,
@@ -131,13 +135,17 @@ impl Storage for Memory {
     /// Main ends with its last region, and the other lies before that.
     fn finds_on_main(
         &mut self,
-        count: u64,
+        from_end: Range<u64>,
         _: &mut Block,
         is_wanted: &dyn Fn(&Block) -> bool,
-    ) -> bool {
+    ) -> Result<bool, Failed> {
+        if self.is_main_away {
+            return Err(Failed);
+        }
         let of_main = self.blocks[SPARE_REGIONS..].iter().rev().flatten();
         let last = of_main.flat_map(|region| region.iter().rev());
-        last.take(count as usize).any(is_wanted)
+        let wanted = last.skip(from_end.start as usize).take(from_end.count());
+        Ok(wanted.into_iter().any(is_wanted))
     }
 
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {

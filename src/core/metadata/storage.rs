@@ -13,6 +13,7 @@ use super::regions::{
     SPARE_REGIONS, //
 };
 use super::uuid::Uuid;
+use core::ops::Range;
 
 /// A device did not do what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +65,15 @@ pub trait Storage {
     /// Reads block `number` of a region.
     fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed>;
 
-    /// Whether one of the last `count` blocks of main, which begin with the target's first sector,
-    /// is what is looked for. Those that cannot be read are not.
+    /// Whether one of these blocks of main is what is looked for. They are counted from the end: 0 is the
+    /// last whole one, as the target's first sector aligns them. Those that cannot be read are not; an
+    /// error if none of those that there are can.
     fn finds_on_main(
         &mut self,
-        count: u64,
+        from_end: Range<u64>,
         block: &mut Block,
         is_wanted: &dyn Fn(&Block) -> bool,
-    ) -> bool;
+    ) -> Result<bool, Failed>;
 
     /// Writes block `number` of a region. It may be lost until a [`Self::flush`].
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed>;

@@ -23,6 +23,7 @@ use super::regions::{
     SPARE_REGIONS, //
 };
 use super::storage::{
+    Failed,
     Region,
     Storage, //
 };
@@ -197,10 +198,17 @@ pub fn identify<S: Storage>(
     }
 }
 
+/// How many blocks at the end of main are searched at most: 16 MiB.
+const MOST_SEARCHED: u64 = 4096;
+
 /// [`Refused::Blank`] if neither the spare nor main holds any block of metadata, or what there is.
 fn unused<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regions) -> Refused {
     match all_blank(storage, block, regions) {
-        Refused::Blank if main_has_copies(storage, block, regions) => Refused::SpareStale,
+        Refused::Blank => match main_has_copies(storage, block, regions) {
+            Ok(true) => Refused::SpareStale,
+            Ok(false) => Refused::Blank,
+            Err(Failed) => Refused::Unreadable,
+        },
         found => found,
     }
 }
@@ -208,13 +216,31 @@ fn unused<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regions) -> 
 /// Whether there is a block of metadata at the end of main, where an array with another target has
 /// its copies: a blank spare says nothing of them, and the table may be laid over them.
 ///
-/// The last region of main ends with main, and where there is room for one only, it begins within
-/// the last two lengths of a region.
-fn main_has_copies<S: Storage>(storage: &mut S, block: &mut Block, regions: &Regions) -> bool {
+/// The last region of main ends with main, so that the places of its heads are known. Where there
+/// is room for one region only, it begins within the last two lengths of a region.
+fn main_has_copies<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    regions: &Regions,
+) -> Result<bool, Failed> {
     let is_wanted = |block: &Block| {
         Header::read(block, S::CRC32C).is_ok_and(|header| header.address.role == Role::MAIN)
     };
-    storage.finds_on_main(2 * regions.region_blocks(), block, &is_wanted)
+    let length = regions.region_blocks();
+    let heads = Slot::BOTH.map(|slot| {
+        let behind = length - regions.header(slot);
+        behind - 1..behind
+    });
+    let near = 0..(2 * length).min(MOST_SEARCHED);
+    let mut answer = Err(Failed);
+    for places in heads.into_iter().chain([near]) {
+        match storage.finds_on_main(places, block, &is_wanted) {
+            Ok(true) => return Ok(true),
+            Ok(false) => answer = Ok(false),
+            Err(Failed) => {}
+        }
+    }
+    answer
 }
 
 /// The one of two reasons that says more.

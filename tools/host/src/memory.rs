@@ -16,6 +16,7 @@ use remap_core::metadata::storage::{
     Storage, //
 };
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The spare's regions in memory; what was never written is zero.
 #[derive(Clone)]
@@ -55,8 +56,13 @@ impl Storage for Memory {
         Ok(())
     }
 
-    fn finds_on_main(&mut self, _: u64, _: &mut Block, _: &dyn Fn(&Block) -> bool) -> bool {
-        false
+    fn finds_on_main(
+        &mut self,
+        _: Range<u64>,
+        _: &mut Block,
+        _: &dyn Fn(&Block) -> bool,
+    ) -> Result<bool, Failed> {
+        Ok(false)
     }
 
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {

@@ -55,6 +55,7 @@ use remap_host::{
     Contained,
     Unreadable, //
 };
+use std::ops::Range;
 
 /// The two devices of an array, and where on them it lies.
 pub struct Disks {
@@ -223,15 +224,27 @@ impl Storage for Disks {
 
     fn finds_on_main(
         &mut self,
-        count: u64,
+        from_end: Range<u64>,
         block: &mut Block,
         is_wanted: &dyn Fn(&Block) -> bool,
-    ) -> bool {
+    ) -> Result<bool, Failed> {
         let blocks = self.behind() / BLOCK_SECTORS;
-        (blocks.saturating_sub(count)..blocks).any(|number| {
+        let numbers = from_end.filter_map(|at| blocks.checked_sub(at + 1));
+        let (mut tried, mut read) = (0, 0);
+        for number in numbers {
             let sector = self.main_start + number * BLOCK_SECTORS;
-            self.main.read(sector, block).is_ok() && is_wanted(block)
-        })
+            tried += 1;
+            if self.main.read(sector, block).is_ok() {
+                read += 1;
+                if is_wanted(block) {
+                    return Ok(true);
+                }
+            }
+        }
+        match read > 0 || tried == 0 {
+            true => Ok(false),
+            false => Err(Failed),
+        }
     }
 
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {

@@ -57,6 +57,7 @@ use remap_host::{
     contents, //
 };
 use serde_json::json;
+use std::ops::Range;
 use std::process::ExitCode;
 
 /// The devices, of which the spare is not written to.
@@ -85,11 +86,11 @@ impl Storage for OnlyMain<'_> {
 
     fn finds_on_main(
         &mut self,
-        count: u64,
+        from_end: Range<u64>,
         block: &mut Block,
         is_wanted: &dyn Fn(&Block) -> bool,
-    ) -> bool {
-        self.0.finds_on_main(count, block, is_wanted)
+    ) -> Result<bool, Failed> {
+        self.0.finds_on_main(from_end, block, is_wanted)
     }
 
     fn write(&mut self, region: Region, number: u64, block: &Block) -> Result<(), Failed> {

@@ -37,6 +37,7 @@ use remap_host::{
     Contained, //
 };
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{
     Path,
@@ -118,19 +119,17 @@ impl Storage for View<'_> {
 
     fn finds_on_main(
         &mut self,
-        count: u64,
+        from_end: Range<u64>,
         block: &mut Block,
         is_wanted: &dyn Fn(&Block) -> bool,
-    ) -> bool {
-        let mut last = self
-            .disks
-            .main
-            .rchunks_exact(BLOCK_BYTES)
-            .take(count as usize);
-        last.any(|bytes| {
-            block.copy_from_slice(bytes);
+    ) -> Result<bool, Failed> {
+        let blocks = (self.disks.main.len() / BLOCK_BYTES) as u64;
+        let mut numbers = from_end.filter_map(|at| blocks.checked_sub(at + 1));
+        Ok(numbers.any(|number| {
+            let at = number as usize * BLOCK_BYTES;
+            block.copy_from_slice(&self.disks.main[at..at + BLOCK_BYTES]);
             is_wanted(block)
-        })
+        }))
     }
 
     fn write(&mut self, _: Region, _: u64, _: &Block) -> Result<(), Failed> {

@@ -44,6 +44,7 @@ use remap_host::{
 };
 use std::fs::File;
 use std::io::BufReader;
+use std::ops::Range;
 
 /// The logged device: main, and the spare behind it.
 struct Disk {
@@ -93,8 +94,13 @@ impl Storage for Disk {
         Ok(())
     }
 
-    fn finds_on_main(&mut self, _: u64, _: &mut Block, _: &dyn Fn(&Block) -> bool) -> bool {
-        false
+    fn finds_on_main(
+        &mut self,
+        _: Range<u64>,
+        _: &mut Block,
+        _: &dyn Fn(&Block) -> bool,
+    ) -> Result<bool, Failed> {
+        Ok(false)
     }
 
     fn write(&mut self, _: Region, _: u64, _: &Block) -> Result<(), Failed> {
