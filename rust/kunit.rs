@@ -286,7 +286,7 @@ mod workqueue {
         Ok(())
     }
 
-    /// Is done again at once, for ever; once somebody is about to close it, not before that has
+    /// Is done again soon, for ever; once somebody is about to close it, not before that has
     /// taken effect.
     struct Restless {
         runs: Arc<Atomic<i32>>,
@@ -300,7 +300,7 @@ mod workqueue {
                 // Whoever closes it has nothing left to do but to wait for us.
                 fsleep(Delta::from_millis(20));
             }
-            Some(0)
+            Some(1)
         }
     }
 
@@ -329,14 +329,15 @@ mod workqueue {
             let keys = [static_lock_class!(), static_lock_class!()];
             let work = DelayedWork::new(on, name, keys, item);
             let work = KBox::pin_init(work, GFP_KERNEL)?;
-            work.arm(0);
+            work.arm(1);
             assert!(begun(&runs));
             closing.store(1, Release);
             work.close();
             let ran = runs.load(Relaxed);
-            // Nobody can arm it any more.
+            // Nobody can arm it any more, with a timer or without.
             work.arm(0);
-            fsleep(Delta::from_millis(5));
+            work.arm(1);
+            fsleep(Delta::from_millis(50));
             queue.flush();
             assert_eq!(runs.load(Relaxed), ran);
         }
