@@ -62,9 +62,9 @@ impl Answer {
         self.0.get(name).and_then(Value::as_str).unwrap_or("")
     }
 
-    /// Whether a pass is under way.
+    /// Whether a pass is under way, or has just ended and the thread with it has not.
     fn is_running(&self) -> bool {
-        self.text("state") == "running"
+        matches!(self.text("state"), "running" | "stopping")
     }
 
     /// As a line for people.
@@ -184,6 +184,8 @@ mod tests {
                     regions_with_trouble 1\nregion 32768 4\nbefore found 0 weak 1 moved 0\n";
         let answer = Answer::parse(text).unwrap();
         assert!(answer.is_running());
+        assert!(Answer::parse("state stopping").unwrap().is_running());
+        assert!(!Answer::parse("state stopped").unwrap().is_running());
         assert_eq!(
             answer.line(),
             "running, pass 3, 10 of 4096 units read, 64 KiB a second, at most 4096, 90 s left, late, \
