@@ -123,6 +123,18 @@ impl<T: Target> CloneBio<T> {
         // SAFETY: As above, and the device is live by the safety requirements.
         unsafe { bindings::bio_set_dev(self.raw.as_ptr(), device.as_ptr()) };
     }
+
+    /// Fails a bio that is being mapped, and that no device had.
+    #[cold]
+    fn refuse<'a>(mut self) -> Mapped<'a> {
+        T::returned(&mut self.header_mut().own);
+        // INVARIANT: The code tells device mapper that the bio is ours.
+        OwnedBio { clone: self }.complete(Status::IOERR);
+        Mapped {
+            code: bindings::DM_MAPIO_SUBMITTED as c_int,
+            _map: PhantomData,
+        }
+    }
 }
 
 /// What is known of a bio that was mapped, beside [`flag_methods`].
@@ -293,25 +305,18 @@ impl<'m, T: Target> MapBio<'m, T> {
     where
         Self: 'a,
     {
-        let Some(device) = self.devices.device(device) else {
-            return self.refuse(own);
+        let devices = self.devices;
+        let mut clone = self.keep(own);
+        let Some(device) = devices.device(device) else {
+            return clone.refuse();
         };
         // SAFETY: Device mapper destroys the target, which keeps its devices open, after its bios
         // have ended.
-        unsafe { self.keep(own).direct(device, sector) };
+        unsafe { clone.direct(device, sector) };
         Mapped {
             code: bindings::DM_MAPIO_REMAPPED as c_int,
             _map: PhantomData,
         }
-    }
-
-    #[cold]
-    fn refuse<'a>(self, mut own: T::PerBio) -> Mapped<'a>
-    where
-        Self: 'a,
-    {
-        T::returned(&mut own);
-        self.complete(Status::IOERR)
     }
 
     /// Ends the bio at once.
