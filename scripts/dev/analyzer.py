@@ -12,7 +12,7 @@ from crates import CRATES
 
 def kernel_crates(built):
     """What the kernel's own script says of its crates."""
-    run(kernel.make(built, "rust-analyzer"), stdout=subprocess.DEVNULL)
+    run(kernel.make("debug", built, "rust-analyzer"), stdout=subprocess.DEVNULL)
     return json.loads((built / "rust-project.json").read_text(encoding="utf-8"))
 
 

@@ -14,7 +14,10 @@ from cache import CACHE, TOP, digest, locked, made, run, run_counted, say
 SERIES = ["7.2"]
 
 # How many lines each build prints, to say how far it is.
-LINES = {"debug": 2500, "bench": 1900}
+LINES = {"debug": 2500, "bench": 1900, "uml-debug": 1900, "uml-bench": 1400}
+# The flavours that begin so run as a process of the host, which has other devices, and no firmware.
+NATIVE = "uml-"
+PATCH = TOP / "scripts/kernel/uml.patch"
 
 
 def series():
@@ -66,26 +69,50 @@ def source():
     return made(f"source-{newest.replace('~', '_')}", unpack)
 
 
+def is_native(flavour):
+    """Whether that kernel is a User-Mode Linux."""
+    return flavour.startswith(NATIVE)
+
+
 def fragments(flavour):
     """The configuration files of a flavour, in order."""
     folder = TOP / "scripts/kernel"
-    return [folder / "base.config", folder / f"{flavour}.config"]
+    parts = ["base", flavour.removeprefix(NATIVE)] + (["uml"] if is_native(flavour) else [])
+    return [folder / f"{part}.config" for part in parts]
 
 
-def make(folder, *words):
-    """The command that makes something of the kernel built in `folder`."""
-    return ["make", "-C", source(), f"O={folder}", "LLVM=1", f"-j{os.cpu_count()}", *words]
+@functools.cache
+def tree(flavour):
+    """The source tree of a flavour. What the patch for native kernels leaves alone, both trees share."""
+    unpacked = source()
+    if not is_native(flavour):
+        return unpacked
+
+    def apply(folder):
+        run(["cp", "-al", unpacked, folder / "linux"])
+        run(["git", "apply", PATCH], cwd=folder / "linux")
+
+    return made(f"{unpacked.name}-{digest(PATCH)}", apply) / "linux"
+
+
+def make(flavour, folder, *words):
+    """The command that makes something of the kernel `flavour`, which is built in `folder`."""
+    if is_native(flavour):
+        words = ["ARCH=um", *words]
+    return ["make", "-C", tree(flavour), f"O={folder}", "LLVM=1", f"-j{os.cpu_count()}", *words]
+
+
+def wishes(flavour):
+    """What the fragments say of each option: the line of the last one that names it."""
+    lines = [line for part in fragments(flavour) for line in part.read_text(encoding="ascii").splitlines()]
+    named = [(re.match(r"(?:# )?(CONFIG_\w+)", line), line) for line in lines]
+    return {option[1]: line for option, line in named if option}
 
 
 def check_config(folder, flavour):
-    """Every line of the fragments must have taken: an option with a missing dependency is gone."""
+    """Every option that is wished for must have taken: one with a missing dependency is gone."""
     taken = set((folder / ".config").read_text(encoding="ascii").splitlines())
-    wanted = [
-        line
-        for part in fragments(flavour)
-        for line in part.read_text(encoding="ascii").splitlines()
-        if line.startswith("CONFIG_") and not line.endswith("=n")
-    ]
+    wanted = [line for line in wishes(flavour).values() if not line.startswith("#") and not line.endswith("=n")]
     missing = [line for line in wanted if line not in taken]
     if missing:
         sys.exit(f"dm-remap: {flavour} kernel: not in the configuration: {', '.join(missing)}")
@@ -93,23 +120,24 @@ def check_config(folder, flavour):
 
 @functools.cache
 def build(flavour):
-    """The folder of the built kernel `flavour`: `debug` or `bench`."""
+    """The folder of the built kernel `flavour`: `debug` or `bench`, or one of these for User-Mode Linux."""
     if flavour not in LINES:
-        sys.exit(f"dm-remap: KERNEL={flavour}: there are {' and '.join(LINES)}")
+        sys.exit(f"dm-remap: KERNEL={flavour}: there are {', '.join(LINES)}")
     toolchain = subprocess.run(
         ["sh", "-c", "rustc -V; clang --version; bindgen -V"], check=True, capture_output=True
     ).stdout
-    key = digest(version(), toolchain, *fragments(flavour))
-    tree = source()
+    inputs = [*fragments(flavour), PATCH] if is_native(flavour) else fragments(flavour)
+    key = digest(version(), toolchain, *inputs)
 
     def compile_kernel(folder):
         merged = folder / "fragments.config"
-        merged.write_bytes(b"".join(part.read_bytes() for part in fragments(flavour)))
-        configure = make(folder, f"KCONFIG_ALLCONFIG={merged}", "allnoconfig")
+        merged.write_text("\n".join(wishes(flavour).values()) + "\n", encoding="ascii")
+        configure = make(flavour, folder, f"KCONFIG_ALLCONFIG={merged}", "allnoconfig")
         run(configure, stdout=subprocess.DEVNULL)
         check_config(folder, flavour)
-        title = f"building the {flavour} kernel {tree.name.removeprefix('source-')}"
+        title = f"building the {flavour} kernel {version()}"
         log = CACHE / f"kernel-{flavour}.log"
-        run_counted(title, make(folder, "bzImage", "modules"), log, LINES[flavour])
+        image = "linux" if is_native(flavour) else "bzImage"
+        run_counted(title, make(flavour, folder, image, "modules"), log, LINES[flavour])
 
     return made(f"kernel-{flavour}-{key}", compile_kernel)

@@ -43,7 +43,7 @@ def clippy():
     for path in folder.glob("**/*.o"):
         path.unlink()
     built = kernel.build("debug")
-    command = kernel.make(built, f"M={TOP}", f"MO={folder}", "CLIPPY=1", "KRUSTFLAGS=-Dwarnings")
+    command = kernel.make("debug", built, f"M={TOP}", f"MO={folder}", "CLIPPY=1", "KRUSTFLAGS=-Dwarnings")
     return check("clippy with the kernel's flags", command)
 
 

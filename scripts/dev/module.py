@@ -20,7 +20,10 @@ def build(flavour, *words, quiet=True):
     folder = output(flavour)
     with locked(folder.name):
         folder.mkdir(parents=True, exist_ok=True)
-        command = kernel.make(kernel.build(flavour), f"M={TOP}", f"MO={folder}", *words)
+        if kernel.is_native(flavour):
+            # Modules have no table of addresses there.
+            words += ("KRUSTFLAGS=-Zdirect-access-external-data=yes",)
+        command = kernel.make(flavour, kernel.build(flavour), f"M={TOP}", f"MO={folder}", *words)
         done = subprocess.run(
             [str(word) for word in command],
             check=False,
