@@ -13,6 +13,7 @@ import tty
 
 import module
 import vm
+import watched
 from cache import CACHE, say
 
 # A script that exits with this runs again, in a guest that was switched off and on: BOOT counts.
@@ -89,7 +90,7 @@ def verdict(guest, status):
 
 def preface(boot, disks=(), said=b""):
     """What is put in front of a script: which boot it is, that it waits for its disks, and what it printed before."""
-    said = f"printf %b '{vm.escaped(said)}'" if said else ":"
+    said = f"printf %b '{watched.escaped(said)}'" if said else ":"
     disks = f"disks_come {len(disks)}\n" if disks else ""
     return f"export BOOT={boot}\n{disks}{said} >/run/said\n".encode()
 

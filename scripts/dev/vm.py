@@ -11,25 +11,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import guest_root
 import kernel
 import tools
 from cache import CACHE, TOP, digest, made, run
+from watched import Lines, Watched
 
-# What in the kernel's log makes a run fail, whatever the script says. null_blk's list of bad blocks is read
-# without a lock while it changes; it warns of what it then sees, before it looks again.
-ALARMS = re.compile(
-    r"BUG:|KASAN:|UBSAN:|WARNING:(?! at badblocks_check)|Oops|general protection fault|kernel BUG at|Kernel panic|"
-    r"possible circular locking|possible recursive locking|inconsistent lock state|"
-    r"suspicious RCU usage|INFO: task .* blocked|detected stalls|soft lockup|refcount_t:|"
-    r"dm_put_device call missing|unreferenced object|kmemleak: \d+ new suspected|ODEBUG:|"
-    r"INFO: trying to register non-static"
-)
-# What the guest prints last into its kernel's log.
-END_OF_LOG = "dm-remap: the run ended"
 PAYLOAD_BYTES = 96 << 20
 
 
@@ -198,44 +187,16 @@ class Shape:
         return digest(qemu_version(), arguments, str(guest_root.image()), frontends)
 
 
-class Lines:
-    """A connection on which both sides send lines."""
-
-    def __init__(self, connection):
-        connection.settimeout(None)
-        self.connection, self.rest = connection, b""
-
-    def fileno(self):
-        """For `select`: readable when a line, or a part of one, or the end, is there."""
-        return self.connection.fileno()
-
-    def read(self):
-        """The next line, or an empty one at the end."""
-        while b"\n" not in self.rest:
-            data = self.connection.recv(4096)
-            if not data:
-                return ""
-            self.rest += data
-        line, self.rest = self.rest.split(b"\n", 1)
-        return line.decode(errors="replace").strip()
-
-    def write(self, line):
-        """Sends a line."""
-        self.connection.sendall(line.encode() + b"\n")
-
-
-class Guest:
-    """A running guest. The images of the disks it boots with are in the folder `disks`, or go with it.
+class Guest(Watched):
+    """A running guest of QEMU's. The images of the disks it boots with are in the folder `disks`, or go with it.
 
     The guest begins with the state in the folder `state`, or boots. The folder `saves` is where it can be saved.
     """
 
     # pylint: disable-next=too-many-arguments
     def __init__(self, shape, payload=None, state=None, saves=None, disks=None):
-        self.shape = shape
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
-        self.alarms, self.log, self.plugged, self.deleted = [], [], {}, []
-        self.log_ended = threading.Event()
+        super().__init__()
+        self.shape, self.plugged, self.deleted = shape, {}, []
         self.listeners = {
             name: self._listen(name) for name in ("monitor", "kernel", "output", "control")
         }
@@ -255,8 +216,7 @@ class Guest:
         self.monitor = sockets["monitor"].makefile("rw", encoding="utf-8")
         self.control = Lines(sockets["control"])
         self.output = sockets["output"]
-        self.watcher = threading.Thread(target=self._watch, args=(sockets["kernel"],), daemon=True)
-        self.watcher.start()
+        self.watch(sockets["kernel"])
         self.monitor.readline()
         self.command("qmp_capabilities")
 
@@ -291,19 +251,6 @@ class Guest:
                 if self.process.poll() is not None:
                     said = (self.folder / "qemu.log").read_text(encoding="utf-8")
                     sys.exit(f"dm-remap: QEMU does not start: {said}")
-
-    def _watch(self, connection):
-        connection.settimeout(None)
-        with connection.makefile("r", encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                line = line.rstrip()
-                if line.endswith(END_OF_LOG):
-                    self.log_ended.set()
-                    continue
-                self.log.append(line)
-                if ALARMS.search(line):
-                    self.alarms.append(line)
-        self.log_ended.set()
 
     def command(self, name, **arguments):
         """Runs a QMP command and returns its answer."""
@@ -354,11 +301,6 @@ class Guest:
         for number in [number for number, disk in self.plugged.items() if disk.can_be_unplugged()]:
             self.pull(number)
 
-    def begin(self, script):
-        """Sends a script, when the guest waits for its first or has said how the one before ended."""
-        self.log_ended.clear()
-        self.control.write(escaped(script))
-
     def migrated(self):
         """Waits until the machine's state is saved or restored."""
         while True:
@@ -368,29 +310,6 @@ class Guest:
             if status == "failed":
                 raise RuntimeError("the guest's state can be neither saved nor restored")
             time.sleep(0.005)
-
-    def end(self):
-        """Ends the machine and removes what it left."""
-        self.process.kill()
-        self.process.wait()
-        self.watcher.join(5)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def escaped(script):
-    """A text in one line, for printf's %b, between single quotes too."""
-    plain = set(range(32, 127)) - set(b"\\'")
-    return "".join(chr(byte) if byte in plain else f"\\0{byte:03o}" for byte in script)
-
-
-def wait_ready(guest):
-    """Waits until the guest is up."""
-    if guest.control.read() != "ready":
-        print("\n".join(guest.log[-60:]), file=sys.stderr)
-        sys.exit("dm-remap: the guest does not come up")
-    if guest.alarms:
-        sys.exit("dm-remap: the guest's kernel complains at boot: " + guest.alarms[0])
-
 
 def save(guest, folder):
     """Saves the state of a guest, whose memory is in that folder; it goes on only where that is restored."""
@@ -421,7 +340,7 @@ def state(shape):
     def save_booted(folder):
         guest = Guest(shape, saves=folder)
         try:
-            wait_ready(guest)
+            guest.wait_ready()
             save(guest, folder)
         finally:
             guest.end()
@@ -440,7 +359,7 @@ def started(shape, payload, script, disks=None, saved=None, saves=None):
         guest.control.write("go")
     else:
         guest = Guest(shape, payload, disks=disks)
-        wait_ready(guest)
+        guest.wait_ready()
         guest.plug_in(shape.disks, disks)
         guest.control.write("go")
     guest.begin(script)
@@ -458,7 +377,7 @@ def payload_image(path, ours, flavour, texts=None):
             shutil.copy(one, tree / "modules")
         (tree / "bin").mkdir()
         # What is measured with them would wait for slow ones.
-        profile = "release" if flavour == "bench" else "dev"
+        profile = "release" if flavour.endswith("bench") else "dev"
         tools.build(tree / "bin", ["model", "parts", "remapctl", "replay", "tamper", "units"], profile)
         tools.build_c(tree / "bin")
         tools.build_builtins(tree / "builtins")
