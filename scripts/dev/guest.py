@@ -11,7 +11,9 @@ import termios
 import time
 import tty
 
+import kernel
 import module
+import uml
 import vm
 import watched
 from cache import CACHE, say
@@ -121,7 +123,11 @@ def run_script(script, interactive=False):
         vm.payload_image(payload, [built / "dm_remap.ko"], shape.flavour)
         for boot in itertools.count(1):
             clock = f"date -s @{time.time():.0f} >/dev/null\n".encode()
-            guest = vm.started(shape, payload, clock + preface(boot, shape.disks) + script, pathlib.Path(folder))
+            whole = clock + preface(boot, shape.disks) + script
+            if kernel.is_native(shape.flavour):
+                guest = uml.started(shape, payload, whole)
+            else:
+                guest = vm.started(shape, payload, whole, pathlib.Path(folder))
             try:
                 status = attend(guest, interactive)
             finally:

@@ -224,7 +224,9 @@ class Guest(Watched):
         words = []
         for name, path in (("root", guest_root.image()), ("payload", payload)):
             node = {"driver": "raw", "node-name": name, "read-only": True}
-            node["file"] = {"driver": "file", "filename": str(path), "read-only": True}
+            # User-Mode Linux locks what it reads in another way, which QEMU takes for writing.
+            file = {"driver": "file", "filename": str(path), "read-only": True, "locking": "off"}
+            node["file"] = file
             words += ["-blockdev", json.dumps(node)]
         for number, disk in self.shape.built_in():
             words += ["-blockdev", json.dumps(disk.backend(number, disks))]
@@ -395,8 +397,11 @@ def shape_from_environment():
     number = lambda name, default: int(os.environ.get(name) or default)  # noqa: E731
     try:
         disks = [Disk(text) for text in (os.environ.get("DISKS") or "").split()]
-        flavour = os.environ.get("KERNEL") or "debug"
+        flavour = (kernel.NATIVE if number("UML", 0) else "") + (os.environ.get("KERNEL") or "debug")
         counted, leaks = bool(number("COUNTED", 0)), bool(number("LEAKS", 1))
-        return Shape(flavour, number("SMP", 2), number("MEM", 1024), number("NUMA", 1), disks, leaks, counted)
+        nodes = number("NUMA", 1)
+        if kernel.is_native(flavour) and (disks or counted or nodes > 1):
+            raise ValueError("User-Mode Linux has no DISKS=, NUMA= or COUNTED=")
+        return Shape(flavour, number("SMP", 2), number("MEM", 1024), nodes, disks, leaks, counted)
     except ValueError as error:
         sys.exit(f"dm-remap: {error}")

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest that is a process of the host: User-Mode Linux. It runs at the host's speed and boots in some seconds, so
+its state is not saved."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import guest_root
+import kernel
+from watched import Lines, Watched
+
+# Where scripts/enter has a file system in memory for the memory of guests.
+MEMORY = "/run/guests"
+# The module must lie within 2 GiB of the kernel, and behind the memory.
+MOST_MEMORY = 1536
+# A guest that is not up by then does not come up.
+BOOT_SECONDS = 120
+
+
+class Guest(Watched):
+    """A running guest, with the face of QEMU's (scripts/dev/vm.py). It has no disks but those that its kernel makes."""
+
+    def __init__(self, shape, payload):
+        if shape.memory > MOST_MEMORY:
+            sys.exit(f"dm-remap: User-Mode Linux has at most {MOST_MEMORY} MiB of memory")
+        super().__init__()
+        pairs = {name: socket.socketpair() for name in ("kernel", "control", "output")}
+        theirs = {name: pair[1].fileno() for name, pair in pairs.items()}
+        words = [kernel.build(shape.flavour) / "linux", f"mem={shape.memory}M", f"ncpus={shape.cpus}"]
+        words += [f"ubd0r={guest_root.image()}", f"ubd1r={payload}", "root=/dev/ubda", "ro", "init=/sbin/stage1"]
+        # Processes of the guest are watched by seccomp, which is quicker than ptrace.
+        words += ["seccomp=on", "noreboot", "panic=-1", "quiet", "loglevel=5", f"uml_dir={self.folder}/"]
+        words += ["con=null", f"con0=null,fd:{theirs['kernel']}", "ssl=null"]
+        words += [f"ssl0=fd:{theirs['control']}", f"ssl1=fd:{theirs['output']}"]
+        words += ["kunit.enable=1", "kunit.autorun=0", "null_blk.nr_devices=0"]
+        words += ["sysctl.kernel.hung_task_timeout_secs=60"]
+        # What follows each object costs as much as all other checkers together.
+        words += [] if shape.leaks else ["kmemleak=off", "no_debug_objects"]
+        # A kernel that panics ends all processes of its session.
+        # pylint: disable-next=consider-using-with
+        self.process = subprocess.Popen(
+            [str(word) for word in words],
+            cwd=self.folder,
+            env=os.environ | {"TMPDIR": MEMORY},
+            stdin=subprocess.DEVNULL,
+            stdout=pairs["kernel"][1],
+            stderr=pairs["kernel"][1],
+            pass_fds=theirs.values(),
+            start_new_session=True,
+        )
+        for pair in pairs.values():
+            pair[1].close()
+        self.control, self.output = Lines(pairs["control"][0]), pairs["output"][0]
+        self.watch(pairs["kernel"][0])
+
+    def end(self):
+        """Ends the guest and removes what it left. The host ends the processes that stand for the guest's own."""
+        super().end()
+        self.control.connection.close()
+        self.output.close()
+
+
+def started(shape, payload, script):
+    """A guest that runs a script."""
+    guest = Guest(shape, payload)
+    try:
+        guest.control.connection.settimeout(BOOT_SECONDS)
+        guest.wait_ready()
+        guest.control.connection.settimeout(None)
+        guest.begin(script)
+    except BaseException:
+        guest.end()
+        raise
+    return guest
