@@ -6,6 +6,7 @@
 #   make            builds the module for the debug kernel
 #   make tools      builds remapctl, its man pages and completions
 #   make test       all tests; T=pattern for those whose name contains it
+#   make quick      those that need no emulated machine, and those of the host
 #   make crash      guests killed 200 times, and a log of writes replayed at every point
 #   make torture    ten million operations against the model (OPS=count for each of its tests), and an hour of
 #                   swapping (SWAP=seconds), and 300 cycles of what might leak (five times CYCLES=count)
@@ -25,14 +26,15 @@
 #
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
 #             DISKS="nvme:64M:write@8000+8:read@16000 scsi:1G:4k"  COUNTED=1 (a clock that counts instructions)
+#             UML=1 (as a process of the host, without DISKS=, NUMA= and COUNTED=)
 #             LEAKS=0 (no kmemleak and no debugobjects, which is quicker)
 
-export KERNEL SMP MEM NUMA LEAKS DISKS T KSERIES ALL OPS SEED SWAP CYCLES RUNS COUNTS HANDS JSON COUNTED
+export KERNEL UML SMP MEM NUMA LEAKS DISKS T KSERIES ALL OPS SEED SWAP CYCLES RUNS COUNTS HANDS JSON COUNTED
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
-.PHONY: all tools test bench bench-compare fuzz crash torture mutants allocations demo soak guest shell lint doc rust-analyzer clean
+.PHONY: all tools test quick bench bench-compare fuzz crash torture mutants allocations demo soak guest shell lint doc rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -41,6 +43,9 @@ tools:
 
 test:
 	@$(ENTER) python3 tests/run.py
+
+quick:
+	@QUICK=1 $(ENTER) python3 tests/run.py
 
 fuzz:
 	@$(DEV)/fuzz.py

@@ -4,11 +4,15 @@
 Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of
 their name, or by several with commas between them. A guest test is a function `test_*` in a file of tests/guest; a comment `#@` above it
 may ask for `disks=`, `cpus=`, `memory=`, `nodes=`, `bare=` (nodes without memory) or `seconds=`, and with
-`leaks=1` for kmemleak. A guest that a test left as it had found it runs the next one that asks for the same.
+`leaks=1` for kmemleak, or with `hotplug=1` for CPUs that go and come. A guest that a test left as it had found it
+runs the next one that asks for the same.
 `idle=1` is for a test that mostly waits, which runs beside the others. `pull=N` has the host take disk N
 out when the test prints `pull`. `cut=2..9` has the guest killed so many seconds after it printed `begin` and
 the test run again with the same disks; a test that exits with 194 runs again too. `BOOT` counts, and /run/said
 has what was printed before.
+
+Tests run in User-Mode Linux unless they ask for what only QEMU has. `QUICK=1` leaves out all that do, and the fuzz
+targets; `UML=0` has all run in QEMU.
 """
 
 import collections
@@ -30,13 +34,20 @@ sys.path.insert(0, str(TOP / "scripts/dev"))
 # pylint: disable=wrong-import-position
 import fuzz  # noqa: E402
 import guest as guests  # noqa: E402
+import kernel  # noqa: E402
 import module  # noqa: E402
+import uml  # noqa: E402
 import vm  # noqa: E402
 from cache import CACHE, CARGO, cargo, say  # noqa: E402
 
 # A guest for each CPU of the host, beside one that begins with the tests that mostly wait: more would wait for each
 # other, and each translates the kernel for itself.
 AT_ONCE = os.cpu_count() or 1
+# User-Mode Linux mostly waits for its own timers, so more of it runs at a time.
+NATIVE_AT_ONCE = 3 * AT_ONCE
+# Whether tests run in User-Mode Linux where they can, and whether all others are left out.
+NATIVE = os.environ.get("UML") != "0"
+QUICK = bool(os.environ.get("QUICK"))
 SECONDS = 180
 # So many tests must go on from a state for it to be worth saving.
 ENOUGH = 4
@@ -46,14 +57,15 @@ TIMES = int(os.environ.get("TIMES") or 1)
 WRITES = os.environ.get("WRITES") or "8"
 STEP = os.environ.get("STEP") or "384"
 # What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
-OPS = os.environ.get("OPS") or "150"
+# An emulated machine takes ten times as long for one.
+OPS = {True: os.environ.get("OPS") or "1500", False: os.environ.get("OPS") or "150"}
 SEED = os.environ.get("SEED") or ""
 # How often what might leak is repeated for each fifth of the loads: kmemleak finds little in few cycles.
 CYCLES = os.environ.get("CYCLES") or "1"
 # For how many seconds memory is swapped.
 SWAP = os.environ.get("SWAP") or "8"
 # What a guest has before it gets its first script.
-BEGIN = f". /payload/tests/lib.sh\nWRITES={WRITES} STEP={STEP} OPS={OPS} SWAP={SWAP} CYCLES={CYCLES}\n"
+BEGIN = f". /payload/tests/lib.sh\nWRITES={WRITES} STEP={STEP} SWAP={SWAP} CYCLES={CYCLES}"
 
 
 class Waiting:
@@ -62,19 +74,19 @@ class Waiting:
     def __init__(self):
         self.lock, self.guests = threading.Lock(), []
 
-    def take(self, saved):
-        """One that began with that state, and the names of the tests that it ran, or `None`."""
+    def take(self, kind):
+        """One of that kind, and the names of the tests that it ran, or `None`."""
         with self.lock:
-            found = [one for one in self.guests if one[0] == saved]
+            found = [one for one in self.guests if one[0] == kind]
             if not found:
                 return None
             self.guests.remove(found[0])
             return found[0][1:]
 
-    def put(self, saved, guest, ran):
+    def put(self, kind, guest, ran):
         """Keeps one for the next test."""
         with self.lock:
-            self.guests.append((saved, guest, ran))
+            self.guests.append((kind, guest, ran))
 
     def end(self):
         """Ends all."""
@@ -88,10 +100,10 @@ WAITING = Waiting()
 class Machine:
     """A test that runs a script in a guest."""
 
-    def __init__(self, name, script, wishes=()):
+    def __init__(self, name, script, wishes=(), native=NATIVE):
         self.name, self.script = name, script
         known = {"disks": "", "cpus": 1, "memory": "", "nodes": 1, "bare": 0, "seconds": SECONDS, "leaks": 0, "idle": 0}
-        known["cut"] = known["pull"] = ""
+        known |= {"cut": "", "pull": "", "hotplug": 0}
         for wish in wishes:
             key, value = wish.split("=", 1)
             if key not in known:
@@ -104,7 +116,10 @@ class Machine:
         cpus, nodes, bare, leaks = (int(known[key]) for key in ("cpus", "nodes", "bare", "leaks"))
         # What KASAN keeps of freed memory, and searches whenever a cache goes, grows with the memory.
         memory = int(known["memory"] or 512 * (nodes - bare))
-        self.shape = vm.Shape("debug", cpus, memory, nodes, disks, leaks=bool(leaks), bare=bare)
+        hardware = disks or self.pull or self.cut or nodes > 1 or int(known["hotplug"])
+        self.native = native and not hardware
+        flavour = "uml-debug" if self.native else "debug"
+        self.shape = vm.Shape(flavour, cpus, memory, nodes, disks, leaks=bool(leaks), bare=bare)
         # The state of a guest that has the module and two disks, once there is one for tests of this shape.
         self.saved = None
         # Whether the script takes down what it put up, so that a guest can run another.
@@ -113,6 +128,10 @@ class Machine:
     def passed(self, status, alarms):
         """Whether a script that ended so did what it should; `None` is a guest that died."""
         return status == 0 and not alarms
+
+    def kind(self):
+        """What a guest must be that can run this test behind others."""
+        return (self.shape.cpus, self.shape.memory, self.shape.leaks) if self.native else self.saved
 
     def run(self, payload):
         """Runs the test, boot after boot; returns whether it passed and what it printed."""
@@ -158,25 +177,44 @@ class Machine:
                 text += "\nthe kernel complains:\n"
                 text += "\n".join(machine.log[max(0, first - 3) : first + 60])
             elif status is None:
-                text += "\nthe guest died or took too long; its kernel log:\n"
+                text += f"\nthe guest died or took too long ({machine.process.poll()}); its kernel log:\n"
                 text += "\n".join(machine.log[-60:])
             elif status:
                 text += "\nend of the kernel log:\n" + "\n".join(machine.log[-25:])
             return status, machine.alarms, said, text
         finally:
             if stays:
-                WAITING.put(self.saved, machine, [*ran, self.name])
+                WAITING.put(self.kind(), machine, [*ran, self.name])
             else:
                 machine.end()
 
     def guest(self, payload, script, disks):
         """A guest that runs the script, and the names of the tests that it ran before."""
-        waiting = WAITING.take(self.saved) if self.shares else None
-        if not waiting:
+        waiting = WAITING.take(self.kind()) if self.shares else None
+        if waiting:
+            if not self.native:
+                waiting[0].plug_in(self.shape.disks, disks)
+            waiting[0].begin(script)
+            return waiting
+        if not self.native:
             return vm.started(self.shape, payload, script, disks, self.saved), []
-        waiting[0].plug_in(self.shape.disks, disks)
-        waiting[0].begin(script)
-        return waiting
+        machine = uml.started(self.shape, payload, b"begin_anew" if self.shares else script)
+        if self.shares:
+            loaded(machine).begin(script)
+        return machine, []
+
+
+def loaded(guest, saves=None):
+    """The guest, when it has the module and the disks of most tests; saves it in that folder, if there is one."""
+    try:
+        if guests.stream(guest, lambda data: None, seconds=SECONDS):
+            sys.exit("dm-remap: the module cannot be loaded")
+        if saves:
+            vm.save(guest, saves)
+    except BaseException:
+        guest.end()
+        raise
+    return guest
 
 
 def alone(text, function):
@@ -194,29 +232,31 @@ class Test(Machine):
         seed = SEED or random.randrange(1 << 48)
         script = f"RANDOM={random.randrange(1 << 15)} SEED={seed}\n. /payload/tests/{name}\n"
         super().__init__(name, script, wishes)
+        self.shares = self.native
         self.text = f"set -eu\n{alone(path.read_text(encoding='utf-8'), function)}run_test {function}\n"
 
 
 class Failing(Machine):
     """A test of the harness: a script that must be seen to fail."""
 
-    def __init__(self, name, script, wanted, wishes=()):
-        super().__init__(f"harness.{name}", script, wishes)
+    # pylint: disable-next=too-many-arguments
+    def __init__(self, name, script, wanted, wishes=(), *, native):
+        super().__init__(f"harness.{'uml' if native else 'qemu'}.{name}", script, wishes, native)
         self.wanted = wanted
 
     def passed(self, status, alarms):
         return bool(self.wanted(status, alarms))
 
 
-def planted_tests():
+def planted_tests(native):
     """Each checker that the tests rely on must complain of a bug of tests/planted."""
 
     def planted(name, bug, wanted, then="wait $!", wishes=()):
         script = f"insmod $MODULES/planted_bugs.ko bug={bug} &\n{then}\n"
-        return Failing(f"sees_{name}", script, wanted, wishes)
+        return Failing(f"sees_{name}", script, wanted, wishes, native=native)
 
-    def alarm(words):
-        return lambda _, alarms: any(words in alarm for alarm in alarms)
+    def alarm(*words):
+        return lambda _, alarms: any(word in alarm for alarm in alarms for word in words)
 
     sleeps = "sleeping function called from invalid context"
     hang = "echo 1 >/proc/sys/kernel/hung_task_timeout_secs; until kmsg has 'INFO: task'; do sleep 0.25; done"
@@ -224,7 +264,7 @@ def planted_tests():
     leak = "wait $!; sleep 6; no_leak"
     return [
         planted("read_of_freed_memory", 1, alarm("KASAN: slab-use-after-free")),
-        planted("overflow", 2, alarm("kernel BUG at")),
+        planted("overflow", 2, alarm("kernel BUG at", "BUG: failure at")),
         planted("locks_in_two_orders", 3, alarm("possible circular locking")),
         planted("allocation_that_sleeps_with_a_spinlock", 4, alarm(sleeps)),
         planted("shift_too_far", 5, alarm("UBSAN: shift-out-of-bounds")),
@@ -233,16 +273,20 @@ def planted_tests():
     ]
 
 
-def harness_tests():
+def harness_tests(native):
     """Silence means something only if a guest that fails is seen to, and one that a test changed."""
+
+    def failing(name, script, wanted, wishes=()):
+        return Failing(name, script, wanted, wishes, native=native)
+
     trace = "begin_anew\nas_new || exit\n%s\nif as_new; then exit 1; fi\nexit 7\n"
     traces = {"file": ": >/mnt/left", "module": "insmod $MODULES/brd.ko; exec 9</dev/ram0", "spent": "spent"}
     return [
-        *(Failing(f"{name}_is_seen", trace % left, lambda s, a: s == 7 and not a) for name, left in traces.items()),
-        Failing("exit_status_is_passed_on", "exit 7\n", lambda s, a: s == 7 and not a),
-        Failing("panic_is_seen", "echo c >/proc/sysrq-trigger\nsleep 60\n", lambda s, a: a and s is None),
-        Failing("report_is_seen", "echo 'BUG: KASAN: planted' >/dev/kmsg\n", lambda s, a: s == 0 and a),
-        Failing("time_out_is_seen", "sleep 100\n", lambda s, a: s is None, ["seconds=6", "idle=1"]),
+        *(failing(f"{name}_is_seen", trace % left, lambda s, a: s == 7 and not a) for name, left in traces.items()),
+        failing("exit_status_is_passed_on", "exit 7\n", lambda s, a: s == 7 and not a),
+        failing("panic_is_seen", "echo c >/proc/sysrq-trigger\nsleep 60\n", lambda s, a: a and s is None),
+        failing("report_is_seen", "echo 'BUG: KASAN: planted' >/dev/kmsg\n", lambda s, a: s == 0 and a),
+        failing("time_out_is_seen", "sleep 100\n", lambda s, a: s is None, ["seconds=6", "idle=1"]),
     ]
 
 
@@ -381,13 +425,7 @@ def save_loaded(tests, payload, folder):
     def save_one(number, shape, users):
         saved = folder / f"loaded{number}"
         saved.mkdir()
-        guest = vm.started(shape, payload, b"begin_anew", saves=saved)
-        try:
-            if guests.stream(guest, lambda data: None, seconds=SECONDS):
-                sys.exit("dm-remap: the module cannot be loaded")
-            vm.save(guest, saved)
-        finally:
-            guest.end()
+        loaded(vm.started(shape, payload, b"begin_anew", saves=saved), saved).end()
         for test in users:
             test.saved, test.shares = saved, isinstance(test, Test)
 
@@ -418,15 +456,24 @@ def fuzz_tests():
 
 
 def set_up(tests):
-    """Builds the module and saves the guests that the tests begin in; returns the folder with the module."""
-    if not tests:
-        return None
-    built = module.build("debug", "PLANTED=m")
-    shapes = {test.shape.key(): test.shape for test in tests if test.shape.can_be_saved()}
-    say(f"guests of {len(shapes)} kinds, booted and saved where they are not yet ...")
+    """Builds the modules and saves the guests that the tests begin in; returns the folders with the modules, by the
+    flavours of the kernels."""
+    built = {flavour: module.build(flavour, "PLANTED=m") for flavour in sorted({test.shape.flavour for test in tests})}
+    emulated = [test.shape for test in tests if not test.native]
+    shapes = {shape.key(): shape for shape in emulated if shape.can_be_saved()}
+    if shapes:
+        say(f"guests of {len(shapes)} kinds, booted and saved where they are not yet ...")
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(vm.state, shapes.values()))
     return built
+
+
+def machine_tests():
+    """All tests that run in guests."""
+    tests = guest_tests()
+    for native in [True, False] if NATIVE else [False]:
+        tests += harness_tests(native) + planted_tests(native)
+    return [test for test in tests if test.native or not QUICK]
 
 
 def main():
@@ -437,9 +484,9 @@ def main():
     def is_wanted(name):
         return any(part in name for part in wanted)
 
-    tests = [test for test in guest_tests() + harness_tests() + planted_tests() if is_wanted(test.name)]
+    tests = [test for test in machine_tests() if is_wanted(test.name)]
     trees = [test for test in tree_tests() if is_wanted(test[0])]
-    fuzzed = [test for test in fuzz_tests() if is_wanted(test[0])]
+    fuzzed = [test for test in fuzz_tests() if is_wanted(test[0]) and not QUICK]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         any_of_host = any(not part or "host." in part for part in wanted)
         listed = pool.submit(host_tests) if any_of_host else None
@@ -461,26 +508,32 @@ def main():
         report.add(name, passed, text, time.monotonic() - start)
 
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
-        payload = pathlib.Path(folder) / "payload.img"
-        if tests:
-            texts = {f"tests/{test.name}": test.text for test in tests if isinstance(test, Test)}
-            vm.payload_image(payload, built.glob("**/*.ko"), "debug", texts | {"begin": BEGIN})
-            save_loaded(tests, payload, pathlib.Path(folder))
+        payloads = {flavour: pathlib.Path(folder) / f"{flavour}.img" for flavour in built}
+        texts = {f"tests/{test.name}": test.text for test in tests if isinstance(test, Test)}
+        for flavour, modules in built.items():
+            begin = {"begin": f"{BEGIN} OPS={OPS[kernel.is_native(flavour)]}\n"}
+            vm.payload_image(payloads[flavour], modules.glob("**/*.ko"), flavour, texts | begin)
+        emulated = [test for test in tests if not test.native]
+        if emulated:
+            save_loaded(emulated, payloads["debug"], pathlib.Path(folder))
 
         def run_one(test):
             start = time.monotonic()
             try:
-                passed, text = test.run(payload)
-            except Exception as error:  # pylint: disable=broad-except
+                passed, text = test.run(payloads[test.shape.flavour])
+            except (Exception, SystemExit) as error:  # pylint: disable=broad-except
                 passed, text = False, f"the test could not be run: {error!r}"
             report.add(test.name, passed, text, time.monotonic() - start)
 
-        busy, idle = collections.deque(), collections.deque(lambda one=one: fuzz_one(*one) for one in fuzzed)
+        native, busy = collections.deque(), collections.deque()
+        idle = collections.deque(lambda one=one: fuzz_one(*one) for one in fuzzed)
         if host:
-            idle.append(lambda: run_host_tests(host, report))
-        for test in sorted(tests, key=lambda test: -test.seconds):
-            (idle if test.idle else busy).append(lambda test=test: run_one(test))
-        lanes = [(busy, idle)] * AT_ONCE + [(idle, busy)]
+            native.append(lambda: run_host_tests(host, report))
+        for test in sorted(tests, key=lambda test: (-test.seconds, not test.idle)):
+            queue = native if test.native else idle if test.idle else busy
+            queue.append(lambda test=test: run_one(test))
+        lanes = [(native, busy, idle)] * AT_ONCE + [(native, idle, busy)]
+        lanes += [(native,)] * (NATIVE_AT_ONCE - len(lanes))
         with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
             for one in [pool.submit(run_all, *lane) for lane in lanes]:
                 one.result()

@@ -132,7 +132,7 @@ on_cpu() {
 	taskset -c "$cpu" dmsetup message r 0 "$@" >/dev/null
 }
 
-#@ cpus=2
+#@ cpus=2 hotplug=1
 test_units_put_aside_for_a_cpu_that_goes() {
 	remap_on
 	for at in 0 16 32; do
