@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 from cache import CACHE, TOP, digest, locked, run, say
 
@@ -15,6 +16,8 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 COVERAGE = ["level=4", "inline-8bit-counters", "pc-table", "trace-compares"]
 # A run of `load` reads two regions.
 RUNS = {"block": 600_000, "words": 600_000, "load": 20_000}
+# Several targets may be wanted at a time, of which one has all built.
+BUILDING = threading.Lock()
 
 
 @functools.cache
@@ -35,8 +38,10 @@ def build():
 
 def fuzz(name, runs, seed):
     """Runs one target; whether it found nothing, and what it printed."""
+    with BUILDING:
+        built = build()
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as found:
-        words = [build() / name, f"-runs={runs}", f"-seed={seed}", f"-artifact_prefix={found}/"]
+        words = [built / name, f"-runs={runs}", f"-seed={seed}", f"-artifact_prefix={found}/"]
         words += ["-close_fd_mask=1", "-print_final_stats=1", found, TOP / "fuzz/corpus" / name]
         done = subprocess.run(
             [str(word) for word in words],
