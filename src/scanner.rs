@@ -122,7 +122,9 @@ struct Beginning {
 impl Job for Beginning {
     fn run(self: KBox<Self>, running: &Running) {
         let scan = self.scan.clone();
-        let ended = Scanner::new(KBox::into_inner(self)).map(|mut scanner| scanner.work(running));
+        let judge = judge(&self.geometry);
+        let scanner = judge.and_then(|judge| Scanner::new(KBox::into_inner(self), judge));
+        let ended = scanner.map(|mut scanner| scanner.work(running));
         scan.ended(ended);
         if let (Err(error), Some(instance)) = (ended, scan.active()) {
             instance.note_scan_failed(error);
@@ -144,7 +146,7 @@ struct Scanner {
     pace: Pace,
     /// What is to be read once more, since the device was suspended or failed meanwhile.
     unread: Option<Range<u64>>,
-    judge: Judge,
+    judge: KBox<Judge>,
     tries: Tries,
     /// The suspects that are still to be read in this pass.
     retest: Option<Retest>,
@@ -185,7 +187,9 @@ impl Known for Past<'_> {
 
 impl Scanner {
     /// Allocates what it needs, and itself, which is large for a stack. Sleeps.
-    fn new(beginning: Beginning) -> Result<KBox<Self>> {
+    // Not on the stack that reads stand on.
+    #[inline(never)]
+    fn new(beginning: Beginning, judge: KBox<Judge>) -> Result<KBox<Self>> {
         let Beginning {
             scan,
             geometry,
@@ -205,7 +209,7 @@ impl Scanner {
             planner: None,
             pace: Pace::new(0),
             unread: None,
-            judge: Judge::new(geometry.units(), batch(&geometry)),
+            judge,
             tries: Tries::default(),
             retest: Some(Retest::new(retest_from)),
             settled: Fixed::new(),
@@ -259,7 +263,7 @@ impl Scanner {
                 self.scan.state.lock().rate = self.pace.rate() >> 10;
                 u32::try_from(pause).unwrap_or(u32::MAX)
             }
-            Ok(None) if self.judge.is_done() || self.patience == 0 => {
+            Ok(None) if self.is_over() => {
                 self.end_pass();
                 0
             }
@@ -271,6 +275,11 @@ impl Scanner {
             }
             Err(Later) => IDLE,
         }
+    }
+
+    /// Whether a pass that has read all need not wait for what is doubtful.
+    fn is_over(&self) -> bool {
+        self.judge.is_done() || self.judge.gives_up() || self.patience == 0
     }
 
     /// Reads what is to be read next, which depends on whether others leave the disk alone at the
@@ -286,7 +295,11 @@ impl Scanner {
                 return self.measure(ask).map(Some);
             }
         }
-        let Some(units) = self.next(map) else {
+        let mut next = self.next(map);
+        if next.is_none() && is_quiet {
+            next = self.judge.fill();
+        }
+        let Some(units) = next else {
             return Ok(None);
         };
         let read = self.read_all(map, units.clone());
@@ -314,6 +327,7 @@ impl Scanner {
             }
             self.retest = Some(Retest::new(state.retest_from));
             (self.settled, self.tries) = (Fixed::new(), Tries::default());
+            self.judge.begin();
             self.patience = PATIENCE;
         }
         is_due
@@ -697,6 +711,13 @@ fn count(instance: &Instance, what: Count) {
     if instance.counters.sum(what) < u64::MAX {
         instance.counters.add(what, 1);
     }
+}
+
+/// Allocates the judge, which is large for a stack. Sleeps.
+#[inline(never)]
+fn judge(geometry: &Geometry) -> Result<KBox<Judge>> {
+    let judge = Judge::new(geometry.units(), geometry.unit_sectors(), batch(geometry));
+    Ok(KBox::new(judge, GFP_KERNEL)?)
 }
 
 /// How many units are read at once.

@@ -46,6 +46,12 @@ impl Doubts {
         let _ = self.ranges.insert(at, new);
     }
 
+    /// Whether any of some units is in it.
+    pub fn has_any(&self, units: &Range<u64>) -> bool {
+        let has = |range: &Range<u64>| range.start < units.end && units.start < range.end;
+        self.ranges.iter().any(has)
+    }
+
     fn touching(&self, new: &Range<u64>) -> Option<usize> {
         let touches = |other: &Range<u64>| other.start <= new.end && new.start <= other.end;
         self.ranges.iter().position(touches)
@@ -94,6 +100,8 @@ mod tests {
             doubts.add(range);
         }
         assert_eq!(all(doubts.clone()), [10..25, 30..50]);
+        assert!(doubts.has_any(&(0..11)) && doubts.has_any(&(49..60)));
+        assert!(!doubts.has_any(&(25..30)) && !doubts.has_any(&(0..10)));
         doubts.add(0..u64::MAX);
         assert_eq!(doubts.take(7), Some(0..7));
         assert_eq!(all(doubts), std::slice::from_ref(&(7..u64::MAX)));

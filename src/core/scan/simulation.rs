@@ -59,6 +59,8 @@ struct Kind {
     stalled: Span,
     between: Span,
     stall: Span,
+    /// How many units that were read last the drive answers from its cache.
+    cache: u64,
 }
 
 impl Kind {
@@ -75,6 +77,7 @@ impl Kind {
             stalled: (0, 0),
             between: (100 * HOUR, 101 * HOUR),
             stall: (0, 0),
+            cache: 0,
         }
     }
 
@@ -121,6 +124,9 @@ struct Disk {
     others: Phase,
     itself: Phase,
     random: Random,
+    /// How many units were read, and how many when each was read last.
+    read: u64,
+    last: Vec<Option<u64>>,
 }
 
 impl Disk {
@@ -130,6 +136,8 @@ impl Disk {
             others: Phase::new(kind.busy, kind.idle),
             itself: Phase::new(kind.stalled, kind.between),
             random: Random(seed.wrapping_mul(88_172_645_463_325_252) | 1),
+            read: 0,
+            last: vec![None; UNITS as usize],
             kind,
         }
     }
@@ -142,8 +150,12 @@ impl Disk {
 
     /// How long a read takes once the disk is at it.
     fn service(&mut self, units: &Range<u64>) -> u64 {
+        let missed = self.cached(units);
+        if missed.is_empty() {
+            return 1;
+        }
         let mut took = 5 + (units.end - units.start) / 10;
-        for _ in self.kind.weak.iter().filter(|unit| units.contains(unit)) {
+        for _ in self.kind.weak.iter().filter(|unit| missed.contains(unit)) {
             if self.random.of((0, 100)) < self.kind.percent {
                 took += self.random.of(self.kind.weak_for);
             }
@@ -152,6 +164,17 @@ impl Disk {
             took += self.random.of(self.kind.stall);
         }
         took
+    }
+
+    /// Has units in the cache from now on; those that were not.
+    fn cached(&mut self, units: &Range<u64>) -> Vec<u64> {
+        let (read, cache) = (self.read, self.kind.cache);
+        self.read += units.end - units.start;
+        let missed = units.clone().filter(|&unit| {
+            let last = self.last[unit as usize].replace(self.read);
+            last.is_none_or(|last| read - last >= cache)
+        });
+        missed.collect()
     }
 
     fn read(&mut self, units: &Range<u64>, is_idle: bool) -> Sample {
@@ -198,7 +221,7 @@ fn moved(kind: &Kind, hours: u64, seed: u64) -> BTreeSet<u64> {
 fn scanned(kind: &Kind, hours: u64, seed: u64) -> (BTreeSet<u64>, u64) {
     let (mut passes, mut waits) = (0, 0);
     let mut disk = Disk::new(kind.clone(), seed);
-    let mut judge = Judge::new(UNITS, BATCH);
+    let mut judge = Judge::new(UNITS, UNIT_SECTORS, BATCH);
     let mut planner = Planner::new(UNITS, UNIT_SECTORS, 0);
     let mut pace = Pace::new(4 << 20);
     let mut moved = BTreeSet::new();
@@ -206,10 +229,14 @@ fn scanned(kind: &Kind, hours: u64, seed: u64) -> (BTreeSet<u64>, u64) {
     while disk.now < hours * HOUR {
         let (begun, mut bytes) = (disk.now, 0);
         let left_out = |units: Range<u64>| moved.range(units).next().copied().map(Unit);
-        let ask = match disk.others.is_on {
-            false => judge.next(left_out),
-            true => None,
+        let is_quiet = !disk.others.is_on;
+        let ask = if is_quiet { judge.next(left_out) } else { None };
+        let planned = match ask {
+            Some(_) => None,
+            None => planner.next(BATCH, &Nothing),
         };
+        let fills = ask.is_none() && planned.is_none() && is_quiet;
+        let fill = if fills { judge.fill() } else { None };
         if let Some(ask) = ask {
             let units = ask.units();
             let sample = disk.read(&units, false);
@@ -217,7 +244,7 @@ fn scanned(kind: &Kind, hours: u64, seed: u64) -> (BTreeSet<u64>, u64) {
             if let Some(unit) = judge.measured(sample) {
                 assert!(moved.insert(unit.0));
             }
-        } else if let Some(units) = planner.next(BATCH, &Nothing) {
+        } else if let Some(units) = planned.or(fill) {
             let mut at = units.start;
             while at < units.end {
                 let end = left_out(at..units.end).map_or(units.end, |unit| unit.0);
@@ -227,8 +254,9 @@ fn scanned(kind: &Kind, hours: u64, seed: u64) -> (BTreeSet<u64>, u64) {
                 }
                 at = end + 1;
             }
-        } else if judge.is_done() {
+        } else if judge.is_done() || judge.gives_up() {
             planner.begin();
+            judge.begin();
             passes += 1;
         } else {
             disk.pass(1000);
@@ -236,6 +264,7 @@ fn scanned(kind: &Kind, hours: u64, seed: u64) -> (BTreeSet<u64>, u64) {
             waits += 1;
             if waits % 600 == 0 {
                 planner.begin();
+                judge.begin();
                 passes += 1;
             }
         }
@@ -258,6 +287,9 @@ const PATTERNS: [(Span, Span); 7] = [
     ((HOUR, 2 * HOUR), (10, 100)),
 ];
 
+/// Of drives that have no cache, and one that is as large as a scan allows for.
+const CACHES: [u64; 2] = [0, UNITS / 16 - BATCH];
+
 #[test]
 fn no_unit_of_a_healthy_disk_is_moved_however_busy_it_is() {
     for (at, (busy, idle)) in PATTERNS.into_iter().enumerate() {
@@ -265,6 +297,7 @@ fn no_unit_of_a_healthy_disk_is_moved_however_busy_it_is() {
             let mut kind = Kind::healthy(busy, idle);
             kind.queue = queue;
             kind.raced = 25 * seed as u64;
+            kind.cache = CACHES[at % 2];
             let moved = moved(&kind, 24, (at * 10 + seed) as u64);
             assert!(
                 moved.is_empty(),
@@ -288,17 +321,22 @@ fn all_weak_units_are_moved_where_there_are_quiet_moments() {
         for percent in [100, 60] {
             let mut kind = Kind::healthy(busy, idle);
             kind.percent = percent;
-            kinds.push((kind, 72));
+            kinds.push((kind, 36));
         }
     }
-    for (seed, (mut kind, hours)) in kinds.into_iter().enumerate() {
+    let kinds = CACHES
+        .iter()
+        .flat_map(|cache| kinds.iter().map(move |kind| (cache, kind)));
+    for (seed, (&cache, (kind, hours))) in kinds.enumerate() {
+        let (mut kind, hours) = (kind.clone(), *hours);
+        kind.cache = cache;
         kind.weak.clone_from(&weak);
         let moved = moved(&kind, hours, seed as u64 + 77);
         let weak = BTreeSet::from_iter(weak.iter().copied());
         let wrong: Vec<_> = moved.symmetric_difference(&weak).take(5).collect();
         assert!(
             wrong.is_empty(),
-            "{:?} {}: {wrong:?}",
+            "{:?} {} {cache}: {wrong:?}",
             kind.busy,
             kind.percent
         );
