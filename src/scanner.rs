@@ -87,6 +87,8 @@ use remap_core::{
 const BATCH: usize = 256 << 10;
 /// How many units a pass remembers that it has done with, as it may come by them again.
 const SETTLED: usize = 64;
+/// How often a unit must fail with an error that may not be the medium's to be weak when it is read.
+const BELIEVED: u32 = 2;
 /// For how many milliseconds it waits when there is nothing to do.
 const IDLE: u32 = 1000;
 /// How often, at the end of a pass, it waits for the disk to be quiet: for about an hour.
@@ -622,11 +624,25 @@ impl Scanner {
             }
             Err(status) => status,
         };
-        let again = || self.read_main(units.clone(), Transfer::Read).0.map(|_| ());
+        let mut is_mediums = status == Status::MEDIUM;
+        // Another error may be the path's, and is not believed if it comes once, nor while all else
+        // fails too.
+        let mut failed = u32::from(bad_sector(status));
+        let main_works = is_mediums || failed == 0 || self.main_works(unit.0);
+        let again = || {
+            let read = self.read_main(units.clone(), Transfer::Read).0;
+            if let Err(status) = read {
+                is_mediums |= status == Status::MEDIUM;
+                failed += u32::from(bad_sector(status));
+            }
+            read.map(|_| ())
+        };
         match confirmed(again) {
-            Ok(()) if bad_sector(status) => self.weak(unit),
-            // A path or a controller that was away says nothing of the unit.
-            Ok(()) => Ok(()),
+            Ok(()) if is_mediums || main_works && failed >= BELIEVED => self.weak(unit),
+            Ok(()) => {
+                self.judge.doubt(units);
+                Ok(())
+            }
             Err(status) if bad_sector(status) => self.bad(unit),
             Err(_) => {
                 self.odd(&units)?;

@@ -279,12 +279,13 @@ test_units_of_a_disk_that_becomes_slow_stay_where_they_are() {
 	gives 0/1536 "units used" field 2
 }
 
-# path_fails COUNT: so many reads of the disk of scsi_debug fail as a path does
-# (DID_TRANSPORT_FAILFAST), or all for 1.
+# path_fails COUNT [HOST_BYTE]: so many reads of the disk of scsi_debug fail as a path does
+# (DID_TRANSPORT_FAILFAST), or all for 1. With 1 (DID_NO_CONNECT) as HOST_BYTE the block layer says
+# BLK_STS_IOERR.
 path_fails() {
 	local host
 	host=$(basename /sys/class/scsi_device/*)
-	echo "2 $1 0x28 0xf 0 0 0 0 0" >"/sys/kernel/debug/scsi_debug/$host/error"
+	echo "2 $1 0x28 ${2:-0xf} 0 0 0 0 0" >"/sys/kernel/debug/scsi_debug/$host/error"
 }
 path_works() {
 	local host
@@ -315,6 +316,28 @@ test_a_unit_of_which_the_path_fails_is_not_weak() {
 		gives "0 0/1536" "suspects and units used" field 4 2
 		path_works
 	done
+}
+
+# An error that may be the path's makes a unit weak only if it comes twice while the rest of main
+# works.
+test_a_unit_that_fails_once_with_any_error_is_not_weak() {
+	local disk
+	path_to_a_part
+	random one 1
+	put one 7000
+	# The batch, and then its first unit.
+	path_fails -2 1
+	scanned
+	gives "0 weak 0 moved 0" "the pass" scan_of found
+	gives "0 0/1536" "suspects and units used" field 4 2
+	path_works
+	# The unit once more.
+	path_fails -3 1
+	scanned
+	gives "0 weak 1 moved 1" "the pass" scan_of found
+	gives "8192 $REGION 8/8" list message list
+	path_works
+	reads 7000 2048 one || fail "the data of the unit"
 }
 
 # A part of main fails for a reason that is not the medium's, again and again: the pass gets by it.
