@@ -25,9 +25,12 @@ use kernel::{
 use kernel_ext::kthread::Kthread;
 use remap_core::{
     geometry::Geometry,
-    scan::health::{
-        Health,
-        Spot, //
+    scan::{
+        away::Away,
+        health::{
+            Health,
+            Spot, //
+        }, //
     }, //
 };
 
@@ -119,6 +122,8 @@ pub(crate) struct State {
     pub(crate) is_proactive: bool,
     /// How fast it reads, in KiB a second.
     pub(crate) rate: u64,
+    /// Whether it waits for main.
+    pub(crate) away: Away,
     /// The number of the pass, from 1 on.
     pub(crate) number: u64,
     /// The unit up to which all was read in order.
@@ -216,6 +221,7 @@ impl Scan {
             is_off: false,
             is_proactive: true,
             rate: 0,
+            away: Away::default(),
             number: 0,
             position: 0,
             retest_from: 0,
@@ -357,6 +363,7 @@ impl Scan {
         state.is_alive = false;
         state.wanted = Wanted::Stopped;
         state.rate = 0;
+        state.away = Away::default();
         state.thread = None;
         state.failed = with.err();
     }

@@ -28,6 +28,9 @@ pub(crate) fn scan(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     if let Some(error) = state.failed {
         writeln!(out, "error {}", error.to_errno())?;
     }
+    if let Some(pause) = state.away.pause() {
+        writeln!(out, "waits_for_main {}", pause / 1000)?;
+    }
     writeln!(out, "pass {}", state.number)?;
     writeln!(out, "position {}/{units}", state.position)?;
     writeln!(out, "rate {}/{}", state.rate, state.ceiling)?;

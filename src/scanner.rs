@@ -275,7 +275,7 @@ impl Scanner {
                 self.patience -= 1;
                 IDLE
             }
-            Err(Later) => IDLE,
+            Err(Later) => self.scan.state.lock().away.pause().unwrap_or(IDLE),
         }
     }
 
@@ -439,8 +439,9 @@ impl Scanner {
                 self.failed(units, status)?;
                 self.judge.drop_piece();
             }
-            (Err(_), Ask::Control(_)) => {
+            (Err(_), Ask::Control(units)) => {
                 self.judge.next_control();
+                self.need_main(units.start)?;
                 return Err(Later);
             }
         }
@@ -468,10 +469,20 @@ impl Scanner {
     /// What to do about units that cannot be read for a reason that is not the medium's. While main
     /// does not work at all that says nothing of them.
     fn odd(&mut self, units: &Range<u64>) -> Result<Answer, Later> {
-        if !self.goes_on() || !self.main_works(units.start) {
+        self.need_main(units.start)?;
+        Ok(self.tries.failed(units))
+    }
+
+    /// Has the scan wait if nothing can be read far from a unit that cannot.
+    fn need_main(&mut self, unit: u64) -> Result<(), Later> {
+        if !self.goes_on() {
             return Err(Later);
         }
-        Ok(self.tries.failed(units))
+        if !self.main_works(unit) {
+            self.scan.state.lock().away.failed();
+            return Err(Later);
+        }
+        Ok(())
     }
 
     /// Whether another unit can be read, far from one that cannot.
@@ -566,9 +577,14 @@ impl Scanner {
             .transfer(how, &self.main, at, &mut self.buffer, bytes.clone());
         let milliseconds = begun.milliseconds();
         let others = self.others_since(&before, end - first);
-        if let Some(pass) = &mut self.scan.state.lock().pass {
+        let mut state = self.scan.state.lock();
+        if read.is_ok() {
+            state.away.is_back();
+        }
+        if let Some(pass) = &mut state.pass {
             pass.read(bytes.len() as u64, milliseconds);
         }
+        drop(state);
         let sample = read.map(|()| Sample {
             milliseconds,
             others,

@@ -2,6 +2,7 @@
 
 //! Looking for units that fail before they are asked for: in which order, how fast, and what counts as weak.
 
+pub mod away;
 pub mod doubts;
 pub mod health;
 pub mod judge;
