@@ -125,7 +125,7 @@ impl RunsOn {
 ///
 /// # Invariants
 ///
-/// `work` is an initialised `delayed_work` whose function is [`run`] for `T`, which was queued on
+/// `work` is an initialised `delayed_work` whose function is `run` for `T`, which was queued on
 /// `queue` only. It is neither pending nor running once `self` was dropped.
 #[pin_data(PinnedDrop)]
 pub struct DelayedWork<T: DelayedItem> {
