@@ -17,7 +17,10 @@ targets; `UML=0` has all run in QEMU.
 
 import collections
 import concurrent.futures
+import dataclasses
+import functools
 import itertools
+import json
 import os
 import pathlib
 import random
@@ -36,6 +39,8 @@ import fuzz  # noqa: E402
 import guest as guests  # noqa: E402
 import kernel  # noqa: E402
 import module  # noqa: E402
+import requests as host_requests  # noqa: E402
+import tools  # noqa: E402
 import uml  # noqa: E402
 import vm  # noqa: E402
 from cache import CACHE, CARGO, cargo, say  # noqa: E402
@@ -65,7 +70,9 @@ CYCLES = os.environ.get("CYCLES") or "1"
 # For how many seconds memory is swapped.
 SWAP = os.environ.get("SWAP") or "8"
 # What a guest has before it gets its first script.
-BEGIN = f". /payload/tests/lib.sh\nWRITES={WRITES} STEP={STEP} SWAP={SWAP} CYCLES={CYCLES}"
+BEGIN = f". /payload/tests/lib.sh\nexport WRITES={WRITES} STEP={STEP} SWAP={SWAP} CYCLES={CYCLES}"
+# What it gets first if tests share it.
+BEGINS = b"begin_anew; guest-tests begin"
 
 
 class Waiting:
@@ -103,7 +110,7 @@ class Machine:
     def __init__(self, name, script, wishes=(), native=NATIVE):
         self.name, self.script = name, script
         known = {"disks": "", "cpus": 1, "memory": "", "nodes": 1, "bare": 0, "seconds": SECONDS, "leaks": 0, "idle": 0}
-        known |= {"cut": "", "pull": "", "hotplug": 0}
+        known |= {"cut": "", "pull": "", "hotplug": 0, "hands": 0}
         for wish in wishes:
             key, value = wish.split("=", 1)
             if key not in known:
@@ -116,7 +123,7 @@ class Machine:
         cpus, nodes, bare, leaks = (int(known[key]) for key in ("cpus", "nodes", "bare", "leaks"))
         # What KASAN keeps of freed memory, and searches whenever a cache goes, grows with the memory.
         memory = int(known["memory"] or 512 * (nodes - bare))
-        hardware = disks or self.pull or self.cut or nodes > 1 or int(known["hotplug"])
+        hardware = disks or self.pull or self.cut or nodes > 1 or int(known["hotplug"]) or int(known["hands"])
         self.native = native and not hardware
         flavour = "uml-debug" if self.native else "debug"
         self.shape = vm.Shape(flavour, cpus, memory, nodes, disks, leaks=bool(leaks), bare=bare)
@@ -124,6 +131,8 @@ class Machine:
         self.saved = None
         # Whether the script takes down what it put up, so that a guest can run another.
         self.shares = False
+        # What the test had the host remember, and when it wants the power to be cut.
+        self.remembered, self.cut_power = [], None
 
     def passed(self, status, alarms):
         """Whether a script that ended so did what it should; `None` is a guest that died."""
@@ -138,10 +147,13 @@ class Machine:
         said = b""
         with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
             for boot in itertools.count(1):
-                script = guests.preface(boot, self.shape.disks, said) + self.script.encode()
+                script = guests.preface(boot, self.shape.disks, said, self.remembered)
+                script += self.script.encode()
                 status, alarms, printed, text = self.boot(payload, script, pathlib.Path(folder), boot)
                 said += printed
-                was_cut = self.cut and boot == 1 and status is None and not alarms
+                wanted = (self.cut and boot == 1) or (self.cut_power and not self.cut_power.lines)
+                was_cut = wanted and status is None and not alarms
+                self.cut_power = None
                 if not was_cut and (status != guests.REBOOT or alarms):
                     return self.passed(status, alarms), text
 
@@ -163,7 +175,8 @@ class Machine:
 
         try:
             after = b"begin " if is_cut else b""
-            status = guests.stream(machine, sink, seconds=seconds, after=after)
+            requests = functools.partial(self.serve, machine)
+            status = guests.stream(machine, sink, seconds=seconds, after=after, requests=requests)
             machine.log_ended.wait(guests.END_OF_LOG_SECONDS)
             said = b"".join(printed)
             text = said.decode(errors="replace").replace("\r", "")
@@ -188,6 +201,24 @@ class Machine:
             else:
                 machine.end()
 
+    def serve(self, machine, fields):
+        """Does what the test asks of the host."""
+        match host_requests.parse(fields):
+            case host_requests.Pull(disk):
+                machine.pull(disk)
+            case host_requests.GiveBack():
+                machine.pull_all()
+            case host_requests.CutPower() as cut:
+                self.cut_power = cut
+            case host_requests.Remember(line):
+                self.remembered.append(line)
+                if self.cut_power:
+                    left = self.cut_power.lines - 1
+                    self.cut_power = dataclasses.replace(self.cut_power, lines=left)
+                    if not left:
+                        time.sleep(self.cut_power.microseconds / 1e6)
+                        machine.process.kill()
+
     def guest(self, payload, script, disks):
         """A guest that runs the script, and the names of the tests that it ran before."""
         waiting = WAITING.take(self.kind()) if self.shares else None
@@ -198,7 +229,7 @@ class Machine:
             return waiting
         if not self.native:
             return vm.started(self.shape, payload, script, disks, self.saved), []
-        machine = uml.started(self.shape, payload, b"begin_anew" if self.shares else script)
+        machine = uml.started(self.shape, payload, BEGINS if self.shares else script)
         if self.shares:
             loaded(machine).begin(script)
         return machine, []
@@ -234,6 +265,28 @@ class Test(Machine):
         super().__init__(name, script, wishes)
         self.shares = self.native
         self.text = f"set -eu\n{alone(path.read_text(encoding='utf-8'), function)}run_test {function}\n"
+
+
+class RustTest(Machine):
+    """A guest test of the program guest-tests."""
+
+    def __init__(self, name, needs):
+        wishes = {
+            "cpus": needs["cpus"],
+            "memory": needs["memory"] or "",
+            "nodes": needs["nodes"],
+            "bare": needs["bare_nodes"],
+            "disks": ",".join(needs["disks"]),
+            "hotplug": int(needs["hotplug"]),
+            "hands": int(needs["hands"]),
+            "leaks": int(needs["leaks"]),
+            "idle": int(needs["waits"]),
+            "seconds": needs["seconds"],
+        }
+        seed = SEED or random.randrange(1 << 48)
+        script = f"SEED={seed} exec guest-tests run {name} >&3\n"
+        super().__init__(name, script, [f"{key}={value}" for key, value in wishes.items()])
+        self.shares = self.native
 
 
 class Failing(Machine):
@@ -290,9 +343,19 @@ def harness_tests(native):
     ]
 
 
+def rust_tests():
+    """The tests of the program guest-tests."""
+    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
+        tools.build(folder, ["guest-tests"], "dev")
+        program = pathlib.Path(folder) / "guest-tests"
+        host_requests.check(subprocess.check_output([program, "requests"]))
+        listed = json.loads(subprocess.check_output([program, "list"]))
+    return [RustTest(test["name"], test["needs"]) for test in listed]
+
+
 def guest_tests():
     """All guest tests, as their files have them."""
-    found = []
+    found = rust_tests()
     for path in sorted((TOP / "tests/guest").glob("*.sh")):
         wishes = []
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -425,9 +488,9 @@ def save_loaded(tests, payload, folder):
     def save_one(number, shape, users):
         saved = folder / f"loaded{number}"
         saved.mkdir()
-        loaded(vm.started(shape, payload, b"begin_anew", saves=saved), saved).end()
+        loaded(vm.started(shape, payload, BEGINS, saves=saved), saved).end()
         for test in users:
-            test.saved, test.shares = saved, isinstance(test, Test)
+            test.saved, test.shares = saved, isinstance(test, (Test, RustTest))
 
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         for one in [

@@ -2,6 +2,7 @@
 """Runs a script in a guest, or gives a shell in one."""
 
 import itertools
+import json
 import os
 import pathlib
 import select
@@ -30,8 +31,9 @@ END_OF_LOG_SECONDS = 2
 AFTER = 300
 
 
-def stream(guest, sink, source=None, seconds=None, after=b""):
-    """Passes the guest's output to `sink` until it says how its script ended.
+# pylint: disable-next=too-many-arguments,too-many-branches
+def stream(guest, sink, source=None, seconds=None, after=b"", requests=None):
+    """Passes the guest's output to `sink`, and what it asks for to `requests`, until it says how its script ended.
 
     Returns the script's status, or `None` if the guest died or took more than `seconds`, counted from
     when it printed `after`.
@@ -62,11 +64,14 @@ def stream(guest, sink, source=None, seconds=None, after=b""):
         if source is not None and source in ready:
             guest.output.sendall(os.read(source, 4096))
         if ended is None and control in ready:
-            words = control.read().split()
-            if len(words) != 2:
+            line = control.read()
+            if line.startswith("{") and requests:
+                requests(json.loads(line))
+            elif line.startswith("exit "):
+                ended = int(line.removeprefix("exit "))
+                waits.remove(control)
+            else:
                 return None
-            ended = int(words[1])
-            waits.remove(control)
         elif ended is not None and guest.output not in ready:
             return ended
         if complete and ended is not None:
@@ -90,11 +95,13 @@ def verdict(guest, status):
     return status
 
 
-def preface(boot, disks=(), said=b""):
+def preface(boot, disks=(), said=b"", remembered=()):
     """What is put in front of a script: which boot it is, that it waits for its disks, and what it printed before."""
     said = f"printf %b '{watched.escaped(said)}'" if said else ":"
+    lines = "".join(f"{line}\n" for line in remembered).encode()
+    lines = f"printf %b '{watched.escaped(lines)}' >/run/remembered\n" if lines else ""
     disks = f"disks_come {len(disks)}\n" if disks else ""
-    return f"export BOOT={boot}\n{disks}{said} >/run/said\n".encode()
+    return f"export BOOT={boot}\n{disks}{said} >/run/said\n{lines}".encode()
 
 
 def attend(guest, interactive):

@@ -13,13 +13,15 @@ use anyhow::{
     Context,
     Result, //
 };
-use devicemapper::{
-    DevId,
-    DmFlags,
-    DmName,
-    DmOptions,
-    DmUdevFlags,
-    DM, //
+use remap_active::{
+    list::relocations,
+    mapper::{
+        self,
+        Mapper, //
+    },
+    status::Status,
+    table::Line,
+    TYPE, //
 };
 use remap_core::metadata::survey::{
     identify,
@@ -34,43 +36,31 @@ use rustix::event::{
 };
 use serde_json::{
     json,
-    Map,
     Value, //
 };
 use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The name of the target type.
-const TYPE: &str = "remap";
 /// How often a device that is open is tried to be removed, and how long is waited in between.
 const TRIES: u32 = 25;
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// Device mapper.
-pub fn dm() -> Result<DM> {
-    DM::new().context("device-mapper cannot be reached")
-}
-
-fn name(text: &str) -> Result<&DmName> {
-    DmName::new(text).with_context(|| format!("'{text}' is no name for a mapped device"))
-}
-
-/// The options that make the library wait for nobody: udev may not run.
-fn options() -> DmOptions {
-    DmOptions::default().set_udev_flags(DmUdevFlags::DM_UDEV_DISABLE_LIBRARY_FALLBACK)
-}
 
 /// `remapctl create`
 pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
     let access = Access::unless(args.dry_run || args.readonly);
     let (len, words) = table(&mut Disks::open(&args.devices, access)?, args)?;
-    let line = format!("0 {len} {TYPE} {words}");
+    let line = Line {
+        start: 0,
+        sectors: len,
+        kind: TYPE.into(),
+        words,
+    };
     if !args.dry_run {
-        activate(args, len, words)?;
+        activate(args, line.clone())?;
     }
     say.both(
-        &json!({ "name": args.name, "table": line, "active": !args.dry_run }),
+        &json!({ "name": args.name, "table": line.to_string(), "active": !args.dry_run }),
         format_args!("{line}"),
     );
     Ok(ExitCode::SUCCESS)
@@ -108,22 +98,19 @@ fn table(disks: &mut Disks, args: &cli::Create) -> Result<(u64, String)> {
     Ok((len, words))
 }
 
-fn activate(args: &cli::Create, len: u64, words: String) -> Result<()> {
-    let (dm, name) = (dm()?, name(&args.name)?);
-    let id = DevId::Name(name);
-    let mut options = options();
-    if args.readonly {
-        options = options.set_flags(DmFlags::DM_READONLY);
-    }
-    dm.device_create(name, None, options)
-        .with_context(|| format!("creating {}", args.name))?;
-    let lines = [(0, len, TYPE.to_string(), words)];
-    let made = dm
-        .table_load(&id, &lines, options)
-        .and_then(|_| dm.device_suspend(&id, self::options()));
+fn activate(args: &cli::Create, line: Line) -> Result<()> {
+    let (mapper, name) = (Mapper::new()?, &args.name);
+    let access = match args.readonly {
+        true => mapper::Access::Read,
+        false => mapper::Access::Write,
+    };
+    mapper.create(name, access)?;
+    let made = mapper
+        .load(name, &[line], access)
+        .and_then(|()| mapper.resume(name));
     if let Err(error) = made {
         // Nothing stands behind the name.
-        let _ = dm.device_remove(&id, self::options());
+        let _ = mapper.remove(name);
         return Err(error).with_context(|| {
             format!(
                 "activating {}: the kernel log says why (dmesg | grep remap)",
@@ -136,15 +123,14 @@ fn activate(args: &cli::Create, len: u64, words: String) -> Result<()> {
 
 /// `remapctl remove`
 pub fn remove(say: &Say, args: &cli::Name) -> Result<ExitCode> {
-    let (dm, name) = (dm()?, name(&args.name)?);
-    targets(&dm, &args.name)?;
-    let id = DevId::Name(name);
+    let (mapper, name) = (Mapper::new()?, &args.name);
+    mapper.targets(name)?;
     let mut tries = TRIES;
-    while let Err(error) = dm.device_remove(&id, options()) {
+    while let Err(error) = mapper.remove(name) {
         // Programs that look at new devices hold them open for a moment.
         tries -= 1;
-        if tries == 0 || dm.device_info(&id)?.open_count() == 0 {
-            return Err(error).with_context(|| format!("removing {}", args.name));
+        if tries == 0 || mapper.info(name)?.open_count() == 0 {
+            return Err(error);
         }
         std::thread::sleep(PAUSE);
     }
@@ -155,89 +141,57 @@ pub fn remove(say: &Say, args: &cli::Name) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One `remap` target of a mapped device: its first sector and its status.
-pub struct Target {
-    /// Its first sector, as the mapped device counts.
-    pub start: u64,
-    sectors: u64,
-    status: String,
-}
-
-/// The `remap` targets of a mapped device.
-pub fn targets(dm: &DM, device: &str) -> Result<Vec<Target>> {
-    let (_, lines) = dm
-        .table_status(&DevId::Name(name(device)?), DmOptions::default())
-        .with_context(|| device.to_string())?;
-    let ours: Vec<_> = lines
-        .into_iter()
-        .filter(|(_, _, kind, _)| kind == TYPE)
-        .map(|(start, sectors, _, status)| Target {
-            start,
-            sectors,
-            status,
-        })
-        .collect();
-    if ours.is_empty() {
-        bail!("{device} has no {TYPE} target");
-    }
-    Ok(ours)
-}
-
 /// The fields of a status line, by name.
-fn fields(target: &Target) -> Map<String, Value> {
-    const NAMES: [&str; 14] = [
-        "health",
-        "used",
-        "retired",
-        "suspects",
-        "lost_blocks",
-        "read_errors",
-        "write_errors",
-        "mode",
-        "regions",
-        "breaker",
-        "cache",
-        "memory",
-        "scan",
-        "scan_position",
-    ];
-    let mut map = Map::new();
-    map.insert("start".into(), target.start.into());
-    map.insert("sectors".into(), target.sectors.into());
-    for (name, word) in NAMES.iter().zip(target.status.split(' ')) {
-        let value = word.parse::<u64>().map_or(Value::from(word), Value::from);
-        map.insert((*name).into(), value);
-    }
-    map
+fn fields(target: &Line, status: &Status) -> Value {
+    json!({
+        "start": target.start,
+        "sectors": target.sectors,
+        "health": status.health,
+        "used": status.used.to_string(),
+        "retired": status.retired,
+        "suspects": status.suspects,
+        "lost_blocks": status.lost_blocks,
+        "read_errors": status.read_errors,
+        "write_errors": status.write_errors,
+        "mode": status.mode,
+        "regions": status.regions.to_string(),
+        "breaker": status.breaker,
+        "cache": status.cache.to_string(),
+        "memory": status.memory,
+        "scan": status.scan,
+        "scan_position": status.scan_position.to_string(),
+    })
+}
+
+/// The fields of a status line, for people.
+fn sentence(device: &str, status: &Status) -> String {
+    format!(
+        "{device}: {}, {} spare units used, {} retired, {} suspects, {} lost blocks, \
+         {} read and {} write errors, {}, {} copies of the metadata good, breaker {}, memory {}, \
+         scan {} at {}",
+        status.health,
+        status.used,
+        status.retired,
+        status.suspects,
+        status.lost_blocks,
+        status.read_errors,
+        status.write_errors,
+        status.mode,
+        status.regions,
+        status.breaker,
+        status.memory,
+        status.scan,
+        status.scan_position
+    )
 }
 
 /// Shows the targets of one device.
-fn show(say: &Say, dm: &DM, device: &str) -> Result<()> {
-    let targets = targets(dm, device)?;
-    let all: Vec<_> = targets.iter().map(fields).collect();
-    let mut text = Vec::new();
-    for map in &all {
-        let of = |name| {
-            map.get(name)
-                .map_or(String::new(), |v| v.to_string().replace('"', ""))
-        };
-        text.push(format!(
-            "{device}: {}, {} spare units used, {} retired, {} suspects, {} lost blocks, \
-             {} read and {} write errors, {}, {} copies of the metadata good, breaker {}, memory {}, scan {} at {}",
-            of("health"),
-            of("used"),
-            of("retired"),
-            of("suspects"),
-            of("lost_blocks"),
-            of("read_errors"),
-            of("write_errors"),
-            of("mode"),
-            of("regions"),
-            of("breaker"),
-            of("memory"),
-            of("scan"),
-            of("scan_position")
-        ));
+fn show(say: &Say, mapper: &Mapper, device: &str) -> Result<()> {
+    let (mut all, mut text) = (Vec::new(), Vec::new());
+    for target in mapper.targets(device)? {
+        let status: Status = target.words.parse()?;
+        text.push(sentence(device, &status));
+        all.push(fields(&target, &status));
     }
     let value = json!({ "name": device, "targets": all });
     say.both(&value, format_args!("{}", text.join("\n")));
@@ -246,71 +200,35 @@ fn show(say: &Say, dm: &DM, device: &str) -> Result<()> {
 
 /// `remapctl status`
 pub fn status(say: &Say, args: &cli::MaybeName) -> Result<ExitCode> {
-    let dm = dm()?;
+    let mapper = Mapper::new()?;
     if let Some(device) = &args.name {
-        show(say, &dm, device)?;
+        show(say, &mapper, device)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for (found, ..) in dm.list_devices()? {
-        let device = found.to_string();
-        if targets(&dm, &device).is_ok() {
-            show(say, &dm, &device)?;
+    for device in mapper.names()? {
+        if mapper.targets(&device).is_ok() {
+            show(say, &mapper, &device)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends a message to a target.
-pub fn message(dm: &DM, device: &str, sector: u64, text: &str) -> Result<String> {
-    let id = DevId::Name(name(device)?);
-    match dm.target_msg(&id, Some(sector), text) {
-        Ok((_, answer)) => Ok(answer.unwrap_or_default()),
-        Err(error) => {
-            let reason = dm.target_msg(&id, Some(sector), "reason");
-            let reason = reason.ok().and_then(|(_, answer)| answer);
-            let error = anyhow::Error::from(error);
-            Err(error.context(reason.unwrap_or_default().trim().to_string()))
-        }
-    }
-}
-
-/// All lines of an answer that comes in parts.
-fn whole_list(dm: &DM, device: &str, target: &Target, what: &str) -> Result<Vec<String>> {
-    let (mut lines, mut from) = (Vec::new(), target.start);
-    loop {
-        let mut more = None;
-        for line in message(dm, device, target.start, &format!("{what} {from}"))?.lines() {
-            match line.strip_prefix("more from ") {
-                Some(sector) => more = Some(sector.parse()?),
-                None => lines.push(line.to_string()),
-            }
-        }
-        match more {
-            Some(sector) => from = sector,
-            None => return Ok(lines),
-        }
-    }
-}
-
 /// `remapctl list`
 pub fn list(say: &Say, args: &cli::Name) -> Result<ExitCode> {
-    let dm = dm()?;
-    for target in targets(&dm, &args.name)? {
-        for line in whole_list(&dm, &args.name, &target, "list")? {
-            let words: Vec<_> = line.split([' ', '/']).collect();
-            let [sector, spare, valid, blocks] = words[..] else {
-                bail!("the target answers '{line}'");
-            };
-            let number = |word: &str| word.parse::<u64>().unwrap_or_default();
+    let mapper = Mapper::new()?;
+    for target in mapper.targets(&args.name)? {
+        let ask = |text: &str| mapper.message(&args.name, target.start, text);
+        for unit in relocations(target.start, ask)? {
             say.both(
                 &json!({
-                    "sector": number(sector),
-                    "spare_sector": number(spare),
-                    "valid_blocks": number(valid),
-                    "blocks": number(blocks),
+                    "sector": unit.sector,
+                    "spare_sector": unit.spare_sector,
+                    "valid_blocks": unit.valid_blocks,
+                    "blocks": unit.blocks,
                 }),
                 format_args!(
-                    "sector {sector} is at {spare} of the spare, {valid} of {blocks} blocks valid"
+                    "sector {} is at {} of the spare, {} of {} blocks valid",
+                    unit.sector, unit.spare_sector, unit.valid_blocks, unit.blocks
                 ),
             );
         }
@@ -319,7 +237,7 @@ pub fn list(say: &Say, args: &cli::Name) -> Result<ExitCode> {
 }
 
 /// The part of a range that lies in a target, as the mapped device counts.
-fn within(range: &Range<u64>, target: &Target) -> Option<Range<u64>> {
+fn within(range: &Range<u64>, target: &Line) -> Option<Range<u64>> {
     let start = range.start.max(target.start);
     let end = range.end.min(target.start + target.sectors);
     (start < end).then_some(start..end)
@@ -332,8 +250,8 @@ pub fn import(say: &Say, args: &cli::Import) -> Result<ExitCode> {
         cli::ListForm::Badblocks => lists::from_badblocks(&text, args.block_size)?,
         cli::ListForm::Ddrescue => lists::from_ddrescue(&text)?,
     };
-    let dm = dm()?;
-    let targets = targets(&dm, &args.name)?;
+    let mapper = Mapper::new()?;
+    let targets = mapper.targets(&args.name)?;
     let mut jobs = Vec::new();
     for range in &bad {
         let parts = targets.iter().filter_map(|t| Some((t, within(range, t)?)));
@@ -361,7 +279,7 @@ pub fn import(say: &Say, args: &cli::Import) -> Result<ExitCode> {
                 part.end - part.start,
                 if args.lossy { " lossy" } else { "" }
             );
-            match message(&dm, &args.name, target.start, &text) {
+            match mapper.message(&args.name, target.start, &text) {
                 Ok(_) => {}
                 Err(error) if asks_for_lossy(&error) => stay.push((part, error)),
                 Err(error) => return Err(error),
@@ -408,20 +326,19 @@ fn asks_for_lossy(error: &anyhow::Error) -> bool {
 
 /// `remapctl watch`
 pub fn watch(say: &Say, args: &cli::Watch) -> Result<ExitCode> {
-    let dm = dm()?;
-    let id = DevId::Name(name(&args.name)?);
+    let mapper = Mapper::new()?;
     let mut left = args.count;
     let mut seen = None;
     loop {
         // Armed before it is asked, so that no event is missed in between.
-        dm.arm_poll().context("waiting for events")?;
-        let event = dm.device_info(&id)?.event_nr();
+        mapper.arm_poll()?;
+        let event = mapper.info(&args.name)?.event_nr();
         if seen.replace(event) == Some(event) {
-            let mut waits = [PollFd::new(dm.file(), PollFlags::IN)];
+            let mut waits = [PollFd::new(mapper.file(), PollFlags::IN)];
             poll(&mut waits, None).context("waiting for events")?;
             continue;
         }
-        show(say, &dm, &args.name)?;
+        show(say, &mapper, &args.name)?;
         if left == Some(0) {
             return Ok(ExitCode::SUCCESS);
         }

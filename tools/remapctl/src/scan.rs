@@ -2,18 +2,13 @@
 
 //! The scan of an active array: how it is, how far it is, and what it is to do.
 
-use crate::active::{
-    dm,
-    message,
-    targets, //
-};
 use crate::cli;
 use crate::say::Say;
 use anyhow::{
     Context,
     Result, //
 };
-use devicemapper::DM;
+use remap_active::mapper::Mapper;
 use serde_json::{
     json,
     Map,
@@ -132,15 +127,15 @@ fn named(words: &[&str]) -> Option<Map<String, Value>> {
     words.chunks(2).map(entry).collect()
 }
 
-fn ask(dm: &DM, device: &str, sector: u64) -> Result<Answer> {
-    let text = message(dm, device, sector, "scan")?;
+fn ask(mapper: &Mapper, device: &str, sector: u64) -> Result<Answer> {
+    let text = mapper.message(device, sector, "scan")?;
     Answer::parse(&text).with_context(|| format!("the target answers '{text}'"))
 }
 
 /// Shows how far a pass is until it ends or waits.
-fn follow(say: &Say, dm: &DM, device: &str, sector: u64) -> Result<Answer> {
+fn follow(say: &Say, mapper: &Mapper, device: &str, sector: u64) -> Result<Answer> {
     loop {
-        let now = ask(dm, device, sector)?;
+        let now = ask(mapper, device, sector)?;
         let (position, units) = (now.number("position"), now.number("units"));
         if !now.is_running() {
             say.progress("scanning", units, units);
@@ -154,17 +149,17 @@ fn follow(say: &Say, dm: &DM, device: &str, sector: u64) -> Result<Answer> {
 
 /// `remapctl scan`
 pub fn scan(say: &Say, args: &cli::Scan) -> Result<ExitCode> {
-    let dm = dm()?;
-    for target in targets(&dm, &args.name)? {
+    let mapper = Mapper::new()?;
+    for target in mapper.targets(&args.name)? {
         if let Some(rate) = args.rate {
-            message(&dm, &args.name, target.start, &format!("scan rate {rate}"))?;
+            mapper.message(&args.name, target.start, &format!("scan rate {rate}"))?;
         }
         if let Some(order) = args.order {
-            message(&dm, &args.name, target.start, &format!("scan {order}"))?;
+            mapper.message(&args.name, target.start, &format!("scan {order}"))?;
         }
         let answer = match args.follow {
-            true => follow(say, &dm, &args.name, target.start)?,
-            false => ask(&dm, &args.name, target.start)?,
+            true => follow(say, &mapper, &args.name, target.start)?,
+            false => ask(&mapper, &args.name, target.start)?,
         };
         let value = json!({ "name": args.name, "start": target.start, "scan": answer.0 });
         say.both(&value, format_args!("{}: {}", args.name, answer.line()));

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the tests share: disks that fail when told to, mapped devices, I/O that passes the page
+//! cache, the kernel's log, and requests to the host.
+
+#![allow(dead_code, unused_imports)]
+
+pub mod array;
+pub mod block;
+pub mod command;
+pub mod content;
+pub mod faults;
+pub mod fresh;
+pub mod host;
+pub mod kernel_log;
+pub mod mapped;
+pub mod module;
+pub mod needs;
+pub mod null_disk;
+pub mod scsi_debug;
+pub mod wait;
+
+pub use self::{
+    array::*,
+    block::*,
+    command::*,
+    content::*,
+    kernel_log::*,
+    mapped::*,
+    needs::*,
+    null_disk::*,
+    wait::*, //
+};
+pub use anyhow::{
+    bail,
+    ensure,
+    Context,
+    Result, //
+};

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Programs that tests run: fio, file systems, `remapctl`.
+
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
+use std::{
+    fs::File,
+    process::{
+        Child,
+        Command,
+        Stdio, //
+    },
+    sync::atomic::{
+        AtomicU32,
+        Ordering, //
+    },
+};
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit status, or `None` if a signal ended it.
+    pub status: Option<i32>,
+    /// What it printed, errors with the rest.
+    pub printed: String,
+}
+
+impl Ended {
+    /// What it printed, if it ended well.
+    pub fn well(self) -> Result<String> {
+        match self.status {
+            Some(0) => Ok(self.printed),
+            status => bail!("exit status {status:?}:\n{}", self.printed),
+        }
+    }
+}
+
+/// A program that runs beside the test, and that ends with it.
+pub struct Running {
+    child: Child,
+    printed: String,
+}
+
+/// Starts a program.
+pub fn start(program: &str, words: &[&str]) -> Result<Running> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let printed = format!("/tmp/printed{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let output = File::create(&printed)?;
+    let child = Command::new(program)
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .spawn()
+        .with_context(|| program.to_string())?;
+    Ok(Running { child, printed })
+}
+
+impl Running {
+    /// Waits for its end.
+    pub fn end(mut self) -> Result<Ended> {
+        let status = self.child.wait()?.code();
+        Ok(Ended {
+            status,
+            printed: self.printed()?,
+        })
+    }
+
+    /// What it has printed so far.
+    pub fn printed(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&std::fs::read(&self.printed)?).into_owned())
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Ends it.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended, and been waited for.
+        let _ = self.child.kill();
+    }
+}
+
+/// Runs a program, and returns how it ended.
+pub fn ended(program: &str, words: &[&str]) -> Result<Ended> {
+    start(program, words)?.end()
+}
+
+/// Runs a program, which must end well, and returns what it printed.
+pub fn run(program: &str, words: &[&str]) -> Result<String> {
+    ended(program, words)?
+        .well()
+        .with_context(|| format!("{program} {}", words.join(" ")))
+}

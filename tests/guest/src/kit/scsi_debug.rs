@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A disk of scsi_debug, which says by sense codes what is wrong with it.
+
+use super::{
+    block::Block,
+    module,
+    wait::until, //
+};
+use anyhow::{
+    Context,
+    Result, //
+};
+use std::{
+    fs,
+    path::{
+        Path,
+        PathBuf, //
+    },
+};
+
+/// READ (10) and WRITE (10), as `error` of scsi_debug names commands.
+pub const READ: &str = "0x28";
+/// WRITE (10).
+pub const WRITE: &str = "0x2a";
+
+/// Such a disk, of 64 MiB.
+#[derive(Clone, Debug)]
+pub struct ScsiDebug {
+    path: PathBuf,
+    errors: PathBuf,
+}
+
+impl ScsiDebug {
+    /// Loads the module, with parameters such as `medium_error_start=81`.
+    pub fn new(parameters: &str) -> Result<Self> {
+        module::load("crc-t10dif", "")?;
+        module::load(
+            "scsi_debug",
+            &format!("dev_size_mb=64 delay=0 {parameters}"),
+        )?;
+        let mut disk = None;
+        until(|| {
+            disk = found()?;
+            Ok(disk.is_some())
+        })?;
+        let name = disk.context("a disk of scsi_debug")?;
+        let host = fs::read_dir("/sys/class/scsi_device")?
+            .next()
+            .context("a SCSI device")??
+            .file_name();
+        Ok(Self {
+            path: Path::new("/dev").join(name),
+            errors: Path::new("/sys/kernel/debug/scsi_debug")
+                .join(host)
+                .join("error"),
+        })
+    }
+
+    /// So many of these commands fail; all of them for `None`. The codes are the host byte, the
+    /// driver byte, the status byte, the sense key, and its two qualifiers.
+    pub fn fail(&self, command: &str, times: Option<u32>, codes: [u8; 6]) -> Result<()> {
+        let times = times.map_or(1, |times| -i64::from(times));
+        let codes: Vec<_> = codes.iter().map(|code| format!("{code:#x}")).collect();
+        self.order(&format!("2 {times} {command} {}", codes.join(" ")))
+    }
+
+    /// They work again.
+    pub fn work(&self, command: &str) -> Result<()> {
+        self.order(&format!("- 2 {command}"))
+    }
+
+    fn order(&self, text: &str) -> Result<()> {
+        fs::write(&self.errors, text).with_context(|| format!("{text} to scsi_debug"))
+    }
+}
+
+/// The name of the disk, when the kernel has looked at it.
+fn found() -> Result<Option<String>> {
+    for entry in fs::read_dir("/sys/block")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let device = Path::new("/sys/block").join(&name).join("device/model");
+        let is_ours = fs::read_to_string(device).is_ok_and(|model| model.trim() == "scsi_debug");
+        if is_ours && Path::new("/dev").join(&name).exists() {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+impl Block for ScsiDebug {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
