@@ -83,6 +83,12 @@ class Watched:
                     self.alarms.append(line)
         self.log_ended.set()
 
+    def wait_for_log(self, status):
+        """Waits until all that the kernel has said of a run was read, which ended so; one that died says no more."""
+        if status is None:
+            self.process.kill()
+        self.log_ended.wait()
+
     def wait_ready(self):
         """Waits until the guest is up."""
         if self.control.read() != "ready":

@@ -6,6 +6,8 @@
 //! guest-tests list           the tests and what they need, as JSON
 //! guest-tests requests       what they may ask of the host, as JSON
 //! guest-tests begin          makes a guest as tests expect it
+//! guest-tests as-new         makes a guest as new, and fails if it is not
+//! guest-tests no-leak        fails if the kernel leaked memory
 //! guest-tests run NAME       runs a test, and takes down what it put up
 //! guest-tests body NAME      runs a test
 //! ```
@@ -41,6 +43,7 @@ use anyhow::{
     Result, //
 };
 use kit::{
+    faults,
     fresh,
     host::{
         self,
@@ -100,9 +103,11 @@ fn main() -> ExitCode {
         ["list"] => list(),
         ["requests"] => requests(),
         ["begin"] => fresh::begin().map(|()| ExitCode::SUCCESS),
+        ["as-new"] => as_new(),
+        ["no-leak"] => faults::no_leak().map(|()| ExitCode::SUCCESS),
         ["run", name] => run(name),
         ["body", name] => body(name),
-        _ => bail_usage(),
+        _ => usage(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("FAILED: {error:?}");
@@ -110,8 +115,15 @@ fn main() -> ExitCode {
     })
 }
 
-fn bail_usage() -> Result<ExitCode> {
-    bail!("usage: guest-tests list | requests | begin | run NAME | body NAME")
+fn usage() -> Result<ExitCode> {
+    bail!("usage: guest-tests list|requests|begin|as-new|no-leak, or run|body NAME")
+}
+
+fn as_new() -> Result<ExitCode> {
+    Ok(match fresh::is_as_new()? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 fn list() -> Result<ExitCode> {

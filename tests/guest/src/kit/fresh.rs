@@ -86,16 +86,17 @@ pub fn is_as_new() -> Result<bool> {
     Ok(now == before)
 }
 
-/// Ends all processes but the first and this one.
+/// Ends all processes but those that this one stands under.
 fn end_processes() -> Result<()> {
+    let ancestors = ancestors()?;
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(number) = name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        let kernels =
-            fs::read(format!("/proc/{number}/cmdline")).map_or(true, |line| line.is_empty());
-        if number == 1 || number == std::process::id() as i32 || kernels {
+        let line = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        // The kernel's own have none.
+        if line.is_empty() || ancestors.contains(&number) {
             continue;
         }
         if let Some(pid) = Pid::from_raw(number) {
@@ -104,6 +105,25 @@ fn end_processes() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// This process, its parent, and so on.
+fn ancestors() -> Result<Vec<i32>> {
+    let mut all = vec![std::process::id() as i32];
+    loop {
+        let last = all[all.len() - 1];
+        let status = fs::read_to_string(format!("/proc/{last}/status"))?;
+        let parent = status
+            .lines()
+            .find_map(|line| line.strip_prefix("PPid:"))
+            .context("a process has a parent")?
+            .trim()
+            .parse()?;
+        if parent == 0 {
+            return Ok(all);
+        }
+        all.push(parent);
+    }
 }
 
 /// Removes what is in a folder but for some entries.
