@@ -7,6 +7,7 @@
 #   make tools      builds remapctl, its man pages and completions
 #   make test       all tests; T=pattern for those whose name contains it
 #   make quick      those that need no emulated machine, and those of the host
+#   make flakes     all tests N=5 times on an idle machine, and as often on a busy one
 #   make crash      guests killed 200 times, and a log of writes replayed at every point
 #   make torture    ten million operations against the model (OPS=count for each of its tests), and an hour of
 #                   swapping (SWAP=seconds), and 300 cycles of what might leak (five times CYCLES=count)
@@ -29,12 +30,12 @@
 #             UML=1 (as a process of the host, without DISKS=, NUMA= and COUNTED=)
 #             LEAKS=0 (no kmemleak and no debugobjects, which is quicker)
 
-export KERNEL UML SMP MEM NUMA LEAKS DISKS T KSERIES ALL OPS SEED SWAP CYCLES RUNS COUNTS HANDS JSON COUNTED
+export KERNEL UML SMP MEM NUMA LEAKS DISKS T KSERIES ALL OPS SEED SWAP CYCLES N RUNS COUNTS HANDS JSON COUNTED
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
-.PHONY: all tools test quick bench bench-compare fuzz crash torture mutants allocations demo soak guest shell lint doc rust-analyzer clean
+.PHONY: all tools test quick flakes bench bench-compare fuzz crash torture mutants allocations demo soak guest shell lint doc rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -46,6 +47,9 @@ test:
 
 quick:
 	@QUICK=1 $(ENTER) python3 tests/run.py
+
+flakes:
+	@$(ENTER) python3 tests/flakes.py
 
 fuzz:
 	@$(DEV)/fuzz.py
