@@ -161,6 +161,8 @@ fn run(name: &str) -> Result<ExitCode> {
         )
         .status()?;
     if !status.success() {
+        let seed = env::var("SEED").unwrap_or_default();
+        eprintln!("FAILED: {name}; again: make test T={name} SEED={seed}");
         return Ok(ExitCode::FAILURE);
     }
     fresh::take_down().context("behind the test")?;
