@@ -17,6 +17,8 @@ use anyhow::{
 };
 use rustix::fs::{
     fallocate,
+    major,
+    minor,
     FallocateFlags,
     OFlags, //
 };
@@ -29,6 +31,7 @@ use std::{
     io,
     os::unix::fs::{
         FileExt,
+        MetadataExt,
         OpenOptionsExt, //
     },
     path::{
@@ -184,9 +187,9 @@ pub trait Block: Sized {
 
     /// The kernel's folder of the device in sysfs.
     fn sysfs(&self) -> Result<PathBuf> {
-        let node = fs::canonicalize(self.path())?;
-        let name = node.file_name().context("a device has a name")?;
-        Ok(Path::new("/sys/class/block").join(name))
+        let number = fs::metadata(self.path())?.rdev();
+        let (major, minor) = (major(number), minor(number));
+        Ok(fs::canonicalize(format!("/sys/dev/block/{major}:{minor}"))?)
     }
 
     /// A file of that folder, such as `queue/write_zeroes_max_bytes`.
