@@ -202,7 +202,9 @@ pub trait Block: Sized {
     /// Changes such a file.
     fn set_attribute(&self, name: &str, value: impl ToString) -> Result<()> {
         let path = self.sysfs()?.join(name);
-        fs::write(&path, value.to_string()).with_context(|| path.display().to_string())
+        // Some files want a line, such as `device/state` of SCSI disks.
+        let line = format!("{}\n", value.to_string());
+        fs::write(&path, line).with_context(|| path.display().to_string())
     }
 
     /// The length in sectors.
