@@ -188,8 +188,8 @@ pub trait Block: Sized {
     /// The kernel's folder of the device in sysfs.
     fn sysfs(&self) -> Result<PathBuf> {
         let number = fs::metadata(self.path())?.rdev();
-        let (major, minor) = (major(number), minor(number));
-        Ok(fs::canonicalize(format!("/sys/dev/block/{major}:{minor}"))?)
+        let link = format!("/sys/dev/block/{}:{}", major(number), minor(number));
+        fs::canonicalize(&link).with_context(|| link)
     }
 
     /// A file of that folder, such as `queue/write_zeroes_max_bytes`.
@@ -293,4 +293,17 @@ pub fn fails<T, E>(result: Result<T, E>) -> Result<()> {
         Ok(_) => anyhow::bail!("should have failed"),
         Err(_) => Ok(()),
     }
+}
+
+/// Writes data in one request that ends when they are durable (`REQ_FUA`).
+pub fn write_durably(device: &impl Block, sector: u64, data: &[u8]) -> io::Result<()> {
+    let flags = OFlags::DIRECT | OFlags::DSYNC;
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags(flags.bits() as i32)
+        .open(device.path())?;
+    let mut buffer = Buffer::new(data.len());
+    let copy = buffer.first(data.len());
+    copy.copy_from_slice(data);
+    file.write_all_at(copy, sector * SECTOR as u64)
 }
