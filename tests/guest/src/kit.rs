@@ -9,8 +9,10 @@ pub mod array;
 pub mod block;
 pub mod command;
 pub mod content;
+pub mod cpu;
 pub mod faults;
 pub mod fresh;
+pub mod gate;
 pub mod host;
 pub mod kernel_log;
 pub mod mapped;
@@ -25,6 +27,8 @@ pub use self::{
     block::*,
     command::*,
     content::*,
+    cpu::*,
+    gate::*,
     kernel_log::*,
     mapped::*,
     needs::*,

@@ -22,13 +22,20 @@ use rustix::fs::{
     FallocateFlags,
     OFlags, //
 };
+use rustix::io::{
+    pwritev2,
+    ReadWriteFlags, //
+};
 use std::{
     fs::{
         self,
         File,
         OpenOptions, //
     },
-    io,
+    io::{
+        self,
+        IoSlice, //
+    },
     os::unix::fs::{
         FileExt,
         MetadataExt,
@@ -306,4 +313,18 @@ pub fn write_durably(device: &impl Block, sector: u64, data: &[u8]) -> io::Resul
     let copy = buffer.first(data.len());
     copy.copy_from_slice(data);
     file.write_all_at(copy, sector * SECTOR as u64)
+}
+
+/// Writes data in one request that must not wait (`REQ_NOWAIT`).
+pub fn write_nowait(device: &impl Block, sector: u64, data: &[u8]) -> io::Result<()> {
+    let file = opened(device.path(), true)?;
+    let mut buffer = Buffer::new(data.len());
+    let copy = buffer.first(data.len());
+    copy.copy_from_slice(data);
+    let at = sector * SECTOR as u64;
+    let written = pwritev2(file, &[IoSlice::new(copy)], at, ReadWriteFlags::NOWAIT)?;
+    match written == data.len() {
+        true => Ok(()),
+        false => Err(io::ErrorKind::WriteZero.into()),
+    }
 }

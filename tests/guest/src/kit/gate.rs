@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A device that holds what it is asked until it is told to let go.
+
+use super::{
+    block::{
+        Block,
+        InFlight, //
+    },
+    mapped::Mapped,
+    wait::until, //
+};
+use anyhow::{
+    Context,
+    Result, //
+};
+use std::{
+    cell::Cell,
+    ops::Deref,
+    path::Path, //
+};
+
+/// A day, in milliseconds, which no test takes.
+const FOR_EVER: u32 = 100_000_000;
+
+/// Such a device, on a part of a disk. What it holds goes on when this is dropped, so that a test
+/// that fails can end.
+pub struct Gate {
+    mapped: Mapped,
+    disk: String,
+    sectors: u64,
+    is_open: Cell<bool>,
+}
+
+impl Gate {
+    /// A gate that is open, to so many sectors of a disk from `start` on.
+    pub fn new(name: &str, disk: &impl Block, start: u64, sectors: u64) -> Result<Self> {
+        let disk = format!("{} {start}", disk.path().display());
+        let mapped = Mapped::create(name, &format!("0 {sectors} linear {disk}"))?;
+        Ok(Self {
+            mapped,
+            disk,
+            sectors,
+            is_open: Cell::new(true),
+        })
+    }
+
+    /// Holds the reads that come from now on.
+    pub fn hold_reads(&self) -> Result<()> {
+        self.delay(FOR_EVER, 0)
+    }
+
+    /// Holds the writes that come from now on.
+    pub fn hold_writes(&self) -> Result<()> {
+        self.delay(0, FOR_EVER)
+    }
+
+    fn delay(&self, reads: u32, writes: u32) -> Result<()> {
+        self.is_open.set(false);
+        let (disk, sectors) = (&self.disk, self.sectors);
+        self.replace(&format!("0 {sectors} delay {disk} {reads} {disk} {writes}"))
+    }
+
+    /// Lets go what is held, and holds nothing more.
+    pub fn open(&self) -> Result<()> {
+        self.replace(&format!("0 {} linear {}", self.sectors, self.disk))?;
+        self.is_open.set(true);
+        Ok(())
+    }
+
+    /// What is held.
+    pub fn held(&self) -> Result<InFlight> {
+        let words = self.status_words()?;
+        let mut words = words.split(' ');
+        let mut next = || -> Result<u64> {
+            let word = words.next().context("a gate that holds nothing")?;
+            Ok(word.parse()?)
+        };
+        Ok(InFlight {
+            reads: next()?,
+            writes: next()?,
+        })
+    }
+
+    /// Waits until so many reads are held.
+    pub fn until_reads_are_held(&self, reads: u64) -> Result<()> {
+        until(|| Ok(self.held()?.reads == reads))
+    }
+
+    /// Waits until so many writes are held.
+    pub fn until_writes_are_held(&self, writes: u64) -> Result<()> {
+        until(|| Ok(self.held()?.writes == writes))
+    }
+}
+
+impl Deref for Gate {
+    type Target = Mapped;
+
+    fn deref(&self) -> &Mapped {
+        &self.mapped
+    }
+}
+
+impl Block for Gate {
+    fn path(&self) -> &Path {
+        self.mapped.path()
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if !self.is_open.get() {
+            // The test has failed, and says why.
+            let _ = self.open();
+        }
+    }
+}
