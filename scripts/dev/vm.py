@@ -380,7 +380,7 @@ def payload_image(path, ours, flavour, texts=None):
         (tree / "bin").mkdir()
         # What is measured with them would wait for slow ones.
         profile = "release" if flavour.endswith("bench") else "dev"
-        tools.build(tree / "bin", ["guest-tests", "model", "parts", "remapctl", "replay", "tamper", "units"], profile)
+        tools.build(tree / "bin", ["guest-tests", "model", "parts", "remapctl", "replay", "units"], profile)
         tools.build_c(tree / "bin")
         tools.build_builtins(tree / "builtins")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")

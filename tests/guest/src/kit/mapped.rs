@@ -48,20 +48,25 @@ impl Mapped {
         Self::at(name)
     }
 
-    /// Makes a device without a table.
+    /// Makes a device without a table. Its node comes with the first that is resumed.
     pub fn without_table(name: &str) -> Result<Self> {
         dmsetup(&["create", name, "--notable"])?;
-        Self::at(name)
+        Ok(Self::named(name))
     }
 
     /// A device that is there already.
     pub fn at(name: &str) -> Result<Self> {
-        let path = Path::new("/dev/mapper").join(name);
-        fs::symlink_metadata(&path).with_context(|| path.display().to_string())?;
-        Ok(Self {
+        let device = Self::named(name);
+        let path = &device.path;
+        fs::symlink_metadata(path).with_context(|| path.display().to_string())?;
+        Ok(device)
+    }
+
+    fn named(name: &str) -> Self {
+        Self {
             name: name.into(),
-            path,
-        })
+            path: Path::new("/dev/mapper").join(name),
+        }
     }
 
     /// Its name.
