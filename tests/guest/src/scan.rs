@@ -44,6 +44,7 @@ crate::tests![
     a_weak_unit_of_a_busy_disk_is_moved_when_it_is_quiet(waits: true),
     units_of_a_disk_that_becomes_slow_stay_where_they_are(waits: true),
     a_unit_of_which_the_path_fails_is_not_weak,
+    a_unit_that_fails_once_with_any_error_is_not_weak,
     units_that_fail_for_other_reasons_are_passed_over,
     it_waits_while_the_path_fails,
     suspects_are_read_again,
@@ -471,10 +472,10 @@ fn units_of_a_disk_that_becomes_slow_stay_where_they_are() -> Result<()> {
     Ok(())
 }
 
-/// So many reads of the disk, or all, fail as a path does (`DID_TRANSPORT_FAILFAST`).
-fn path_fails(disk: &ScsiDebug, times: Option<u32>) -> Result<()> {
-    disk.fail(READ, times, [0xf, 0, 0, 0, 0, 0])
-}
+/// Reads fail as a path does: DID_TRANSPORT_FAILFAST.
+const PATH: [u8; 6] = [0xf, 0, 0, 0, 0, 0];
+/// Reads fail for no reason that is told: DID_NO_CONNECT, which is `BLK_STS_IOERR`.
+const NO_CONNECT: [u8; 6] = [1, 0, 0, 0, 0, 0];
 
 /// `r` on a main of which two units are on a disk of scsi_debug.
 fn with_path_to_a_part() -> Result<(Remap, ScsiDebug)> {
@@ -500,7 +501,7 @@ fn passed_over(r: &Remap) -> Result<Option<String>> {
 fn a_unit_of_which_the_path_fails_is_not_weak() -> Result<()> {
     let (r, part) = with_path_to_a_part()?;
     for times in [2, 3] {
-        path_fails(&part, Some(times))?;
+        part.fail(READ, Some(times), PATH)?;
         finds_nothing(&r)?;
         assert_eq!(passed_over(&r)?, None);
         part.work(READ)?;
@@ -508,11 +509,33 @@ fn a_unit_of_which_the_path_fails_is_not_weak() -> Result<()> {
     Ok(())
 }
 
+/// An error that may be the path's makes a unit weak only if it comes twice while the rest of main
+/// works.
+fn a_unit_that_fails_once_with_any_error_is_not_weak() -> Result<()> {
+    let (r, part) = with_path_to_a_part()?;
+    let image = random(MIB);
+    r.write(7000, &image)?;
+    // The batch, and then its first unit.
+    part.fail(READ, Some(2), NO_CONNECT)?;
+    finds_nothing(&r)?;
+    let status = r.status()?;
+    assert_eq!(status.suspects, 0);
+    assert_eq!(status.used.to_string(), "0/1536");
+    part.work(READ)?;
+    // The unit once more.
+    part.fail(READ, Some(3), NO_CONNECT)?;
+    r.scan()?;
+    assert_eq!(pass(&r)?, "0 weak 1 moved 1");
+    assert_eq!(r.list_lines()?, format!("8192 {REGION} 8/8"));
+    part.work(READ)?;
+    r.holds_at(7000, &image)
+}
+
 /// A part of main fails for a reason that is not the medium's, again and again: the pass gets by
 /// it.
 fn units_that_fail_for_other_reasons_are_passed_over() -> Result<()> {
     let (r, part) = with_path_to_a_part()?;
-    path_fails(&part, None)?;
+    part.fail(READ, None, PATH)?;
     let before = part.counted()?.reads;
     finds_nothing(&r)?;
     assert_eq!(passed_over(&r)?.as_deref(), Some("2"));
@@ -525,20 +548,40 @@ fn units_that_fail_for_other_reasons_are_passed_over() -> Result<()> {
     Ok(())
 }
 
+/// For how many seconds the scan waits before it tries main again.
+fn waits_for_main(r: &Remap) -> Result<Option<u64>> {
+    let answer = r.ask("scan")?;
+    let seconds = answer.find("waits_for_main").map(str::parse);
+    Ok(seconds.transpose()?)
+}
+
 /// Main does not work at all, which says nothing of its units.
 fn it_waits_while_the_path_fails() -> Result<()> {
     let disk = ScsiDebug::new("")?;
     let r = on_scsi_debug(&disk)?;
-    path_fails(&disk, None)?;
+    disk.fail(READ, None, PATH)?;
     let before = disk.counted()?.reads;
     r.message("scan rate 1000000")?;
     r.message("scan start")?;
-    until(|| Ok(disk.counted()?.reads >= before + 20))?;
+    let (mut reads, mut seconds) = (0, 0);
+    until(|| {
+        // Asked for first, as another try may follow.
+        reads = disk.counted()?.reads - before;
+        seconds = waits_for_main(&r)?.unwrap_or(0);
+        Ok(seconds >= 4)
+    })?;
+    // The pause begins with a second and doubles with each try, which reads a batch and a unit in
+    // four other places.
+    let tries = u64::from(seconds.ilog2()) + 1;
+    ensure!(reads <= 5 * tries, "{reads} reads in {tries} tries");
     let status = r.status()?;
     assert_eq!(status.scan, "running");
     assert_eq!(status.scan_position.to_string(), "0/16384");
     disk.work(READ)?;
+    // It need not wait until the pause is over.
+    r.message("scan start")?;
     r.until_scan_is("stopped")?;
+    assert_eq!(waits_for_main(&r)?, None);
     assert_eq!(pass(&r)?, NOTHING);
     assert_eq!(passed_over(&r)?, None);
     assert_eq!(r.status()?.breaker, "closed");
@@ -834,9 +877,11 @@ fn a_pass_that_takes_too_long() -> Result<()> {
     let mut log = KernelLog::now()?;
     // It reads one batch, and the next in an hour.
     let a = Array::with(16, 8, "4 scan_interval 1 scan_rate 1")?;
+    // It is called late once it will be, and is late after two seconds.
     let is_late = |answer: Answer| {
-        let seconds = answer.find("seconds");
-        seconds.is_some_and(|seconds| seconds.ends_with(" late"))
+        let seconds = answer.find("seconds").unwrap_or_default();
+        let age = seconds.split(' ').next().and_then(|age| age.parse().ok());
+        seconds.ends_with(" late") && age.is_some_and(|age: u64| age >= 2)
     };
     until(|| Ok(is_late(a.r.ask("scan")?)))?;
     a.r.message("scan rate 1000000")?;
