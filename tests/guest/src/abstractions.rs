@@ -1,5 +1,83 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel abstractions of rust/ by themselves: their KUnit suites.
+//! The kernel abstractions of `rust/` by themselves: their KUnit suites.
 
-crate::tests![];
+use crate::kit::{
+    module,
+    *, //
+};
+use std::{
+    fs,
+    path::{
+        Path,
+        PathBuf, //
+    },
+};
+
+crate::tests![suites, numa(cpus: 2, nodes: 2)];
+
+/// Where the kernel has the suites that it could run.
+const FOLDER: &str = "/sys/kernel/debug/kunit";
+/// Which suites of modules that are loaded it keeps.
+const FILTER: &str = "/sys/module/kunit/parameters/filter_glob";
+
+/// Loads the module with its suites, without which it is loaded in less time.
+fn load_with_suites() -> Result<()> {
+    module::unload_all()?;
+    fs::write(FILTER, "*")?;
+    module::load_ours()?;
+    Ok(fs::write(FILTER, "none")?)
+}
+
+fn folder(suite: &str) -> PathBuf {
+    Path::new(FOLDER).join(format!("dm_remap_{suite}"))
+}
+
+/// Runs a suite, all of whose tests must pass, of which there must be one at least.
+fn passes(suite: &str) -> Result<()> {
+    let folder = folder(suite);
+    fs::write(folder.join("run"), "1").with_context(|| format!("the suite {suite}"))?;
+    let results = fs::read_to_string(folder.join("results"))?;
+    let has = |begin: &str| results.lines().any(|line| line.starts_with(begin));
+    let passed = has(&format!("ok 1 dm_remap_{suite}")) && has("    ok 1 ");
+    ensure!(passed && !results.contains("not ok"), "{suite}:\n{results}");
+    Ok(())
+}
+
+fn suites() -> Result<()> {
+    const HERE: [&str; 11] = [
+        "text",
+        "per_cpu",
+        "published",
+        "slab",
+        "kthread",
+        "workqueue",
+        "bio",
+        "ratelimit",
+        "crc32c",
+        "random",
+        "device_mapper",
+    ];
+    load_with_suites()?;
+    for suite in HERE {
+        passes(suite)?;
+    }
+    let mut all: Vec<_> = HERE
+        .iter()
+        .chain(&["numa"])
+        .map(|name| folder(name))
+        .collect();
+    let mut there = fs::read_dir(FOLDER)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    there.retain(|path| path.to_string_lossy().contains("dm_remap_"));
+    all.sort();
+    there.sort();
+    assert_eq!(there, all);
+    Ok(())
+}
+
+fn numa() -> Result<()> {
+    load_with_suites()?;
+    passes("numa")
+}
