@@ -2,15 +2,24 @@
 /*
  * Has device-mapper do one thing with one of the kernel's allocations failing:
  * the FIRST, then the one STEP later, and so on, until there is none left that
- * could fail.
+ * could fail. Then it must work. If there are fewer than FIRST, that is counted
+ * from 1 again behind the last, so that one fails at least.
+ *
+ * It is in C since fail-nth is a thread's own: a request must be a system call
+ * of the thread that the allocation fails for, without a process, which makes
+ * hundreds of its own allocations. The library that the tests have in Rust
+ * waits in a resume for an event of udev, which an allocation that fails may
+ * keep from it.
  *
  *   nth FIRST STEP constructor NAME SECTORS PARAMS	loads a remap table
  *   nth FIRST STEP load NAME SECTORS PARAMS		resumes one
  *   nth FIRST STEP message NAME WORDS			sends a message
  *
- * In WORDS % stands for 8 times the number of the allocation that fails. NAME
- * is a mapped device; what it maps is replaced. Which allocations may fail
- * is set up by the caller, see "fail-nth" in the kernel's fault-injection.rst.
+ * In WORDS % stands for 8 times how often it was done before. NAME is a mapped
+ * device; what it maps is replaced. Which allocations may fail is set up by the
+ * caller, see "fail-nth" in the kernel's fault-injection.rst. Printed is how many
+ * allocations there are, how many failed, how often it failed with them, and
+ * how often it was done.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,8 +29,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define LAST 20000
 
 static int fail_nth;
 
@@ -41,15 +48,15 @@ static void arm(int number)
 		die("cannot write fail-nth");
 }
 
-/* Whether it was reached. */
-static bool disarm(void)
+/* How many more there had to be for it to be reached. */
+static int disarm(void)
 {
 	char text[16] = "";
 
 	if (pread(fail_nth, text, sizeof(text) - 1, 0) <= 0)
 		die("cannot read fail-nth");
 	arm(0);
-	return atoi(text) == 0;
+	return atoi(text);
 }
 
 static struct dm_task *task(int type, const char *name)
@@ -78,8 +85,8 @@ static void must(struct dm_task *made, const char *what)
 	dm_task_destroy(made);
 }
 
-/* The task that is to be run with an allocation failing. */
-static struct dm_task *prepared(const char *what, const char *name, char **words, int number)
+/* The task that is to be run with an allocation failing, when it was run so often. */
+static struct dm_task *prepared(const char *what, const char *name, char **words, int times)
 {
 	struct dm_task *made;
 	char text[256];
@@ -97,7 +104,7 @@ static struct dm_task *prepared(const char *what, const char *name, char **words
 	place = strchr(words[0], '%');
 	if (place)
 		snprintf(text, sizeof(text), "%.*s%d%s", (int)(place - words[0]), words[0],
-			 8 * number, place + 1);
+			 8 * times, place + 1);
 	else
 		snprintf(text, sizeof(text), "%s", words[0]);
 	if (!dm_task_set_sector(made, 0) || !dm_task_set_message(made, text))
@@ -109,11 +116,28 @@ static void silent(int level, const char *file, int line, int error, const char 
 {
 }
 
+/* Runs it with that allocation failing, and sets how many more there had to be. */
+static bool works(const char *what, const char *name, char **words, int times, int number, int *left)
+{
+	struct dm_task *made = prepared(what, name, words, times);
+	bool worked;
+
+	arm(number);
+	worked = dm_task_run(made);
+	*left = disarm();
+	dm_task_destroy(made);
+	if (*left && !worked)
+		die("fails when no allocation does");
+	if (!strcmp(what, "constructor") && worked)
+		must(task(DM_DEVICE_CLEAR, name), "cannot clear");
+	return worked;
+}
+
 int main(int count, char **words)
 {
-	int number, step, met = 0, refused = 0;
+	int number, step, left, done = 0, failed = 0, refused = 0;
 	const char *what, *name;
-	bool done, reached;
+	bool worked;
 
 	if (count < 6)
 		die("want FIRST STEP constructor|load|message NAME WORDS...");
@@ -127,22 +151,20 @@ int main(int count, char **words)
 	if (fail_nth < 0)
 		die("this kernel has no fail-nth");
 	dm_log_with_errno_init(silent);
-	for (reached = true; reached && number < LAST; number += step) {
-		struct dm_task *made = prepared(what, name, words + 5, number);
-
-		arm(number);
-		done = dm_task_run(made);
-		reached = disarm();
-		dm_task_destroy(made);
-		if (!strcmp(what, "constructor") && done)
-			must(task(DM_DEVICE_CLEAR, name), "cannot clear");
-		met += reached;
-		refused += reached && !done;
+	for (;;) {
+		worked = works(what, name, words + 5, done++, number, &left);
+		if (left == number)
+			die("makes no allocation");
+		if (left && failed)
+			break;
+		if (left) {
+			number = 1 + (number - 1) % (number - left);
+			continue;
+		}
+		failed++;
+		refused += !worked;
+		number += step;
 	}
-	if (reached)
-		die("there is no end of allocations");
-	if (!done)
-		die("fails when no allocation does");
-	printf("%s: %d allocations failed, and %d times it with them\n", what, met, refused);
+	printf("allocations %d\nfailed %d\nrefused %d\ndone %d\n", number - left, failed, refused, done);
 	return 0;
 }

@@ -2,4 +2,380 @@
 
 //! Suspend, resume, reload, removal, and the module's own life.
 
-crate::tests![];
+use crate::kit::{
+    faults::{
+        fail_allocations,
+        fail_workers,
+        let_workers_be,
+        no_leak, //
+    },
+    module,
+    *, //
+};
+use remap_active::answer::Answer;
+use rustix::io::Errno;
+use std::{
+    env,
+    fs, //
+};
+
+crate::tests![
+    suspend_keeps_the_map,
+    no_moves_while_suspended,
+    reload_hands_the_map_over,
+    reload_read_only_and_back,
+    load_and_clear_changes_nothing,
+    reload_with_another_layout_is_refused,
+    second_activation_is_refused,
+    noflush_suspend_under_load,
+    reload_under_load,
+    table_recreates_the_device,
+    unload_with_a_device_open_is_refused,
+    a_hundred_loads_moves_errors_and_refused_tables_do_not_leak(leaks: true),
+    main_under_a_stack_of_targets,
+    failing_allocations(leaks: true),
+    failing_allocations_of_the_workers,
+];
+
+const IN_USE: &str = "in use by another remap device";
+
+/// The device `r`, ten units of which are relocated, and what it holds.
+fn with_ten_units() -> Result<(Remap, Vec<u8>)> {
+    let r = Array::new()?.r;
+    r.write(0, &random(MIB))?;
+    r.relocate(800, 80)?;
+    let image = random(MIB);
+    r.write(0, &image)?;
+    Ok((r, image))
+}
+
+fn suspend_keeps_the_map() -> Result<()> {
+    let (r, image) = with_ten_units()?;
+    for _ in 0..3 {
+        r.suspend()?;
+        r.resume()?;
+    }
+    r.holds(&image)?;
+    assert_eq!(r.used()?, "10/1536");
+    Ok(())
+}
+
+fn no_moves_while_suspended() -> Result<()> {
+    let r = Array::new()?.r;
+    r.suspend()?;
+    refused("the device is suspended", || r.relocate(8, 8))?;
+    assert_eq!(r.used()?, "0/1536");
+    r.resume()?;
+    r.relocate(8, 8)?;
+    assert_eq!(r.used()?, "1/1536");
+    Ok(())
+}
+
+fn reload_hands_the_map_over() -> Result<()> {
+    let (r, image) = with_ten_units()?;
+    r.replace(TABLE)?;
+    r.holds(&image)?;
+    assert_eq!(r.used()?, "10/1536");
+    r.move_back(800)?;
+    assert_eq!(r.used()?, "9/1536");
+    r.holds(&image)?;
+    refused(IN_USE, || Mapped::create("s", TABLE))
+}
+
+fn reload_read_only_and_back() -> Result<()> {
+    let (r, image) = with_ten_units()?;
+    r.load_read_only(TABLE)?;
+    r.suspend()?;
+    r.resume()?;
+    r.holds(&image)?;
+    assert_eq!(r.status()?.mode, "ro");
+    r.replace(TABLE)?;
+    assert_eq!(r.status()?.mode, "rw");
+    let image = random(MIB);
+    r.write(0, &image)?;
+    r.holds(&image)
+}
+
+fn load_and_clear_changes_nothing() -> Result<()> {
+    let (r, image) = with_ten_units()?;
+    for _ in 0..5 {
+        r.load(TABLE)?;
+        r.clear()?;
+    }
+    r.holds(&image)?;
+    assert_eq!(r.used()?, "10/1536");
+    refused(IN_USE, || Mapped::create("s", TABLE))
+}
+
+fn reload_with_another_layout_is_refused() -> Result<()> {
+    const OTHER: &str = "0 131072 remap /dev/main 0 /dev/spare 8 8192";
+    let Array { r, spare, .. } = Array::new()?;
+    refused(
+        "live table of this device lays out the same sectors differently",
+        || r.load(OTHER),
+    )?;
+    r.remove()?;
+    spare.write_zeroes(0, SPARE)?;
+    Remap::create(OTHER)?;
+    Ok(())
+}
+
+fn second_activation_is_refused() -> Result<()> {
+    let r = Array::new()?.r;
+    NullDisk::new("other", 8)?;
+    for table in [
+        TABLE,
+        "0 8192 remap /dev/other 0 /dev/spare 8192 8192",
+        "0 64 remap /dev/main 131008 /dev/other 0 8192",
+    ] {
+        refused(IN_USE, || Mapped::create("s", table)).context(table)?;
+    }
+    r.remove()?;
+    Mapped::create("s", TABLE)?.remove()
+}
+
+/// Starts a program that writes what it reads again and compares.
+fn start_load(r: &Remap) -> Result<Running> {
+    start(
+        "fio",
+        &[
+            "--name=w",
+            &format!("--filename={}", r.path().display()),
+            "--ioengine=libaio",
+            "--direct=1",
+            "--rw=randwrite",
+            "--bs=4k-64k",
+            "--size=8M",
+            "--iodepth=16",
+            "--verify=crc32c",
+            "--do_verify=1",
+            "--verify_fatal=1",
+            "--minimal",
+        ],
+    )
+}
+
+/// Does something to `r` so many times, each time when I/O has ended since the last.
+fn under_load(r: &Remap, times: u32, mut disturb: impl FnMut() -> Result<()>) -> Result<()> {
+    let mut left = times;
+    while left > 0 {
+        let mut load = start_load(r)?;
+        while left > 0 {
+            let before = r.counted()?;
+            until(|| Ok(load.has_ended()? || r.counted()? != before))?;
+            if load.has_ended()? {
+                break;
+            }
+            disturb()?;
+            left -= 1;
+        }
+        load.end()?.well()?;
+    }
+    Ok(())
+}
+
+fn noflush_suspend_under_load() -> Result<()> {
+    let r = Array::new()?.r;
+    r.relocate(0, 800)?;
+    under_load(&r, 15, || {
+        r.suspend_noflush()?;
+        r.resume()
+    })?;
+    assert_eq!(r.used()?, "100/1536");
+    Ok(())
+}
+
+fn reload_under_load() -> Result<()> {
+    let r = Array::new()?.r;
+    r.relocate(0, 800)?;
+    under_load(&r, 10, || r.replace(TABLE))?;
+    assert_eq!(r.used()?, "100/1536");
+    Ok(())
+}
+
+fn table_recreates_the_device() -> Result<()> {
+    let r = Array::new()?.r;
+    let table = r.table()?;
+    r.remove()?;
+    assert_eq!(Remap::create(&table)?.table()?, table);
+    Ok(())
+}
+
+fn unload_with_a_device_open_is_refused() -> Result<()> {
+    let r = Array::new()?.r;
+    fails(module::unload("dm_remap"))?;
+    assert!(module::is_loaded("dm_remap"), "the module is gone");
+    assert_eq!(r.used()?, "0/1536");
+    r.remove()?;
+    module::unload("dm_remap")?;
+    assert!(!module::is_loaded("dm_remap"), "the module is there");
+    Ok(())
+}
+
+/// A life of a device, and tables that are refused.
+fn moves_and_errors(spare: &NullDisk) -> Result<()> {
+    let r = Remap::create(TABLE)?;
+    r.relocate(0, 80)?;
+    r.write_by(7936, &[0; 2 << 16], 1 << 16)?;
+    assert_eq!(r.used()?, "11/1536");
+    fails_with(r.read(16000, 8), Errno::NODATA)?;
+    refused(IN_USE, || {
+        Mapped::create("s", "0 131072 remap /dev/main 0 /dev/other 0 16384")
+    })?;
+    refused("spare area has no room", || {
+        Mapped::create("s", "0 8 remap /dev/other 0 /dev/spare 0 4")
+    })?;
+    r.remove()?;
+    Ok(spare.write_zeroes(0, SPARE)?)
+}
+
+/// How often a life of a device is repeated between two loads that leave time for it (`CYCLES`).
+fn cycles() -> Result<u32> {
+    match env::var("CYCLES") {
+        Ok(text) => text.parse().context("CYCLES"),
+        Err(_) => Ok(1),
+    }
+}
+
+fn a_hundred_loads_moves_errors_and_refused_tables_do_not_leak() -> Result<()> {
+    let Disks { main, spare } = Disks::new()?;
+    NullDisk::new("other", 8)?;
+    main.bad(8000..=8001)?;
+    main.bad(16000..=16000)?;
+    module::unload("dm_remap")?;
+    for _ in 0..5 {
+        for _ in 0..19 {
+            module::load("dm_remap", "")?;
+            module::unload("dm_remap")?;
+        }
+        module::load("dm_remap", "")?;
+        for _ in 0..cycles()? {
+            moves_and_errors(&spare)?;
+        }
+        module::unload("dm_remap")?;
+    }
+    no_leak()
+}
+
+fn main_under_a_stack_of_targets() -> Result<()> {
+    let Disks { main, .. } = Disks::new()?;
+    NullDisk::new("spare2", 8)?;
+    main.bad(8000..=8001)?;
+    Mapped::create("low", TABLE)?;
+    let r = Remap::create("0 131072 remap /dev/mapper/low 0 /dev/spare2 0 16384")?;
+    let image = random(4 * MIB);
+    r.write(0, &image)?;
+    r.holds(&image)?;
+    assert_eq!(r.used()?, "0/1536");
+    assert_eq!(Remap::at("low")?.used()?, "1/1536");
+    Ok(())
+}
+
+/// What was done with each `STEP`th of its allocations failing.
+struct Failing {
+    /// How many allocations it makes.
+    allocations: u64,
+    /// How often it failed when one of them did.
+    refused: u64,
+    /// How often it was done.
+    done: u64,
+}
+
+/// Each how many of the allocations fail (`STEP`).
+fn step() -> Result<u64> {
+    match env::var("STEP") {
+        Ok(text) => text.parse().context("STEP"),
+        Err(_) => Ok(384),
+    }
+}
+
+/// Has the allocations of one thing fail that is done with `r`, one after the other, from one of the
+/// first on.
+fn each_failing(what: &str, words: &[&str]) -> Result<Failing> {
+    let step = step()?;
+    let first = fastrand::u64(1..=step).to_string();
+    let step = step.to_string();
+    let said = run("nth", &[&[&first, &step, what, "r"], words].concat())?;
+    eprintln!("{what}: {}", said.replace('\n', " "));
+    let said = Answer::new(said);
+    Ok(Failing {
+        allocations: said.number("allocations")?,
+        refused: said.number("refused")?,
+        done: said.number("done")?,
+    })
+}
+
+/// The disks are those of `brd`, of which nothing but allocations can fail: what is counted as an
+/// allocation of null_blk may be a request, which then is not answered.
+fn failing_allocations() -> Result<()> {
+    const TARGET: [&str; 2] = ["131072", "/dev/ram0 0 /dev/ram1 0 16384"];
+    module::load_ours()?;
+    module::load("brd", "rd_nr=2 rd_size=65536")?;
+    fail_allocations(&[])?;
+    Mapped::create("r", "0 131072 error")?;
+    let constructor = each_failing("constructor", &TARGET)?;
+    ensure!(constructor.allocations >= 100, "there are fewer");
+    ensure!(step()? > 1 || constructor.refused >= 100, "few are needed");
+    // On a blank spare, that is formatted.
+    each_failing("load", &TARGET)?;
+    let r = Remap::at("r")?;
+    let moves = each_failing("message", &["remap %"])?;
+    assert_eq!(r.used()?, format!("{}/1536", moves.done - moves.refused));
+    let units = r.list_lines()?;
+    for message in ["checkpoint", "list", "stats"] {
+        each_failing("message", &[message])?;
+    }
+    each_failing("load", &TARGET)?;
+    assert_eq!(r.list_lines()?, units);
+    assert_eq!(r.status()?.regions.to_string(), "2/2");
+    r.relocate(0, 8000)?;
+    let moves = each_failing("message", &["unremap %"])?;
+    assert_eq!(r.status()?.used.of, 1000 + moves.refused - moves.done);
+    r.remove()?;
+    no_leak()
+}
+
+/// Runs `units` of tests/crash on some of the units of `r`, around those that are bad on main.
+fn units(what: &str, count: &str) -> Result<String> {
+    let words = [what, "/dev/mapper/r", "936", "1063", count];
+    run("units", &words)
+}
+
+/// The units of `r` have what that says.
+fn has_what_was_acknowledged(story: &str) -> Result<()> {
+    fs::write("story", story)?;
+    run("units", &["check", "/dev/mapper/r", "story"])?;
+    Ok(())
+}
+
+/// The device `r`, and what was written to it while a third of what the kernel's workers allocate
+/// failed.
+fn written_by_starved_workers() -> Result<(Remap, String)> {
+    let Disks { main, spare } = Disks::new()?;
+    loop {
+        // The disks have their memory before anything fails.
+        main.wipe(6144, 4096)?;
+        spare.wipe(0, SPARE)?;
+        let r = Remap::create(&format!("{TABLE} 3 breaker 0 0"))?;
+        main.bad(8000..=8511)?;
+        fail_workers(33)?;
+        let story = units("try", "200")?;
+        if let_workers_be()? > 10 {
+            return Ok((r, story));
+        }
+        r.remove()?;
+        main.good(8000..=8511)?;
+    }
+}
+
+/// Allocations fail in commits and elsewhere: each write works or fails, and what was acknowledged is
+/// kept.
+fn failing_allocations_of_the_workers() -> Result<()> {
+    let (r, mut story) = written_by_starved_workers()?;
+    has_what_was_acknowledged(&story)?;
+    assert_eq!(r.message("checkpoint")?, "wrote 2 of 2 regions\n");
+    story += &units("write", "50")?;
+    r.remove()?;
+    Remap::create(TABLE)?;
+    has_what_was_acknowledged(&story)
+}
