@@ -2,4 +2,488 @@
 
 //! The user's command on real devices.
 
-crate::tests![];
+use crate::kit::*;
+use serde_json::{
+    json,
+    Value, //
+};
+use std::{
+    env,
+    fs::{
+        self,
+        File, //
+    },
+    io::{
+        Read,
+        Seek, //
+    },
+    path::Path,
+    sync::{
+        atomic::{
+            AtomicBool,
+            Ordering, //
+        },
+        Arc, //
+    },
+};
+
+crate::tests![
+    format_create_list_remove,
+    dump_and_restore_move_an_array_to_another_spare,
+    repair_after_damage,
+    import_bad_blocks,
+    scan,
+    watch_sees_a_change,
+    metadata_on_main_too,
+    what_a_page_cache_kept_is_not_believed,
+    check_and_dump_of_an_active_array,
+    a_spare_of_another_length,
+    a_restore_that_is_stopped,
+    import_of_what_cannot_be_read,
+];
+
+/// The exit status of a check that found damage.
+const DAMAGED: Option<i32> = Some(4);
+/// The exit status of a check that could not be made.
+const NOT_CHECKED: Option<i32> = Some(8);
+const CHECK: &str = "check /dev/main /dev/spare";
+const DUMP: &str = "dump /dev/main /dev/spare";
+const REPAIR: &str = "repair /dev/main /dev/spare";
+const CREATE: &str = "create r /dev/main /dev/spare";
+
+/// The usual disks, and udev: the library of `remapctl` waits for it when a device comes or goes,
+/// and so does `dmsetup`.
+fn disks() -> Result<Disks> {
+    env::remove_var("DM_DISABLE_UDEV");
+    // It goes on as a daemon when it hears of devices.
+    run("/lib/systemd/systemd-udevd", &["--daemon"])?;
+    Disks::new()
+}
+
+/// Takes down what stands on the disks, while udev is there that others wait for.
+fn finish() -> Result<()> {
+    until(|| Ok(remove_all_mapped().is_ok()))
+}
+
+/// Removes a device as soon as udev, which looks at each that was written, has let go of it.
+fn once_udev_lets_go(mut remove: impl FnMut() -> Result<()>) -> Result<()> {
+    until(|| match remove() {
+        Err(error) if format!("{error:?}").contains("busy") => Ok(false),
+        done => done.map(|()| true),
+    })
+}
+
+fn remove(r: Remap) -> Result<()> {
+    once_udev_lets_go(|| r.clone().remove())
+}
+
+fn ctl_ended(words: &str) -> Result<Ended> {
+    let words: Vec<_> = words.split(' ').collect();
+    ended("remapctl", &words)
+}
+
+/// What `remapctl` prints, which must end well.
+fn ctl(words: &str) -> Result<String> {
+    let printed = ctl_ended(words)?
+        .well()
+        .with_context(|| format!("remapctl {words}"))?;
+    Ok(printed.trim_end().to_string())
+}
+
+/// What it answers to programs.
+fn ctl_json(words: &str) -> Result<Value> {
+    let printed = ctl(&format!("--json {words}"))?;
+    serde_json::from_str(&printed).context(printed)
+}
+
+/// Fails unless it refuses for that reason; what it printed.
+fn ctl_refuses(reason: &str, words: &str) -> Result<String> {
+    let Ended { status, printed } = ctl_ended(words)?;
+    ensure!(status != Some(0), "not refused: {words}\n{printed}");
+    ensure!(printed.contains(reason), "no '{reason}' in: {printed}");
+    Ok(printed)
+}
+
+/// The device `r`, made by it.
+fn ctl_create() -> Result<Remap> {
+    ctl(CREATE)?;
+    created()
+}
+
+/// The device `r`, as soon as udev has made its node.
+fn created() -> Result<Remap> {
+    until(|| Ok(Path::new("/dev/mapper/r").exists()))?;
+    Remap::at("r")
+}
+
+/// What a check says of a whole array, behind the number of its last commit.
+fn checked() -> Result<String> {
+    let said = ctl(CHECK)?;
+    let last = said.lines().last().unwrap_or_default();
+    let behind = last.split_once(": whole, commit ").context(said.clone())?.1;
+    let (commit, rest) = behind.split_once(", ").context(said.clone())?;
+    commit.parse::<u64>().context(said.clone())?;
+    Ok(rest.into())
+}
+
+/// The first sectors of the relocated units.
+fn relocated(r: &Remap) -> Result<Vec<u64>> {
+    Ok(r.list()?.iter().map(|one| one.sector).collect())
+}
+
+/// Writes 1 MiB to the device, which is returned.
+fn filled(r: &Remap) -> Result<Vec<u8>> {
+    let image = random(MIB);
+    r.write(0, &image)?;
+    Ok(image)
+}
+
+fn format_create_list_remove() -> Result<()> {
+    let Disks { main, .. } = disks()?;
+    ctl("format /dev/main /dev/spare --unit 32768")?;
+    assert_eq!(ctl(CREATE)?, format!("{TABLE} 2 unit 32768"));
+    let r = created()?;
+    let image = filled(&r)?;
+    main.bad(1000..=1000)?;
+    r.write(0, &image)?;
+    assert_eq!(
+        ctl("list r")?,
+        "sector 960 is at 2048 of the spare, 64 of 64 blocks valid"
+    );
+    let status = ctl_json("status r")?;
+    assert_eq!(status["name"], "r");
+    assert_eq!(status["targets"][0]["health"], "relocated");
+    let said = ctl("status")?;
+    ensure!(
+        said.starts_with("r: relocated, 1/192 spare units used, "),
+        "{said}"
+    );
+    // What is in use is not touched.
+    ctl_refuses("/dev/spare: in use", REPAIR)?;
+    ctl_refuses("/dev/spare: in use", "format /dev/main /dev/spare")?;
+    once_udev_lets_go(|| ctl("remove r").map(drop))?;
+    assert!(mapped_names()?.is_empty());
+    assert_eq!(checked()?, "1 units relocated");
+    until(|| Ok(r.path().symlink_metadata().is_err()))?;
+    ctl_create()?.holds(&image)?;
+    Mapped::create("other", "0 8 error")?;
+    ctl_refuses("other has no remap target", "remove other")?;
+    finish()
+}
+
+fn dump_and_restore_move_an_array_to_another_spare() -> Result<()> {
+    let Disks { spare, .. } = disks()?;
+    let spare2 = NullDisk::new("spare2", 8)?;
+    let r = Remap::create(TABLE)?;
+    filled(&r)?;
+    r.relocate(800, 80)?;
+    let image = filled(&r)?;
+    remove(r)?;
+    let dump = ctl(DUMP)?;
+    fs::write("kept", &dump)?;
+    spare2.write(REGION, &spare.read(REGION, 80)?)?;
+    ctl("restore /dev/main /dev/spare2 kept")?;
+    assert_eq!(ctl("dump /dev/main /dev/spare2")?, dump);
+    ctl("create r /dev/main /dev/spare2")?;
+    let r = created()?;
+    r.holds(&image)?;
+    assert_eq!(r.used()?, "10/1536");
+    finish()
+}
+
+fn repair_after_damage() -> Result<()> {
+    let Disks { spare, .. } = disks()?;
+    let r = Remap::create(TABLE)?;
+    let image = filled(&r)?;
+    r.relocate(800, 80)?;
+    remove(r)?;
+    spare.write_junk(0, REGION)?;
+    assert_eq!(ctl_ended(CHECK)?.status, DAMAGED);
+    // What cannot be read may be newer.
+    spare.bad(0..=REGION - 1)?;
+    ctl_refuses(
+        "cannot be read, so it may be newer; '--force unreadable' overwrites it",
+        REPAIR,
+    )?;
+    spare.good(0..=REGION - 1)?;
+    ctl(REPAIR)?;
+    ctl(CHECK)?;
+    ctl_create()?.holds(&image)?;
+    finish()
+}
+
+fn import_bad_blocks() -> Result<()> {
+    let _disks = disks()?;
+    let r = ctl_create()?;
+    let image = filled(&r)?;
+    fs::write("list", "500\n501\n600\n")?;
+    ctl("import r list --dry-run")?;
+    assert_eq!(r.used()?, "0/1536");
+    assert_eq!(ctl("import r list")?, "relocated 2 ranges of 6 sectors");
+    assert_eq!(relocated(&r)?, [1000, 1200]);
+    r.holds(&image)?;
+    fs::write("map", "0x0 +\n0x0 0x10000 +\n0x10000 0x200 -\n")?;
+    ctl("import r map --form ddrescue")?;
+    assert_eq!(relocated(&r)?, [128, 1000, 1200]);
+    fs::write("list", "99999999\n")?;
+    ctl_refuses("are not all on the device", "import r list")?;
+    remove(r)?;
+    let blocks: Vec<_> = [64, 500, 600]
+        .into_iter()
+        .flat_map(|first| first..first + 4)
+        .map(|block: u64| block.to_string())
+        .collect();
+    assert_eq!(ctl(&format!("{DUMP} --form badblocks"))?, blocks.join("\n"));
+    finish()
+}
+
+fn scan() -> Result<()> {
+    let Disks { main, .. } = disks()?;
+    Remap::create(TABLE)?;
+    main.bad(20000..=20000)?;
+    assert_eq!(
+        ctl("scan r")?,
+        "r: stopped, pass 0, 0 of 16384 units read, 0 KiB a second, at most 4096"
+    );
+    let said = ctl("scan r start --rate 1000000 --follow")?;
+    let rest = said
+        .strip_prefix("r: stopped, pass 1, all 16384 units read, ")
+        .context(said.clone())?;
+    let (_, rest) = rest
+        .split_once(", at most 1000000, took ")
+        .context(said.clone())?;
+    let (took, found) = rest.split_once(" s, ").context(said.clone())?;
+    took.parse::<u64>().context(said.clone())?;
+    assert_eq!(
+        found,
+        "found 1 units that cannot be read and 0 weak ones, moved 0\n  trouble near sector 0"
+    );
+    let scan = &ctl_json("scan r")?["scan"];
+    assert_eq!(scan["found"], 1);
+    assert_eq!(scan["regions"], json!([{ "score": 4, "sector": 0 }]));
+    ctl("scan r start --rate 1")?;
+    ctl("scan r pause")?;
+    let said = ctl("scan r")?;
+    ensure!(said.starts_with("r: paused, pass 2, "), "{said}");
+    ctl("scan r stop")?;
+    ctl_refuses("invalid value 'later'", "scan r later")?;
+    Mapped::create("other", "0 8 error")?;
+    ctl_refuses("other has no remap target", "scan other")?;
+    finish()
+}
+
+fn watch_sees_a_change() -> Result<()> {
+    let _disks = disks()?;
+    let r = ctl_create()?;
+    let watch = start("remapctl", &["watch", "r", "--count", "1"])?;
+    until(|| Ok(watch.printed()?.ends_with('\n')))?;
+    r.relocate(800, UNIT)?;
+    let seen = watch.end()?.well()?;
+    let lines: Vec<_> = seen.lines().collect();
+    assert_eq!(lines.len(), 2, "{seen}");
+    ensure!(lines[0].starts_with("r: healthy, 0/1536 "), "{seen}");
+    ensure!(lines[1].starts_with("r: relocated, 1/1536 "), "{seen}");
+    finish()
+}
+
+fn metadata_on_main_too() -> Result<()> {
+    const SHORTER: &str = "0 126968 remap /dev/main 0 /dev/spare 0 16384";
+    const STALE: &str = "the spare's metadata are older than main's";
+    let Disks { main, spare } = disks()?;
+    ctl("format /dev/main /dev/spare --main-metadata")?;
+    let r = ctl_create()?;
+    assert_eq!(r.status()?.regions.to_string(), "4/4");
+    let image = filled(&r)?;
+    r.relocate(800, 80)?;
+    remove(r)?;
+    spare.wipe(0, REGION)?;
+    main.wipe(126_968, REGION)?;
+    let r = ctl_create()?;
+    assert_eq!(r.status()?.regions.to_string(), "4/4");
+    r.holds(&image)?;
+    remove(r)?;
+    // An older copy of the spare, or a new disk in its place, is not believed.
+    let old = spare.read(0, SPARE)?;
+    let r = ctl_create()?;
+    r.relocate(1600, UNIT)?;
+    remove(r)?;
+    spare.write(0, &old)?;
+    refused(STALE, || Remap::create(SHORTER))?;
+    spare.wipe(0, SPARE)?;
+    refused(STALE, || Remap::create(SHORTER))?;
+    finish()
+}
+
+/// Device-mapper's own I/O goes past the page cache of the spare, which stays as long as somebody
+/// has it open.
+fn what_a_page_cache_kept_is_not_believed() -> Result<()> {
+    let Disks { spare, .. } = disks()?;
+    let r = Remap::create(TABLE)?;
+    filled(&r)?;
+    r.relocate(800, UNIT)?;
+    remove(r)?;
+    let mut cached = File::open(spare.path())?;
+    let mut kept = Vec::with_capacity(SPARE as usize * SECTOR);
+    cached.read_to_end(&mut kept)?;
+    let r = Remap::create(TABLE)?;
+    r.relocate(1600, 80)?;
+    let image = filled(&r)?;
+    remove(r)?;
+    assert_eq!(checked()?, "11 units relocated");
+    spare.write_junk(0, REGION)?;
+    ctl(REPAIR)?;
+    // What was written is what others see now, through the page cache.
+    cached.rewind()?;
+    kept.clear();
+    cached.read_to_end(&mut kept)?;
+    fs::write("kept", &kept)?;
+    assert_eq!(ctl("dump /dev/main kept")?, ctl(DUMP)?);
+    drop(cached);
+    ctl(CHECK)?;
+    let r = Remap::create(TABLE)?;
+    assert_eq!(r.used()?, "11/1536");
+    r.holds(&image)?;
+    finish()
+}
+
+fn check_and_dump_of_an_active_array() -> Result<()> {
+    let _disks = disks()?;
+    let r = Remap::create(TABLE)?;
+    r.relocate(800, UNIT)?;
+    assert_eq!(checked()?, "1 units relocated, in use");
+    r.relocate(1600, 80)?;
+    assert_eq!(ctl_json(CHECK)?["active"], true);
+    assert_eq!(checked()?, "11 units relocated, in use");
+    let blocks = ctl(&format!("{DUMP} --form badblocks --block-size 4096"))?;
+    assert_eq!(blocks.lines().count(), 11);
+    let Ended { status, printed } = while_it_changes(&r, || ctl_ended(CHECK))?;
+    match status {
+        Some(0) => ensure!(printed.contains(": whole, "), "{printed}"),
+        NOT_CHECKED => ensure!(
+            printed.contains("the array is in use, and changed whenever it was read"),
+            "{printed}"
+        ),
+        _ => bail!("exit status {status:?}: {printed}"),
+    }
+    ctl(CHECK)?;
+    finish()
+}
+
+/// Does something while a unit comes and goes.
+fn while_it_changes<T>(r: &Remap, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let is_done = Arc::new(AtomicBool::new(false));
+    let changes = beside({
+        let (r, is_done) = (r.clone(), is_done.clone());
+        move || {
+            while !is_done.load(Ordering::Relaxed) {
+                r.relocate(4000, UNIT)?;
+                r.move_back(4000)?;
+            }
+            anyhow::Ok(())
+        }
+    });
+    let done = work();
+    is_done.store(true, Ordering::Relaxed);
+    changes.end()?;
+    done
+}
+
+/// The module and the tool agree on areas in which the regions are as long.
+fn a_spare_of_another_length() -> Result<()> {
+    let _disks = disks()?;
+    let table = |len: u64| format!("0 131072 remap /dev/main 0 /dev/spare 0 {len}");
+    ctl("format /dev/main /dev/spare --spare-len 8192")?;
+    for len in [8191, 8184, 14344] {
+        let check = ctl_ended(&format!("{CHECK} --spare-len {len}"))?;
+        assert_eq!(check.status, DAMAGED);
+        ensure!(!check.printed.contains("usable"), "{}", check.printed);
+        let said = ctl_refuses("cannot be repaired", &format!("{REPAIR} --spare-len {len}"))?;
+        let (_, reason) = said
+            .trim_end()
+            .rsplit_once("repaired: ")
+            .context(said.clone())?;
+        refused(reason, || Remap::create(&table(len)))?;
+    }
+    refused("the metadata are for a spare area of 8192 sectors", || {
+        Remap::create(&table(8191))
+    })?;
+    ctl(&format!("{CHECK} --spare-len 8192"))?;
+    Remap::create(&table(8192))?;
+    finish()
+}
+
+/// `remapctl` is killed when it waits for the disks for that time.
+fn ctl_stopped(number: u32, words: &str) -> Result<()> {
+    let inject = format!("inject=fdatasync:signal=KILL:when={number}");
+    let strace = ["-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e"];
+    let mut all = strace.to_vec();
+    all.extend([&inject, "remapctl"]);
+    all.extend(words.split(' '));
+    let Ended { status, printed } = ended("strace", &all)?;
+    ensure!(status != Some(0), "not stopped: {printed}");
+    Ok(())
+}
+
+/// Main's stale data are not shown, whenever it is stopped.
+fn a_restore_that_is_stopped() -> Result<()> {
+    /// When it is stopped, and whether there is no array then.
+    const STOPS: [(u32, bool); 3] = [(3, false), (4, true), (8, false)];
+    const RESTORE: &str = "restore /dev/main /dev/spare kept";
+    let _disks = disks()?;
+    let r = Remap::create(TABLE)?;
+    r.relocate(0, 2048)?;
+    let image = filled(&r)?;
+    remove(r)?;
+    let dump = ctl(DUMP)?;
+    fs::write("kept", &dump)?;
+    let dump: Value = serde_json::from_str(&dump)?;
+    let uuid = dump["array"].as_str().context("the array's UUID")?;
+    for (number, is_unfinished) in STOPS {
+        ctl_stopped(number, &format!("{RESTORE} --force {uuid}"))?;
+        if is_unfinished {
+            refused("format or restore was interrupted: run it again", || {
+                Remap::create(TABLE)
+            })?;
+            ctl_refuses("'--force unfinished' overwrites it", RESTORE)?;
+            ctl(&format!("{RESTORE} --force unfinished"))?;
+        } else {
+            let r = Remap::create(TABLE)?;
+            r.holds(&image)?;
+            remove(r)?;
+        }
+        if ctl(CHECK).is_err() {
+            ctl(REPAIR)?;
+        }
+    }
+    Remap::create(TABLE)?.holds(&image)?;
+    finish()
+}
+
+fn import_of_what_cannot_be_read() -> Result<()> {
+    let Disks { main, spare } = disks()?;
+    let r = ctl_create()?;
+    filled(&r)?;
+    main.bad(1002..=1002)?;
+    fs::write("list", "400\n500\n501\n502\n503\n504\n600\n")?;
+    let said = ctl_refuses("'lossy'", "import r list")?;
+    let stay = ranges_that_stay(&said);
+    assert_eq!(stay.len(), 1, "{said}");
+    ensure!(stay[0].starts_with("sectors 1000 to 1009: "), "{said}");
+    ensure!(stay[0].contains("'lossy'"), "{said}");
+    assert_eq!(relocated(&r)?, [800, 1008, 1200]);
+    ctl("import r list --lossy")?;
+    assert_eq!(relocated(&r)?, [800, 1000, 1008, 1200]);
+    // Other errors end it.
+    spare.bad(REGION..=SPARE - REGION - 1)?;
+    fs::write("list", "700\n800\n")?;
+    let said = ctl_refuses("its spare unit fails", "import r list")?;
+    assert!(ranges_that_stay(&said).is_empty(), "{said}");
+    finish()
+}
+
+/// What an import says of ranges that are not all relocated.
+fn ranges_that_stay(said: &str) -> Vec<&str> {
+    said.lines()
+        .filter(|line| line.starts_with("sectors"))
+        .collect()
+}
