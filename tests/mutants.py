@@ -180,7 +180,7 @@ BUGS = [
         "a_refused_activation_is_remembered",
         "src/load.rs",
         "                self.unload(instance);\n",
-        "",
+        "                if false {\n                    self.unload(instance);\n                }\n",
         "metadata.a_refused_activation_is_refused_again",
     ),
     (
