@@ -117,7 +117,8 @@ static void silent(int level, const char *file, int line, int error, const char 
 }
 
 /* Runs it with that allocation failing, and sets how many more there had to be. */
-static bool works(const char *what, const char *name, char **words, int times, int number, int *left)
+static bool works(const char *what, const char *name, char **words, int times, int number,
+		  int *left)
 {
 	struct dm_task *made = prepared(what, name, words, times);
 	bool worked;
@@ -165,6 +166,7 @@ int main(int count, char **words)
 		refused += !worked;
 		number += step;
 	}
-	printf("allocations %d\nfailed %d\nrefused %d\ndone %d\n", number - left, failed, refused, done);
+	printf("allocations %d\nfailed %d\nrefused %d\ndone %d\n", number - left, failed, refused,
+	       done);
 	return 0;
 }

@@ -289,8 +289,8 @@ fn step() -> Result<u64> {
     }
 }
 
-/// Has the allocations of one thing fail that is done with `r`, one after the other, from one of the
-/// first on.
+/// Has the allocations of one thing fail that is done with `r`, one after the other, from one of
+/// the first on.
 fn each_failing(what: &str, words: &[&str]) -> Result<Failing> {
     let step = step()?;
     let first = fastrand::u64(1..=step).to_string();
@@ -368,8 +368,8 @@ fn written_by_starved_workers() -> Result<(Remap, String)> {
     }
 }
 
-/// Allocations fail in commits and elsewhere: each write works or fails, and what was acknowledged is
-/// kept.
+/// Allocations fail in commits and elsewhere: each write works or fails, and what was acknowledged
+/// is kept.
 fn failing_allocations_of_the_workers() -> Result<()> {
     let (r, mut story) = written_by_starved_workers()?;
     has_what_was_acknowledged(&story)?;

@@ -29,25 +29,37 @@ crate::tests![
     units_far_apart_on_a_large_device,
 ];
 
+/// Relocated units have new data on the spare, and main has the old ones there.
+fn are_on_the_spare(array: &Array, old: &[u8], new: &[u8]) -> Result<()> {
+    for unit in array.r.list()? {
+        let part_of = |image| part(image, unit.sector, UNIT);
+        array.spare.holds_at(unit.spare_sector, part_of(new))?;
+        array.main.holds_at(unit.sector, part_of(old))?;
+    }
+    Ok(())
+}
+
 /// Data over these relocated units, written and read in bios of 1 MiB.
 fn pattern_over(units: impl IntoIterator<Item = u64>) -> Result<()> {
-    let r = Array::new()?.r;
+    let array = Array::new()?;
+    let r = &array.r;
     let old = random(4 * MIB);
     r.write(0, &old)?;
-    let mut count = 0;
+    let mut sectors = Vec::new();
     for unit in units {
         r.relocate(unit * UNIT, UNIT)?;
-        count += 1;
+        sectors.push(unit * UNIT);
     }
-    assert_eq!(r.count("remapped")?, count);
+    let listed: Vec<_> = r.list()?.iter().map(|one| one.sector).collect();
+    assert_eq!(listed, sectors);
+    assert_eq!(r.count("remapped")?, sectors.len() as u64);
     assert_eq!(r.count("redirected")?, 0);
     r.holds(&old)?;
     let new = random(4 * MIB);
     r.write(0, &new)?;
     r.holds(&new)?;
-    assert!(r.count("redirected")? >= count, "nothing was redirected");
-    assert_eq!(r.status()?.used.of, count);
-    Ok(())
+    assert!(r.count("redirected")? >= sectors.len() as u64);
+    are_on_the_spare(&array, &old, &new)
 }
 
 fn empty_map_passes() -> Result<()> {
@@ -73,18 +85,19 @@ fn both_ends_of_a_bio() -> Result<()> {
 }
 
 fn first_and_last_unit_of_device() -> Result<()> {
-    let r = Array::with(4, 8, "")?.r;
-    let image = random(4 * MIB);
-    r.write(0, &image)?;
+    let array = Array::with(4, 8, "")?;
+    let r = &array.r;
+    let old = random(4 * MIB);
+    r.write(0, &old)?;
     r.message("remap 0")?;
     r.message("remap 8191")?;
-    r.holds(&image)?;
-    let image = random(4 * MIB);
-    r.write(0, &image)?;
-    r.holds(&image)?;
+    r.holds(&old)?;
+    let new = random(4 * MIB);
+    r.write(0, &new)?;
+    r.holds(&new)?;
     assert_eq!(r.list_lines()?, "0 2048 8/8\n8184 2056 8/8");
     assert_eq!(r.used()?, "2/1536");
-    Ok(())
+    are_on_the_spare(&array, &old, &new)
 }
 
 fn unaligned_bios() -> Result<()> {
