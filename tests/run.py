@@ -57,21 +57,22 @@ QUICK = bool(os.environ.get("QUICK"))
 SECONDS = 900
 # So many tests must go on from a state for it to be worth saving.
 ENOUGH = 4
-# How often a test that has its guest killed is run, how many writes are logged and replayed, and which
-# part of the allocations is made to fail.
+# How often a test that is `repeated` is run, how often a test that has its guest killed has that done, how many writes
+# are logged and replayed, and which part of the allocations is made to fail.
 TIMES = int(os.environ.get("TIMES") or 1)
+KILLS = os.environ.get("KILLS") or "2"
 WRITES = os.environ.get("WRITES") or "8"
 STEP = os.environ.get("STEP") or "384"
-# What the model of what may be read is tried with: operations for each test, and a seed to repeat one.
-# An emulated machine takes ten times as long for one.
-OPS = {True: os.environ.get("OPS") or "1500", False: os.environ.get("OPS") or "150"}
+# What the model of what may be read is tried with: operations for each test, a tenth of them in an emulated machine,
+# which takes ten times as long for one; and a seed to repeat one.
+OPS = int(os.environ.get("OPS") or 1500)
 SEED = os.environ.get("SEED") or ""
 # How often what might leak is repeated for each fifth of the loads: kmemleak finds little in few cycles.
 CYCLES = os.environ.get("CYCLES") or "1"
 # For how many seconds memory is swapped.
 SWAP = os.environ.get("SWAP") or "8"
 # What a guest has before it gets its first script.
-BEGIN = f". /payload/tests/lib.sh\nexport WRITES={WRITES} STEP={STEP} SWAP={SWAP} CYCLES={CYCLES}"
+BEGIN = f". /payload/tests/lib.sh\nexport KILLS={KILLS} WRITES={WRITES} STEP={STEP} SWAP={SWAP} CYCLES={CYCLES}"
 # What it gets first if tests share it.
 BEGINS = b"begin_anew; guest-tests begin"
 
@@ -124,7 +125,7 @@ class Machine:
         cpus, nodes, bare, leaks = (int(known[key]) for key in ("cpus", "nodes", "bare", "leaks"))
         # What KASAN keeps of freed memory, and searches whenever a cache goes, grows with the memory.
         memory = int(known["memory"] or 512 * (nodes - bare))
-        hardware = disks or self.pull or self.cut or nodes > 1 or int(known["hotplug"]) or int(known["hands"])
+        hardware = any(not disk.is_plain() for disk in disks) or self.pull or self.cut or nodes > 1 or int(known["hotplug"]) or int(known["hands"])
         self.native = native and not hardware
         flavour = "uml-debug" if self.native else "debug"
         self.shape = vm.Shape(flavour, cpus, memory, nodes, disks, leaks=bool(leaks), bare=bare)
@@ -146,7 +147,8 @@ class Machine:
     def run(self, payload):
         """Runs the test, boot after boot; returns whether it passed and what it printed."""
         said = b""
-        with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
+        # Where the images of disks are in memory nobody waits for the host's disk.
+        with tempfile.TemporaryDirectory(prefix="run-", dir=uml.MEMORY if self.native else CACHE) as folder:
             for boot in itertools.count(1):
                 script = guests.preface(boot, self.shape.disks, said, self.remembered)
                 script += self.script.encode()
@@ -219,6 +221,14 @@ class Machine:
                     if not left:
                         time.sleep(self.cut_power.microseconds / 1e6)
                         machine.process.kill()
+                        self.hear_out(machine)
+
+    def hear_out(self, machine):
+        """Remembers what a guest that was killed had still asked for."""
+        while line := machine.control.read():
+            match host_requests.parse(json.loads(line)):
+                case host_requests.Remember(line):
+                    self.remembered.append(line)
 
     def guest(self, payload, script, disks):
         """A guest that runs the script, and the names of the tests that it ran before."""
@@ -230,7 +240,7 @@ class Machine:
             return waiting
         if not self.native:
             return vm.started(self.shape, payload, script, disks, self.saved), []
-        machine = uml.started(self.shape, payload, BEGINS if self.shares else script)
+        machine = uml.started(self.shape, payload, BEGINS if self.shares else script, disks)
         if self.shares:
             loaded(machine).begin(script)
         return machine, []
@@ -287,7 +297,8 @@ class RustTest(Machine):
         seed = SEED or random.randrange(1 << 48)
         script = f"SEED={seed} exec guest-tests run {name} >&3\n"
         super().__init__(name, script, [f"{key}={value}" for key, value in wishes.items()])
-        self.shares = self.native
+        # A native guest has the disks that it boots with.
+        self.shares = self.native and not self.shape.disks
 
 
 class Failing(Machine):
@@ -351,7 +362,11 @@ def rust_tests():
         program = pathlib.Path(folder) / "guest-tests"
         host_requests.check(subprocess.check_output([program, "requests"]))
         listed = json.loads(subprocess.check_output([program, "list"]))
-    return [RustTest(test["name"], test["needs"]) for test in listed]
+    return [
+        RustTest(test["name"], test["needs"])
+        for test in listed
+        for _ in range(TIMES if test["needs"]["repeated"] else 1)
+    ]
 
 
 def guest_tests():
@@ -364,8 +379,7 @@ def guest_tests():
                 wishes += line[2:].split()
             function = re.match(r"(test_\w+)\(\)", line)
             if function:
-                test = Test(path, function[1], wishes)
-                found += [test] * (TIMES if test.cut else 1)
+                found.append(Test(path, function[1], wishes))
                 wishes = []
     return found
 
@@ -575,7 +589,8 @@ def main():
         payloads = {flavour: pathlib.Path(folder) / f"{flavour}.img" for flavour in built}
         texts = {f"tests/{test.name}": test.text for test in tests if isinstance(test, Test)}
         for flavour, modules in built.items():
-            begin = {"begin": f"{BEGIN} OPS={OPS[kernel.is_native(flavour)]}\n"}
+            operations = OPS if kernel.is_native(flavour) else OPS // 10
+            begin = {"begin": f"{BEGIN} OPS={operations}\n"}
             vm.payload_image(payloads[flavour], modules.glob("**/*.ko"), flavour, texts | begin)
         emulated = [test for test in tests if not test.native]
         if emulated:

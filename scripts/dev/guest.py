@@ -129,10 +129,8 @@ def run_script(script, interactive=False):
         for boot in itertools.count(1):
             clock = f"date -s @{time.time():.0f} >/dev/null\n".encode()
             whole = clock + preface(boot, shape.disks) + script
-            if kernel.is_native(shape.flavour):
-                guest = uml.started(shape, payload, whole)
-            else:
-                guest = vm.started(shape, payload, whole, pathlib.Path(folder))
+            started = uml.started if kernel.is_native(shape.flavour) else vm.started
+            guest = started(shape, payload, whole, pathlib.Path(folder))
             try:
                 status = attend(guest, interactive)
             finally:

@@ -20,9 +20,10 @@ BOOT_SECONDS = 900
 
 
 class Guest(Watched):
-    """A running guest, with the face of QEMU's (scripts/dev/vm.py). It has no disks but those that its kernel makes."""
+    """A running guest, with the face of QEMU's (scripts/dev/vm.py). The images of its disks are in the folder `disks`,
+    or go with it."""
 
-    def __init__(self, shape, payload):
+    def __init__(self, shape, payload, disks=None):
         if shape.memory > MOST_MEMORY:
             sys.exit(f"dm-remap: User-Mode Linux has at most {MOST_MEMORY} MiB of memory")
         super().__init__()
@@ -30,6 +31,9 @@ class Guest(Watched):
         theirs = {name: pair[1].fileno() for name, pair in pairs.items()}
         words = [kernel.build(shape.flavour) / "linux", f"mem={shape.memory}M", f"ncpus={shape.cpus}"]
         words += [f"ubd0r={guest_root.image()}", f"ubd1r={payload}", "root=/dev/ubda", "ro", "init=/sbin/stage1"]
+        for number, disk in enumerate(shape.disks):
+            # Behind the file there could be another one, and then the serial number.
+            words += [f"ubd{number + 2}={disk.image(number, disks or self.folder)},,disk{number}"]
         # Processes of the guest are watched by seccomp, which is quicker than ptrace.
         words += ["seccomp=on", "noreboot", "panic=-1", "quiet", "loglevel=5", f"uml_dir={self.folder}/"]
         words += ["con=null", f"con0=null,fd:{theirs['kernel']}", "ssl=null"]
@@ -62,9 +66,9 @@ class Guest(Watched):
         self.output.close()
 
 
-def started(shape, payload, script):
+def started(shape, payload, script, disks=None):
     """A guest that runs a script."""
-    guest = Guest(shape, payload)
+    guest = Guest(shape, payload, disks)
     try:
         guest.control.connection.settimeout(BOOT_SECONDS)
         guest.wait_ready()

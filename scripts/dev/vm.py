@@ -64,12 +64,20 @@ class Disk:
         """What the guest sees, whatever stands behind it."""
         return f"{self.kind}:{self.bytes}:{self.block}"
 
-    def backend(self, number, folder):
-        """The storage, as QEMU's `blockdev-add` has it: an image in `folder`, which may be there already."""
+    def is_plain(self):
+        """Whether it is a disk that User-Mode Linux has too."""
+        return self.kind == "virtio" and self.block == 512 and not self.faults and not self.states
+
+    def image(self, number, folder):
+        """The file with its contents in `folder`, which may be there already."""
         image = folder / f"disk{number}.img"
         with open(image, "ab") as file:
             file.truncate(self.bytes)
-        node = {"driver": "file", "filename": str(image), "node-name": f"file{number}"}
+        return image
+
+    def backend(self, number, folder):
+        """The storage, as QEMU's `blockdev-add` has it."""
+        node = {"driver": "file", "filename": str(self.image(number, folder)), "node-name": f"file{number}"}
         if self.faults:
             inject = [{"once": False, **fault} for fault in self.faults]
             node = {"driver": "blkdebug", "image": node, "inject-error": inject}
@@ -380,7 +388,7 @@ def payload_image(path, ours, flavour, texts=None):
         (tree / "bin").mkdir()
         # What is measured with them would wait for slow ones.
         profile = "release" if flavour.endswith("bench") else "dev"
-        tools.build(tree / "bin", ["guest-tests", "model", "parts", "remapctl", "replay", "units"], profile)
+        tools.build(tree / "bin", ["guest-tests", "parts", "remapctl"], profile)
         tools.build_c(tree / "bin")
         tools.build_builtins(tree / "builtins")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
@@ -400,8 +408,8 @@ def shape_from_environment():
         flavour = (kernel.NATIVE if number("UML", 0) else "") + (os.environ.get("KERNEL") or "debug")
         counted, leaks = bool(number("COUNTED", 0)), bool(number("LEAKS", 1))
         nodes = number("NUMA", 1)
-        if kernel.is_native(flavour) and (disks or counted or nodes > 1):
-            raise ValueError("User-Mode Linux has no DISKS=, NUMA= or COUNTED=")
+        if kernel.is_native(flavour) and (counted or nodes > 1 or not all(disk.is_plain() for disk in disks)):
+            raise ValueError("User-Mode Linux has virtio:SIZE only of DISKS=, and neither NUMA= nor COUNTED=")
         return Shape(flavour, number("SMP", 2), number("MEM", 1024), nodes, disks, leaks, counted)
     except ValueError as error:
         sys.exit(f"dm-remap: {error}")

@@ -5,4 +5,6 @@
 #![forbid(unsafe_code)]
 
 pub mod log;
+pub mod replay;
+pub mod units;
 pub mod versions;

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, unused_imports)]
 
+pub mod amount;
 pub mod array;
 pub mod block;
 pub mod command;
@@ -23,6 +24,7 @@ pub mod scsi_debug;
 pub mod wait;
 
 pub use self::{
+    amount::*,
     array::*,
     block::*,
     command::*,

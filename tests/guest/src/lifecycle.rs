@@ -12,11 +12,15 @@ use crate::kit::{
     module,
     *, //
 };
+use crash::{
+    units::Units,
+    versions::Known, //
+};
 use remap_active::answer::Answer;
 use rustix::io::Errno;
 use std::{
     env,
-    fs, //
+    ops::Range, //
 };
 
 crate::tests![
@@ -335,22 +339,33 @@ fn failing_allocations() -> Result<()> {
     no_leak()
 }
 
-/// Runs `units` of tests/crash on some of the units of `r`, around those that are bad on main.
-fn units(what: &str, count: &str) -> Result<String> {
-    let words = [what, "/dev/mapper/r", "936", "1063", count];
-    run("units", &words)
+/// Units that are written, around those that are bad on main.
+const WRITTEN: Range<u64> = 936..1064;
+
+/// Writes units that are chosen at random, so many times; how many of the writes failed.
+fn write_units(r: &Remap, known: &mut Known, times: u64) -> Result<u64> {
+    let mut device = Units::of(r.path())?;
+    let mut failed = 0;
+    for _ in 0..times {
+        let (unit, version) = (fastrand::u64(WRITTEN), known.last() + 1);
+        known.note(&format!("begin {unit} {version}"))?;
+        match device.write(unit, version) {
+            Ok(()) => known.note(&format!("ack {unit} {version}"))?,
+            Err(_) => failed += 1,
+        }
+    }
+    Ok(failed)
 }
 
-/// The units of `r` have what that says.
-fn has_what_was_acknowledged(story: &str) -> Result<()> {
-    fs::write("story", story)?;
-    run("units", &["check", "/dev/mapper/r", "story"])?;
+/// The units of `r` have what was acknowledged.
+fn has_what_was_acknowledged(r: &Remap, known: &Known) -> Result<()> {
+    known.check_all(&mut Units::of(r.path())?)?;
     Ok(())
 }
 
 /// The device `r`, and what was written to it while a third of what the kernel's workers allocate
 /// failed.
-fn written_by_starved_workers() -> Result<(Remap, String)> {
+fn written_by_starved_workers() -> Result<(Remap, Known)> {
     let Disks { main, spare } = Disks::new()?;
     loop {
         // The disks have their memory before anything fails.
@@ -359,9 +374,10 @@ fn written_by_starved_workers() -> Result<(Remap, String)> {
         let r = Remap::create(&format!("{TABLE} 3 breaker 0 0"))?;
         main.bad(8000..=8511)?;
         fail_workers(33)?;
-        let story = units("try", "200")?;
+        let mut known = Known::default();
+        write_units(&r, &mut known, 200)?;
         if let_workers_be()? > 10 {
-            return Ok((r, story));
+            return Ok((r, known));
         }
         r.remove()?;
         main.good(8000..=8511)?;
@@ -371,11 +387,11 @@ fn written_by_starved_workers() -> Result<(Remap, String)> {
 /// Allocations fail in commits and elsewhere: each write works or fails, and what was acknowledged
 /// is kept.
 fn failing_allocations_of_the_workers() -> Result<()> {
-    let (r, mut story) = written_by_starved_workers()?;
-    has_what_was_acknowledged(&story)?;
+    let (r, mut known) = written_by_starved_workers()?;
+    has_what_was_acknowledged(&r, &known)?;
     assert_eq!(r.message("checkpoint")?, "wrote 2 of 2 regions\n");
-    story += &units("write", "50")?;
+    assert_eq!(write_units(&r, &mut known, 50)?, 0, "writes that failed");
     r.remove()?;
-    Remap::create(TABLE)?;
-    has_what_was_acknowledged(&story)
+    let r = Remap::create(TABLE)?;
+    has_what_was_acknowledged(&r, &known)
 }

@@ -6,20 +6,24 @@ use anyhow::{
     Context,
     Result, //
 };
-use std::fs::{
-    File,
-    OpenOptions, //
+use rustix::fs::OFlags;
+use std::{
+    fs::{
+        File,
+        OpenOptions, //
+    },
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
 };
-use std::os::unix::fs::OpenOptionsExt;
 
 /// Opens a device for I/O that passes the page cache by.
-pub fn open(device: &str, flags: i32) -> Result<File> {
+pub fn open(device: &Path, flags: OFlags) -> Result<File> {
+    let flags = (OFlags::DIRECT | flags).bits();
     let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(flags as i32);
     options
-        .read(true)
-        .write(true)
-        .custom_flags(libc::O_DIRECT | flags);
-    options.open(device).with_context(|| device.to_owned())
+        .open(device)
+        .with_context(|| device.display().to_string())
 }
 
 /// Memory that begins where direct I/O wants it to.

@@ -5,4 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod content;
+mod disk;
 pub mod history;
+pub mod model;
+mod worker;
+
+pub use model::{
+    Model,
+    Work, //
+};

@@ -92,6 +92,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended, and been waited for.
         let _ = self.child.kill();
+        // Thousands of programs would fill the guest's memory.
+        let _ = std::fs::remove_file(&self.printed);
     }
 }
 

@@ -13,6 +13,10 @@ use anyhow::{
     Context,
     Result, //
 };
+use rustix::{
+    io::Errno,
+    termios::tcdrain, //
+};
 use serde::Serialize;
 use std::{
     env,
@@ -70,7 +74,12 @@ fn ask(request: &Request) -> Result<()> {
     line.push(b'\n');
     // In one call, so that lines of several threads stay whole.
     std::io::stdout().lock().write_all(&line)?;
-    Ok(std::io::stdout().flush()?)
+    std::io::stdout().flush()?;
+    // User-Mode Linux keeps what the host has no room for. QEMU's port is no terminal, and keeps nothing.
+    match tcdrain(std::io::stdout()) {
+        Ok(()) | Err(Errno::NOTTY) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Has the host take that disk out, and waits until it is gone.
@@ -119,14 +128,16 @@ pub fn give_back() -> Result<()> {
         .iter()
         .map(|disk| fs::read_link(disk.path()))
         .collect::<Result<_, _>>()?;
+    // The host can take out SCSI disks only.
+    if !targets
+        .iter()
+        .all(|target| target.to_string_lossy().starts_with("sd"))
+    {
+        return fresh::spent();
+    }
     ask(&Request::GiveBack)?;
     for (disk, target) in disks.iter().zip(targets) {
-        let name = target.to_string_lossy().into_owned();
-        if name.starts_with("nvme") {
-            fresh::spent()?;
-        } else {
-            until(|| Ok(!Path::new("/sys/block").join(&name).exists()))?;
-        }
+        until(|| Ok(!Path::new("/sys/block").join(&target).exists()))?;
         fs::remove_file(disk.path())?;
     }
     Ok(())

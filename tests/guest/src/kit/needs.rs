@@ -28,6 +28,8 @@ pub struct Needs {
     pub leaks: bool,
     /// Whether it mostly waits, so that it runs beside the others.
     pub waits: bool,
+    /// Whether `make crash` has it run many times (`TIMES=`): what it meets is left to chance.
+    pub repeated: bool,
     /// How long it may take at the most: a test that takes longer hangs.
     pub seconds: u32,
 }
@@ -43,6 +45,7 @@ pub const USUAL: Needs = Needs {
     hands: false,
     leaks: false,
     waits: false,
+    repeated: false,
     seconds: 900,
 };
 

@@ -2,23 +2,18 @@
 
 //! Replays a log of dm-log-writes, entry by entry. Wherever the power could have gone, the array is
 //! read as the target would read it, and every unit must hold a version that it may hold.
-//!
-//! Usage: `replay LOG MAIN_SECTORS SPARE_SECTORS`; the spare follows main on the logged device. Marks
-//! are `begin-UNIT-VERSION` and `ack-UNIT-VERSION`.
 
-#![forbid(unsafe_code)]
-
-use anyhow::{
-    bail,
-    Context,
-    Result, //
-};
-use crash::{
+use crate::{
     log::Log,
     versions::{
         Known,
         UNIT_BYTES, //
-    }, //
+    },
+};
+use anyhow::{
+    bail,
+    Context,
+    Result, //
 };
 use remap_core::geometry::{
     Geometry,
@@ -42,8 +37,7 @@ use remap_host::{
     Contained,
     Unreadable, //
 };
-use std::fs::File;
-use std::io::BufReader;
+use std::io::Read;
 use std::ops::Range;
 
 /// The logged device: main, and the spare behind it.
@@ -140,21 +134,27 @@ fn check(disk: &mut Disk, known: &Known) -> Result<()> {
     Ok(())
 }
 
-fn main() -> Result<()> {
-    let args: Vec<_> = std::env::args().collect();
-    let [_, log, main, spare] = &args[..] else {
-        bail!("usage: replay LOG MAIN_SECTORS SPARE_SECTORS");
-    };
-    let log = File::open(log).with_context(|| log.clone())?;
-    let mut disk = Disk::new(main.parse()?, spare.parse()?)?;
+/// What was replayed.
+pub struct Replayed {
+    /// After how many entries the power could have gone.
+    pub points: u64,
+    /// How many units have a version that was acknowledged.
+    pub acked: usize,
+}
+
+/// Replays a log. On the logged device the spare follows main, and marks are lines of the story (see
+/// [`Known`]) with dashes for spaces.
+pub fn replay(log: impl Read, main_sectors: u64, spare_sectors: u64) -> Result<Replayed> {
+    let mut disk = Disk::new(main_sectors, spare_sectors)?;
     let mut known = Known::default();
     let mut points = 0;
-    for (at, entry) in Log::new(BufReader::new(log))?.enumerate() {
+    for (at, entry) in Log::new(log)?.enumerate() {
         let entry = entry?;
         if let Some(mark) = entry.mark {
-            let words: Vec<_> = mark.split('-').collect();
-            if let [what, unit, version] = words[..] {
-                known.note([what, unit, version])?;
+            let line = mark.replace('-', " ");
+            // The log has a mark of its own at its end.
+            if line != "dm log writes end" {
+                known.note(&line).with_context(|| mark)?;
             }
             continue;
         }
@@ -165,6 +165,8 @@ fn main() -> Result<()> {
                 .with_context(|| format!("after entry {at}, point {points}"))?;
         }
     }
-    println!("{points} points, {} units written", known.acked());
-    Ok(())
+    Ok(Replayed {
+        points,
+        acked: known.acked(),
+    })
 }
