@@ -17,7 +17,10 @@ SERIES = ["7.2"]
 LINES = {"debug": 2500, "bench": 1900, "uml-debug": 1900, "uml-bench": 1400}
 # The flavours that begin so run as a process of the host, which has other devices, and no firmware.
 NATIVE = "uml-"
-PATCH = TOP / "scripts/kernel/uml.patch"
+PATCHES = {
+    "uml-debug": [TOP / "scripts/kernel/uml.patch"],
+    "uml-bench": [TOP / "scripts/kernel/uml.patch", TOP / "scripts/kernel/uml-bench.patch"],
+}
 
 
 def series():
@@ -77,22 +80,26 @@ def is_native(flavour):
 def fragments(flavour):
     """The configuration files of a flavour, in order."""
     folder = TOP / "scripts/kernel"
-    parts = ["base", flavour.removeprefix(NATIVE)] + (["uml"] if is_native(flavour) else [])
+    parts = ["base", flavour.removeprefix(NATIVE)]
+    if is_native(flavour):
+        parts += ["uml"] + (["uml-bench"] if flavour == "uml-bench" else [])
     return [folder / f"{part}.config" for part in parts]
 
 
 @functools.cache
 def tree(flavour):
-    """The source tree of a flavour. What the patch for native kernels leaves alone, both trees share."""
+    """The source tree of a flavour. All trees share what the patches for native kernels leave alone."""
     unpacked = source()
-    if not is_native(flavour):
+    patches = PATCHES.get(flavour)
+    if not patches:
         return unpacked
 
     def apply(folder):
         run(["cp", "-al", unpacked, folder / "linux"])
-        run(["git", "apply", PATCH], cwd=folder / "linux")
+        for patch in patches:
+            run(["git", "apply", patch], cwd=folder / "linux")
 
-    return made(f"{unpacked.name}-{digest(PATCH)}", apply) / "linux"
+    return made(f"{unpacked.name}-{digest(*patches)}", apply) / "linux"
 
 
 def make(flavour, folder, *words):
@@ -126,8 +133,7 @@ def build(flavour):
     toolchain = subprocess.run(
         ["sh", "-c", "rustc -V; clang --version; bindgen -V"], check=True, capture_output=True
     ).stdout
-    inputs = [*fragments(flavour), PATCH] if is_native(flavour) else fragments(flavour)
-    key = digest(version(), toolchain, *inputs)
+    key = digest(version(), toolchain, *fragments(flavour), *PATCHES.get(flavour, []))
 
     def compile_kernel(folder):
         merged = folder / "fragments.config"
