@@ -393,6 +393,7 @@ def payload_image(path, ours, flavour, texts=None):
         tools.build_builtins(tree / "builtins")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
         shutil.copytree(TOP / "tests/guest", tree / "tests")
+        shutil.copy(TOP / "tests/bench/disks.sh", tree)
         for name, text in (texts or {}).items():
             (tree / name).write_text(text, encoding="utf-8")
         with open(path, "wb") as file:

@@ -4,11 +4,14 @@
 # What one I/O costs on the way through remap, beside a bare disk, dm-linear and a table of dm-linear made by
 # hand. Prints lines `cost DEVICE OPERATION BYTES ORDER DEPTH CPUS LEAST MEDIAN`.
 
-# shellcheck source=tests/guest/lib.sh
-. /payload/tests/lib.sh
+# shellcheck source=tests/bench/disks.sh
+. /payload/disks.sh
 set -eu
 cd /tmp
-load_module
+insmod "$MODULES/dm_remap.ko"
+DEV=/dev/mapper/r
+# Sectors of a region of metadata on the spares here; behind the first begin the spare's units.
+REGION=2048
 
 UNIT=4096
 # Main has four million units, the spare room for half as many. The relocated units are every second one.
@@ -58,9 +61,9 @@ by_hand() {
 # at_hits COUNT: a thousand of so many relocated units, and the same units of the spare through dm-linear.
 at_hits() {
 	local step=$(($1 / 1000))
-	create lspare "0 $SPARE linear /dev/spare 0"
+	dmsetup create lspare --table "0 $SPARE linear /dev/spare 0"
 	at_random "spare_$1" /dev/mapper/lspare $((REGION * 512)) $((step * UNIT)) 1000
-	dm remove lspare
+	dmsetup remove lspare
 	at_random "remap_$1_hit" "$DEV" 0 $((step * 2 * UNIT)) 1000
 }
 
@@ -80,13 +83,13 @@ of_a_target() {
 	null_disk small_main 1200 memory_backed=0
 	for at in $(seq 0 10); do null_disk "small$at" 64; done
 	# The first one brings what all share.
-	create t0 "0 204800 remap /dev/small_main 2048000 /dev/small0 0 131072"
+	dmsetup create t0 --table "0 204800 remap /dev/small_main 2048000 /dev/small0 0 131072"
 	before=$(what_is_used)
 	for at in $(seq 10); do
-		create "t$at" "0 204800 remap /dev/small_main $(((at - 1) * 204800)) /dev/small$at 0 131072"
+		dmsetup create "t$at" --table "0 204800 remap /dev/small_main $(((at - 1) * 204800)) /dev/small$at 0 131072"
 	done
 	echo "memory target $((($(what_is_used) - before) / 10))"
-	for at in $(seq 0 10); do dm remove "t$at"; done
+	for at in $(seq 0 10); do dmsetup remove "t$at"; done
 }
 
 # of_entries COUNT BEFORE: the bytes of each entry's part of the nodes, if there are enough to tell.
@@ -107,14 +110,14 @@ table="0 $MAIN remap /dev/main 0 /dev/spare 0 $SPARE 3 breaker 0 0"
 # with_entries COUNT: an array with so many entries, active; how many microseconds it took to make it so.
 with_entries() {
 	local before begun=$EPOCHREALTIME ended
-	create r "$table"
+	dmsetup create r --table "$table"
 	ended=$EPOCHREALTIME
 	if [ "$1" != 0 ]; then
-		dm remove r
+		dmsetup remove r
 		hold_entries "$1" 2
 		before=$(nodes)
 		begun=$EPOCHREALTIME
-		create r "$table"
+		dmsetup create r --table "$table"
 		ended=$EPOCHREALTIME
 		of_entries "$1" "$before"
 	fi
@@ -128,17 +131,17 @@ of_a_target
 echo "module $(stat -c %s "$MODULES/dm_remap.ko")"
 at_random raw /dev/main
 in_all_ways raw /dev/main 0
-create linear "0 $MAIN linear /dev/main 0"
+dmsetup create linear --table "0 $MAIN linear /dev/main 0"
 at_random linear /dev/mapper/linear
 in_all_ways linear /dev/mapper/linear 0
 for count in $HANDS; do
 	by_hand "$count"
 	dmsetup create hand by_hand
 	at_random "hand_$count" /dev/mapper/hand 4096 8192 "$count"
-	dm remove hand
+	dmsetup remove hand
 done
 # The tools want main for themselves.
-dm remove linear
+dmsetup remove linear
 for count in $COUNTS; do
 	with_entries "$count"
 	at_random "remap_${count}_far" "$DEV" $((MAIN * 256))
@@ -149,5 +152,5 @@ for count in $COUNTS; do
 	in_all_ways "remap_$count" "$DEV" $((MAIN * 256))
 	[ "$count" = 0 ] || measure "remap_${count}_across" "$DEV" read 65536 0 65536 1000 seq 1 1
 	moves "$count"
-	dm remove r
+	dmsetup remove r
 done

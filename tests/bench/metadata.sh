@@ -5,15 +5,18 @@
 # rate, what is written for one with 10, 1000 and a million entries, and how
 # long it takes to read a million. Times are of this machine; compare ratios.
 
-# shellcheck source=tests/guest/lib.sh
-. /payload/tests/lib.sh
+# shellcheck source=tests/bench/disks.sh
+. /payload/disks.sh
 set -eu
 cd /tmp
-load_module
+insmod "$MODULES/dm_remap.ko"
+DEV=/dev/mapper/r
 
 now() { date +%s%N; }
 # The rate of fio's writes a second.
 rate() { fio --name=w --ioengine=libaio --direct=1 --rw=write --bs=4k --minimal "$@" | cut -d';' -f49; }
+# The number of the last commit.
+commits() { message info | sed -n 's/^metadata: .* commit //p'; }
 # Bytes written to the spare.
 written() { awk '{ print $7 * 512 }' /sys/block/spare/stat; }
 
@@ -25,7 +28,7 @@ null_disk main 64 $SLOW
 null_disk spare 64 $SLOW
 # shellcheck disable=SC2086
 null_disk plain 64 $SLOW
-create r "0 131072 remap /dev/main 0 /dev/spare 0 131072 3 breaker 0 0"
+dmsetup create r --table "0 131072 remap /dev/main 0 /dev/spare 0 131072 3 breaker 0 0"
 bad main 0 16383
 flushes=$(rate --filename=/dev/plain --size=2M --fsync=1)
 alone=$(rate --filename="$DEV" --size=2M --iodepth=1)
@@ -39,10 +42,7 @@ echo "1024 relocations, 32 at a time, in $((last - first)) commits"
 awk -v f="$flushes" -v a="$alone" -v g="$grouped" \
 	'BEGIN { printf "alone %.2f, grouped %.2f of the flush rate\n", a / f, g / f }'
 dmsetup remove r
-for disk in main spare plain; do
-	echo 0 >"$NULLB/$disk/power"
-	rmdir "$NULLB/$disk"
-done
+for disk in main spare plain; do remove_disk "$disk"; done
 
 # A spare with room for two million units; only what is written takes memory.
 null_disk main 16384
@@ -52,11 +52,11 @@ table="0 $(sectors /dev/main) remap /dev/main 0 /dev/spare 0 $size"
 
 echo "== Bytes for one commit, and the time to read all entries"
 for count in 10 1000 1000000; do
-	create r "$table"
+	dmsetup create r --table "$table"
 	dmsetup remove r
 	hold_entries "$count" 1
 	begun=$(now)
-	create r "$table"
+	dmsetup create r --table "$table"
 	ended=$(now)
 	before=$(written)
 	for unit in $(seq 8); do message remap $(((1500000 + unit) * 8)) >/dev/null; done

@@ -5,17 +5,18 @@
 # the memory for it on large disks. In a guest whose clock counts its instructions, so that nothing but the scan
 # makes a difference.
 
-# shellcheck source=tests/guest/lib.sh
-. /payload/tests/lib.sh
+# shellcheck source=tests/bench/disks.sh
+. /payload/disks.sh
 set -eu
 cd /tmp
-load_module
+insmod "$MODULES/dm_remap.ko"
+DEV=/dev/mapper/r
 
 SECONDS_EACH=8
 # A disk that takes 0.1 ms for each request.
 null_disk main 4096 memory_backed=0 irqmode=2 completion_nsec=100000
 null_disk spare 8
-create r "0 $(sectors /dev/main) remap /dev/main 0 /dev/spare 0 16384"
+dmsetup create r --table "0 $(sectors /dev/main) remap /dev/main 0 /dev/spare 0 16384"
 
 # others: reads a second, and the microseconds within which 99 of 100 are done.
 others() {
@@ -53,7 +54,7 @@ sleep 10
 echo "$(busy_in 60) $without" | awk '{ printf "%.2f %% of a CPU\n", ($1 - $2) / 60 }'
 message scan | grep "^rate"
 message scan stop >/dev/null
-dm remove r
+dmsetup remove r
 
 # free: kilobytes that nobody uses, nor keeps for later.
 free() {
@@ -72,19 +73,16 @@ memory_of() {
 	for at in 1 2 3 4 5 6 7 8; do null_disk "small$at" 64; done
 	empty=$(free)
 	for at in 1 2 3 4 5 6 7 8; do
-		create "t$at" "0 $sectors remap /dev/huge $(((at - 1) * sectors)) /dev/small$at 0 131072"
+		dmsetup create "t$at" --table "0 $sectors remap /dev/huge $(((at - 1) * sectors)) /dev/small$at 0 131072"
 	done
 	made=$(free)
-	for at in 1 2 3 4 5 6 7 8; do dm message "t$at" 0 scan start >/dev/null; done
+	for at in 1 2 3 4 5 6 7 8; do dmsetup message "t$at" 0 scan start >/dev/null; done
 	sleep 10
 	scanning=$(free)
 	echo "$1 TiB: $(((empty - made) / 8)) KiB for a target, $(((made - scanning) / 8)) KiB for its scan"
-	for at in 1 2 3 4 5 6 7 8; do dm remove "t$at"; done
-	for at in 1 2 3 4 5 6 7 8; do
-		echo 0 >"$NULLB/small$at/power"
-		rmdir "$NULLB/small$at"
-	done
-	rmdir "$NULLB/huge"
+	for at in 1 2 3 4 5 6 7 8; do dmsetup remove "t$at"; done
+	for at in 1 2 3 4 5 6 7 8; do remove_disk "small$at"; done
+	remove_disk huge
 }
 
 echo "== Memory"
