@@ -25,22 +25,20 @@ REBOOT = 194
 SPENT = 195
 # What a guest prints behind all that a script has printed.
 END = b"\036"
-# How many seconds a guest has to print what a time is counted from.
-AFTER = 900
 
 
-# pylint: disable-next=too-many-arguments,too-many-branches
-def stream(guest, sink, source=None, seconds=None, after=b"", requests=None):
-    """Passes the guest's output to `sink`, and what it asks for to `requests`, until it says how its script ended.
+# pylint: disable-next=too-many-branches
+def stream(guest, sink, source=None, seconds=None, requests=None):
+    """Passes the guest's output to `sink`, and what it asks for to `requests`, until it says how its
+    script ended.
 
-    Returns the script's status, or `None` if the guest died or took more than `seconds`, counted from
-    when it printed `after`.
+    Returns the script's status, or `None` if the guest died or took more than `seconds`.
     """
     control = guest.control
     waits = [guest.output, control]
     if source is not None:
         waits.append(source)
-    limit = None if seconds is None else time.monotonic() + (AFTER if after else seconds)
+    limit = None if seconds is None else time.monotonic() + seconds
     ended, complete = None, False
     while True:
         left = 1 if limit is None else min(1, limit - time.monotonic())
@@ -55,8 +53,6 @@ def stream(guest, sink, source=None, seconds=None, after=b"", requests=None):
             data = guest.output.recv(65536)
             complete = data.endswith(END)
             sink(data.removesuffix(END))
-            if after and after in data:
-                limit, after = time.monotonic() + seconds, b""
             if not data:
                 waits.remove(guest.output)
         if source is not None and source in ready:
@@ -93,13 +89,13 @@ def verdict(guest, status):
     return status
 
 
-def preface(boot, disks=(), said=b"", remembered=()):
-    """What is put in front of a script: which boot it is, that it waits for its disks, and what it printed before."""
-    said = f"printf %b '{watched.escaped(said)}'" if said else ":"
+def preface(boot, disks=(), remembered=()):
+    """What is put in front of a script: which boot it is, that it waits for its disks, and what the
+    host was asked to remember."""
     lines = "".join(f"{line}\n" for line in remembered).encode()
     lines = f"printf %b '{watched.escaped(lines)}' >/run/remembered\n" if lines else ""
     disks = f"disks_come {len(disks)}\n" if disks else ""
-    return f"export BOOT={boot}\n{disks}{said} >/run/said\n{lines}".encode()
+    return f"export BOOT={boot}\n{disks}{lines}".encode()
 
 
 def attend(guest, interactive):

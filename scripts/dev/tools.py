@@ -2,7 +2,6 @@
 """Builds the user's tools, with their man pages and completions."""
 
 import shutil
-import subprocess
 import sys
 
 from cache import CACHE, CARGO, TOP, cargo, digest, run, say
@@ -23,14 +22,6 @@ def build_c(folder):
     """Builds the tests' programs in C."""
     for source in (TOP / "tests/programs").glob("*.c"):
         run(["gcc", *FLAGS, "-o", folder / source.stem, source, "-ldevmapper"])
-
-
-def build_builtins(path):
-    """Builds what the tests add to bash, with few segments, since each makes the shell's forks slower."""
-    shell = subprocess.check_output(["pkg-config", "--cflags", "bash"], text=True)
-    flags = [*FLAGS, "-shared", "-fPIC", *shell.replace("-I", "-isystem").split()]
-    flags += ["-Wl,-z,noseparate-code", "-Wl,-z,norelro"]
-    run(["gcc", *flags, "-o", path, *(TOP / "tests/builtins").glob("*.c")])
 
 
 def main(folder):

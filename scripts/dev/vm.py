@@ -390,9 +390,7 @@ def payload_image(path, ours, flavour, texts=None):
         profile = "release" if flavour.endswith("bench") else "dev"
         tools.build(tree / "bin", ["guest-tests", "parts", "remapctl"], profile)
         tools.build_c(tree / "bin")
-        tools.build_builtins(tree / "builtins")
         shutil.copy(TOP / "scripts/guest/stage2", tree / "stage2")
-        shutil.copytree(TOP / "tests/guest", tree / "tests")
         shutil.copy(TOP / "tests/bench/disks.sh", tree)
         for name, text in (texts or {}).items():
             (tree / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of the harness: what must be seen to fail, in both kinds of guest."""
+
+from runner.machine import Machine, Needs
+
+
+class Failing(Machine):
+    """A script that must be seen to fail."""
+
+    # pylint: disable-next=too-many-arguments
+    def __init__(self, name, script, wanted, needs=Needs(), *, native):
+        super().__init__(f"harness.{'uml' if native else 'qemu'}.{name}", script, needs, native)
+        self.wanted = wanted
+
+    def passed(self, status, alarms):
+        return bool(self.wanted(status, alarms))
+
+
+def planted(native):
+    """Each checker that the tests rely on must complain of a bug of tests/planted."""
+
+    def seen(name, bug, wanted, then="wait $!", needs=Needs()):
+        script = f"insmod $MODULES/planted_bugs.ko bug={bug} &\n{then}\n"
+        return Failing(f"sees_{name}", script, wanted, needs, native=native)
+
+    def alarm(*words):
+        return lambda _, alarms: any(word in alarm for alarm in alarms for word in words)
+
+    sleeps = "sleeping function called from invalid context"
+    hang = "echo 1 >/proc/sys/kernel/hung_task_timeout_secs\n"
+    hang += "until dmesg | grep -q 'INFO: task'; do sleep 1; done"
+    # Only what is some seconds old counts as leaked.
+    leak = "wait $!; while guest-tests no-leak; do sleep 1; done; exit 7"
+    waits = Needs(waits=True)
+    leaks = Needs(waits=True, leaks=True)
+    return [
+        seen("read_of_freed_memory", 1, alarm("KASAN: slab-use-after-free")),
+        seen("overflow", 2, alarm("kernel BUG at", "BUG: failure at")),
+        seen("locks_in_two_orders", 3, alarm("possible circular locking")),
+        seen("allocation_that_sleeps_with_a_spinlock", 4, alarm(sleeps)),
+        seen("shift_too_far", 5, alarm("UBSAN: shift-out-of-bounds")),
+        seen("leak", 6, lambda status, _: status == 7, leak, leaks),
+        seen("hang", 7, alarm("INFO: task"), hang, waits),
+    ]
+
+
+def of_the_runner(native):
+    """Silence means something only if a guest that fails is seen to, and one that a test changed."""
+
+    def failing(name, script, wanted, needs=Needs()):
+        return Failing(name, script, wanted, needs, native=native)
+
+    def is_seven(status, alarms):
+        return status == 7 and not alarms
+
+    trace = "guest-tests begin\nguest-tests as-new || exit\n%s\n"
+    trace += "if guest-tests as-new; then exit 1; fi\nexit 7\n"
+    traces = {
+        "file": ": >/mnt/left",
+        "module": "insmod $MODULES/brd.ko; exec 9</dev/ram0",
+        "spent": ": >/run/spent",
+    }
+    hangs = Needs(seconds=6, waits=True)
+    report = "echo 'BUG: KASAN: planted' >/dev/kmsg\n"
+    return [
+        *(failing(f"{name}_is_seen", trace % left, is_seven) for name, left in traces.items()),
+        failing("exit_status_is_passed_on", "exit 7\n", is_seven),
+        failing("panic_is_seen", "echo c >/proc/sysrq-trigger\nsleep 60\n", lambda s, a: a and s is None),
+        failing("report_is_seen", report, lambda s, a: s == 0 and a),
+        failing("time_out_is_seen", "sleep 100\n", lambda s, a: s is None, hangs),
+    ]
+
+
+def tests(native):
+    """All of them."""
+    return of_the_runner(native) + planted(native)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the source must look like."""
+
+import re
+import subprocess
+
+from cache import TOP
+
+# The sizes of what include/uapi/linux/dm-remap.h describes, and where some fields lie.
+SIZES = {"header": 96, "standing": 160, "record": 24, "records": 4080, "log": 4096}
+OFFSETS = {"unit_sectors": 256, "relocated": 280, "region_blocks": 304, "devices": 320}
+
+
+def unsafe_outside_rust():
+    """The files of src/ with unsafe code."""
+    files = [p for p in (TOP / "src").rglob("*.rs")]
+    return [str(p) for p in files if re.search(r"\bunsafe\b", p.read_text(encoding="utf-8"))]
+
+
+def unsafe_forbidden_in_src():
+    """The roots of crates that do not forbid unsafe code."""
+    roots = [TOP / "src/remap.rs", TOP / "src/core/remap_core.rs"]
+    text = "#![forbid(unsafe_code)]"
+    return [str(p) for p in roots if text not in p.read_text(encoding="utf-8")]
+
+
+def unsafe_without_safety():
+    """The places of unsafe code without a proof."""
+    complaints = []
+    for path in (TOP / "rust").rglob("*.rs"):
+        above = []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            bare = line.strip()
+            if re.search(r"\bunsafe (\{|impl)", bare) and not bare.startswith("//"):
+                if not any("SAFETY:" in earlier for earlier in above):
+                    complaints.append(f"{path}:{number}")
+            if bare.endswith((";", "}")) and not bare.startswith("//"):
+                above = []
+            else:
+                above.append(bare)
+    return complaints
+
+
+def uapi_header():
+    """What the compiler says of the header, and of its sizes."""
+    lines = ["#include <stddef.h>", "#include <linux/dm-remap.h>"]
+    for name, size in SIZES.items():
+        lines.append(f'_Static_assert(sizeof(struct dm_remap_{name}) == {size}, "{name}");')
+    for name, at in OFFSETS.items():
+        field = f"offsetof(struct dm_remap_checkpoint, {name})"
+        lines.append(f'_Static_assert({field} == {at}, "{name}");')
+    command = "gcc -Wall -Werror -fsyntax-only -x c".split() + [f"-I{TOP}/include/uapi", "-"]
+    text = "\n".join(lines) + "\n"
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    return done.stderr.splitlines()
+
+
+# The names of the tests, and functions that return complaints.
+TESTS = {
+    f"tree.{check.__name__}": check
+    for check in [uapi_header, unsafe_outside_rust, unsafe_forbidden_in_src, unsafe_without_safety]
+}
