@@ -8,7 +8,7 @@
 #   make test       all tests; T=pattern for those whose name contains it
 #   make quick      those that need no emulated machine, and those of the host
 #   make flakes     all tests N=5 times on an idle machine, and as often on a busy one
-#   make crash      guests killed 200 times, and a log of writes replayed at every point
+#   make crash      guests killed 2000 times (20 times TIMES=count), and a log of writes replayed at every point
 #   make torture    ten million operations against the model (OPS=count for each of its eight native tests), and an
 #                   hour of swapping (SWAP=seconds), and 300 cycles of what might leak (five times CYCLES=count)
 #   make mutants    bugs are planted, and must be seen
@@ -27,7 +27,7 @@
 #
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
 #             DISKS="nvme:64M:write@8000+8:read@16000 scsi:1G:4k"  COUNTED=1 (a clock that counts instructions)
-#             UML=1 (as a process of the host, without DISKS=, NUMA= and COUNTED=)
+#             UML=1 (as a process of the host, with DISKS="virtio:64M" at most, without NUMA= and COUNTED=)
 #             LEAKS=0 (no kmemleak and no debugobjects, which is quicker)
 
 export KERNEL UML SMP MEM NUMA LEAKS DISKS T KSERIES ALL OPS SEED SWAP CYCLES N RUNS COUNTS HANDS JSON COUNTED
@@ -54,9 +54,9 @@ flakes:
 fuzz:
 	@$(DEV)/fuzz.py
 
-# 200 kills, and some thousand points of a log.
+# 20 kills of each of 100 native guests and of one of QEMU's, and some thousand points of a log.
 crash:
-	@T=crash. TIMES=100 WRITES=1500 $(ENTER) python3 tests/run.py
+	@T=crash. TIMES=$(or $(TIMES),100) KILLS=20 WRITES=1500 $(ENTER) python3 tests/run.py
 
 # Ten million operations, and some thousand on disks that QEMU emulates; and an hour of swapping.
 torture:

@@ -22,7 +22,7 @@ pub struct Needs {
     pub disks: &'static [&'static str],
     /// CPUs that go and come.
     pub hotplug: bool,
-    /// A host that takes disks out, or the power.
+    /// A host that takes disks out.
     pub hands: bool,
     /// kmemleak and debugobjects, which follow each object of the kernel.
     pub leaks: bool,
