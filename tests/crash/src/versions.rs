@@ -148,8 +148,8 @@ mod tests {
     fn what_was_found_stays() {
         let story = "begin 7 1\nack 7 1\nbegin 7 2\nfound 6=0 7=2\n";
         assert_eq!(versions_that_unit_7_may_have(story), [2]);
-        let later = format!("{story}begin 7 4\n");
-        assert_eq!(versions_that_unit_7_may_have(&later), [2, 4]);
+        let later = format!("{story}begin 7 3\n");
+        assert_eq!(versions_that_unit_7_may_have(&later), [2, 3]);
     }
 
     #[test]
