@@ -59,6 +59,18 @@ pub enum StatusKind {
     Ima,
 }
 
+/// What a target keeps with each bio, from [`Target::map`] until the bio has ended
+/// (`per_io_data_size` of `include/linux/device-mapper.h`).
+///
+/// It begins as its default and is never dropped, so it must not need that.
+pub trait PerBio: Default + Send + 'static {
+    /// The bio returned from where [`Target::map`] sent it. Any context, interrupts included: must
+    /// not sleep.
+    fn returned(&mut self) {}
+}
+
+impl PerBio for () {}
+
 /// A device-mapper target: one line of a table.
 ///
 /// All methods but [`Self::new`] take `&self` and may run concurrently.
@@ -79,10 +91,8 @@ pub trait Target: Sized + Send + Sync + 'static {
     /// What all targets of the type share; it is given to [`Registration::new`].
     type Shared: Send + Sync + 'static;
 
-    /// What the target keeps with each bio, from [`Self::map`] until the bio has ended.
-    ///
-    /// It begins as its default and is never dropped, so it must not need that.
-    type PerBio: Default + Send;
+    /// What the target keeps with each bio.
+    type PerBio: PerBio;
 
     /// Makes a target from the arguments of its table line.
     ///
@@ -96,18 +106,14 @@ pub trait Target: Sized + Send + Sync + 'static {
     /// Says where a bio goes.
     ///
     /// Runs in the context of whoever submits the bio, and must not wait for other I/O.
-    fn map<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a>;
+    fn map<'a>(&self, bio: MapBio<'a, Self::PerBio>) -> Mapped<'a>;
 
-    /// Sees what is kept with a bio that returned from where [`Self::map`] sent it. Any context, interrupts included:
-    /// must not sleep.
-    fn returned(_per_bio: &mut Self::PerBio) {}
-
-    /// Sees a bio that its device failed with `status`, after [`Self::returned`]. Any context, interrupts included:
+    /// Sees a bio that its device failed with `status`, after [`PerBio::returned`]. Any context, interrupts included:
     /// must not sleep.
     ///
     /// Once the bio was taken, whoever has it may end it, and then the table may be replaced. The
     /// target is not destroyed before this returns.
-    fn failed<'a>(&self, bio: EndBio<'a, Self>, _status: Status) -> Ended<'a> {
+    fn failed<'a>(&self, bio: EndBio<'a, Self::PerBio>, _status: Status) -> Ended<'a> {
         bio.done()
     }
 

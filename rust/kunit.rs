@@ -589,7 +589,7 @@ mod device_mapper {
             Err(NewError::new(c"cannot be made", EINVAL))
         }
 
-        fn map<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a> {
+        fn map<'a>(&self, bio: MapBio<'a, ()>) -> Mapped<'a> {
             bio.complete(Status::IOERR)
         }
 

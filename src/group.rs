@@ -9,9 +9,9 @@
 //! allocated between a commit and the acknowledgement of the writes that needed it.
 
 use crate::{
+    bio_context::BioContext,
     instance::Instance,
-    repair::Repair,
-    target::RemapTarget, //
+    repair::Repair, //
 };
 use kernel::{
     alloc::AllocError,
@@ -57,7 +57,7 @@ pub(crate) struct Group {
     /// Spare units that are free once the commit is durable.
     freed: KVec<SpareUnit>,
     /// Bios that are acknowledged once it is.
-    waiting: BioQueue<RemapTarget>,
+    waiting: BioQueue<BioContext>,
 }
 
 impl Group {
@@ -88,7 +88,7 @@ impl Group {
     }
 
     /// Whether it says something of a unit of the bio.
-    fn concerns(&self, geometry: &Geometry, bio: &OwnedBio<RemapTarget>) -> bool {
+    fn concerns(&self, geometry: &Geometry, bio: &OwnedBio<BioContext>) -> bool {
         let sectors = bio.sectors();
         let (first, end) = (geometry.unit_of(sectors.start), sectors.end);
         self.units
@@ -176,7 +176,7 @@ impl Repair {
     }
 
     /// Acknowledges a bio, at once or after the commit that it needs.
-    pub(crate) fn acknowledge(&mut self, instance: &Instance, bio: OwnedBio<RemapTarget>) {
+    pub(crate) fn acknowledge(&mut self, instance: &Instance, bio: OwnedBio<BioContext>) {
         if self.group.concerns(instance.geometry(), &bio) {
             self.group.waiting.push(bio);
         } else {

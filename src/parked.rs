@@ -4,10 +4,10 @@
 //! or an administrator had time enough to do something about it.
 
 use crate::{
+    bio_context::BioContext,
     delayed::DelayedTask,
     instance::Instance,
-    repair::Repair,
-    target::RemapTarget, //
+    repair::Repair, //
 };
 use kernel::{
     prelude::*,
@@ -25,7 +25,7 @@ use kernel_ext::{
 /// The writes that wait, and for how long they may.
 #[derive(Default)]
 pub(crate) struct Parked {
-    bios: BioQueue<RemapTarget>,
+    bios: BioQueue<BioContext>,
     count: u64,
     /// When the first of them came, in milliseconds of the instance.
     since: u64,
@@ -55,7 +55,7 @@ impl Parked {
 
 impl Repair {
     /// Ends a bio that failed with `status`, or keeps it if that was for want of a spare unit.
-    pub(crate) fn fail(&mut self, instance: &Instance, bio: OwnedBio<RemapTarget>, status: Status) {
+    pub(crate) fn fail(&mut self, instance: &Instance, bio: OwnedBio<BioContext>, status: Status) {
         let waits = self.no_spare && self.parked.patience.is_some();
         if !waits || self.parked.in_vain {
             self.end(instance, bio, status);

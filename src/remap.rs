@@ -12,6 +12,7 @@
     clippy::unwrap_used
 )]
 
+mod bio_context;
 mod breaker;
 mod caches;
 mod counters;

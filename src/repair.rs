@@ -7,6 +7,11 @@
 //! flight is shut out by marking the unit busy, which `relocate.rs` does.
 
 use crate::{
+    bio_context::{
+        BioContext,
+        Failing,
+        Tried, //
+    },
     caches::Caches,
     counters::Count,
     errors::bad_sector,
@@ -25,11 +30,6 @@ use crate::{
     replicas::{
         Places,
         Replicas, //
-    },
-    target::{
-        Failing,
-        RemapTarget,
-        Tried, //
     }, //
 };
 use core::ops::Range;
@@ -132,7 +132,7 @@ pub(crate) struct Repair {
 /// What a write gives its blocks.
 pub(crate) enum Content<'a> {
     /// The data of a bio.
-    Bio(&'a mut OwnedBio<RemapTarget>),
+    Bio(&'a mut OwnedBio<BioContext>),
     /// Zeroes.
     Zeroes,
 }
@@ -295,8 +295,8 @@ impl Repair {
     pub(crate) fn serve(
         &mut self,
         instance: &Instance,
-        mut bio: OwnedBio<RemapTarget>,
-    ) -> Option<OwnedBio<RemapTarget>> {
+        mut bio: OwnedBio<BioContext>,
+    ) -> Option<OwnedBio<BioContext>> {
         let tried = bio.per_bio().tried;
         let failed = tried.has_failed();
         if let (Op::Read, Some(Failing { sector, status })) = (bio.op(), tried.failing()) {
@@ -343,12 +343,12 @@ impl Repair {
     }
 
     /// Ends `bio`. Whoever waits for it sees in the summary what it led to.
-    pub(crate) fn end(&mut self, instance: &Instance, bio: OwnedBio<RemapTarget>, status: Status) {
+    pub(crate) fn end(&mut self, instance: &Instance, bio: OwnedBio<BioContext>, status: Status) {
         instance.repair.publish(self);
         bio.complete(status);
     }
 
-    fn run(&mut self, instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Result<(), Status> {
+    fn run(&mut self, instance: &Instance, bio: &mut OwnedBio<BioContext>) -> Result<(), Status> {
         let geometry = instance.geometry();
         let Range { mut start, end } = bio.sectors();
         while start < end {
@@ -379,7 +379,7 @@ impl Repair {
     fn read(
         &mut self,
         instance: &Instance,
-        bio: &mut OwnedBio<RemapTarget>,
+        bio: &mut OwnedBio<BioContext>,
         unit: Unit,
         sectors: Range<u64>,
     ) -> Result<(), Status> {
@@ -540,7 +540,7 @@ impl Repair {
     fn discard(
         &mut self,
         instance: &Instance,
-        bio: &mut OwnedBio<RemapTarget>,
+        bio: &mut OwnedBio<BioContext>,
         unit: Unit,
         sectors: Range<u64>,
     ) -> Result<(), Status> {

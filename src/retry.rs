@@ -6,13 +6,13 @@
 //! I/O is in flight for those who move units, as any bio is. No lock is held.
 
 use crate::{
-    errors::bad_sector,
-    instance::Instance,
-    target::{
+    bio_context::{
+        BioContext,
         Failing,
-        RemapTarget,
         Tried, //
-    }, //
+    },
+    errors::bad_sector,
+    instance::Instance, //
 };
 use core::ops::Range;
 use kernel::time::{
@@ -55,7 +55,7 @@ pub(crate) fn pause(milliseconds: i64) {
 ///
 /// A unit that failed to be read before is read block by block. It is written as a whole: one that cannot be
 /// stored as a whole is moved as one.
-pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<RemapTarget>) -> Retried {
+pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<BioContext>) -> Retried {
     let (access, transfer) = match bio.op() {
         Op::Read => (Access::Read, Transfer::Read),
         Op::Write => (Access::Write, Transfer::WriteThrough),
@@ -120,7 +120,7 @@ enum Done {
 /// Does a piece of a bio, which lies in one unit, where the map says.
 fn piece(
     instance: &Instance,
-    bio: &mut OwnedBio<RemapTarget>,
+    bio: &mut OwnedBio<BioContext>,
     access: Access,
     transfer: Transfer,
     sectors: Range<u64>,

@@ -3,6 +3,10 @@
 //! One line of a table: its constructor, its map function and its life cycle.
 
 use crate::{
+    bio_context::{
+        BioContext,
+        Tried, //
+    },
     counters::Count,
     errors,
     instance::{
@@ -42,10 +46,7 @@ use kernel_ext::{
         TableEvents,
         Target, //
     },
-    published::{
-        Held,
-        Reading, //
-    },
+    published::Reading,
     text::Text, //
 };
 use remap_core::{
@@ -77,59 +78,6 @@ pub(crate) struct RemapTarget {
     events: TableEvents,
     #[pin]
     settings: Settings,
-}
-
-/// What is kept with each bio.
-#[derive(Default)]
-pub(crate) struct PerBio {
-    /// The section that keeps a relocation from overtaking the bio while it is on a device.
-    held: Option<Held>,
-    pub(crate) tried: Tried,
-}
-
-impl PerBio {
-    /// For a bio that goes to where `maps` say.
-    #[inline]
-    fn within(maps: Reading<'_, Maps>) -> Self {
-        Self {
-            held: Some(maps.hold()),
-            ..Self::default()
-        }
-    }
-}
-
-/// How a bio fared so far.
-#[derive(Clone, Copy, Default)]
-pub(crate) enum Tried {
-    /// No device failed it.
-    #[default]
-    Well,
-    /// A device failed it.
-    Failed,
-    /// Main failed it there when it was tried the last time.
-    FailedAt(Failing),
-}
-
-impl Tried {
-    /// Whether a device failed it.
-    pub(crate) fn has_failed(self) -> bool {
-        !matches!(self, Self::Well)
-    }
-
-    /// Where main failed it when it was tried the last time.
-    pub(crate) fn failing(self) -> Option<Failing> {
-        match self {
-            Self::FailedAt(failing) => Some(failing),
-            Self::Well | Self::Failed => None,
-        }
-    }
-}
-
-/// A sector that main was confirmed not to read or write.
-#[derive(Clone, Copy)]
-pub(crate) struct Failing {
-    pub(crate) sector: u64,
-    pub(crate) status: Status,
 }
 
 /// What the core wants to know of a device.
@@ -233,7 +181,7 @@ impl Target for RemapTarget {
     const NOWAIT: bool = true;
 
     type Shared = Registry;
-    type PerBio = PerBio;
+    type PerBio = BioContext;
 
     fn new(
         constructor: &mut Constructor<'_, Self>,
@@ -269,7 +217,7 @@ impl Target for RemapTarget {
     }
 
     #[inline]
-    fn map<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a> {
+    fn map<'a>(&self, bio: MapBio<'a, BioContext>) -> Mapped<'a> {
         let instance: &Instance = &self.instance;
         let count = match bio.op() {
             Op::Read => Count::Reads,
@@ -285,18 +233,11 @@ impl Target for RemapTarget {
             return self.map_by_entries(bio, maps, count);
         }
         let sector = instance.geometry().on_main(sectors.start);
-        bio.remap(self.main, sector, PerBio::within(maps))
-    }
-
-    #[inline]
-    fn returned(per_bio: &mut PerBio) {
-        if let Some(held) = per_bio.held.take() {
-            held.release();
-        }
+        bio.remap(self.main, sector, BioContext::within(maps))
     }
 
     #[inline(never)]
-    fn failed<'a>(&self, mut bio: EndBio<'a, Self>, status: Status) -> Ended<'a> {
+    fn failed<'a>(&self, mut bio: EndBio<'a, BioContext>, status: Status) -> Ended<'a> {
         let op = bio.op();
         if !errors::may_be_bad_sector(status, errors::request(op, bio.is_readahead())) {
             return bio.done();
@@ -375,7 +316,7 @@ impl RemapTarget {
     #[inline(never)]
     fn map_by_entries<'a>(
         &self,
-        mut bio: MapBio<'a, Self>,
+        mut bio: MapBio<'a, BioContext>,
         maps: Reading<'_, Maps>,
         count: Count,
     ) -> Mapped<'a> {
@@ -394,7 +335,7 @@ impl RemapTarget {
         match step.place {
             Place::Main => {
                 let sector = geometry.on_main(sectors.start);
-                bio.remap(self.main, sector, PerBio::within(maps))
+                bio.remap(self.main, sector, BioContext::within(maps))
             }
             Place::Spare(_) if access == Access::Discard && !instance.spare().takes_discards() => {
                 bio.complete(Status::OK)
@@ -402,7 +343,7 @@ impl RemapTarget {
             Place::Spare(unit) => {
                 instance.counters.add(Count::Redirected, 1);
                 let sector = geometry.on_spare(unit, sectors.start);
-                bio.remap(self.spare, sector, PerBio::within(maps))
+                bio.remap(self.spare, sector, BioContext::within(maps))
             }
             Place::Lost => {
                 instance.counters.add(Count::LostReads, 1);
@@ -419,12 +360,12 @@ impl RemapTarget {
     }
 
     /// Sends the first copy of a flush to main, the second to the spare.
-    fn map_flush<'a>(&self, bio: MapBio<'a, Self>) -> Mapped<'a> {
+    fn map_flush<'a>(&self, bio: MapBio<'a, BioContext>) -> Mapped<'a> {
         self.instance.counters.add(Count::Flushes, 1);
         let device = match bio.flush_number() {
             0 => self.main,
             _ => self.spare,
         };
-        bio.remap(device, 0, PerBio::default())
+        bio.remap(device, 0, BioContext::default())
     }
 }

@@ -8,6 +8,7 @@
 //! to be done, which changes the map, is done under the repair lock, a few bios at a time.
 
 use crate::{
+    bio_context::BioContext,
     counters::Count,
     delayed::{
         Delayed,
@@ -20,8 +21,7 @@ use crate::{
         retry,
         Retried, //
     },
-    shortage::Recovery,
-    target::RemapTarget, //
+    shortage::Recovery, //
 };
 use kernel::{
     cpu::{
@@ -66,7 +66,7 @@ const AT_ONCE: usize = 32;
 #[pin_data]
 struct Lane {
     instance: Arc<Instance>,
-    waiting: BioQueue<RemapTarget>,
+    waiting: BioQueue<BioContext>,
     /// How many wait or are being served, roughly.
     length: Atomic<usize>,
     deadline: Delayed<Deadline>,
@@ -143,7 +143,7 @@ impl Workers {
     }
 
     /// Gives a bio to a worker. Any context.
-    pub(crate) fn hand_over(&self, bio: OwnedBio<RemapTarget>) {
+    pub(crate) fn hand_over(&self, bio: OwnedBio<BioContext>) {
         let Some(lane) = self.lane() else {
             return bio.complete(Status::IOERR);
         };
@@ -187,7 +187,7 @@ impl Lane {
     }
 
     /// Tries again what failed; what fails for good.
-    fn confirm(&self, mut failed: BioQueue<RemapTarget>) -> BioQueue<RemapTarget> {
+    fn confirm(&self, mut failed: BioQueue<BioContext>) -> BioQueue<BioContext> {
         for wait in WAITS {
             if failed.is_empty() || (wait > 0 && self.instance.is_tripped()) {
                 break;
@@ -199,7 +199,7 @@ impl Lane {
     }
 
     /// Tries bios once more; those that are to be tried again.
-    fn retry_all(&self, bios: BioQueue<RemapTarget>) -> BioQueue<RemapTarget> {
+    fn retry_all(&self, bios: BioQueue<BioContext>) -> BioQueue<BioContext> {
         let again = BioQueue::new();
         for mut bio in bios.take_all() {
             match retry(&self.instance, &mut bio) {
@@ -217,7 +217,7 @@ impl Lane {
     }
 
     /// Does what takes the repair lock. Reads that fail for the first time go to `failed`.
-    fn repair(&self, bios: BioQueue<RemapTarget>, failed: &BioQueue<RemapTarget>) {
+    fn repair(&self, bios: BioQueue<BioContext>, failed: &BioQueue<BioContext>) {
         let mut bios = bios.take_all().peekable();
         while bios.peek().is_some() {
             let mut repair = self.instance.repair.lock();

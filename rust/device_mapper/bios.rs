@@ -5,7 +5,7 @@
 use super::{
     vtable::Devices,
     DeviceId,
-    Target, //
+    PerBio, //
 };
 use crate::bindings;
 use crate::bio::{
@@ -41,27 +41,27 @@ struct Header<P> {
     own: P,
 }
 
-/// How much device mapper must keep in front of each bio of `T`.
-pub(super) const fn header_size<T: Target>() -> usize {
+/// How much device mapper must keep in front of each bio that has data `P`.
+pub(super) const fn header_size<P: PerBio>() -> usize {
     const {
-        assert!(!core::mem::needs_drop::<T::PerBio>());
+        assert!(!core::mem::needs_drop::<P>());
         // Device mapper keeps it at a multiple of its size before a structure of this alignment.
-        assert!(align_of::<Header<T::PerBio>>() <= 8);
+        assert!(align_of::<Header<P>>() <= 8);
         // It is asked for in a `u32`, and adds to what a bio has itself.
-        assert!(size_of::<Header<T::PerBio>>() <= 1 << 16);
+        assert!(size_of::<Header<P>>() <= 1 << 16);
     }
-    size_of::<Header<T::PerBio>>().next_multiple_of(8)
+    size_of::<Header<P>>().next_multiple_of(8)
 }
 
-/// The header of a bio of `T`.
+/// The header of a bio that has data `P`.
 ///
 /// # Safety
 ///
-/// `raw` must be a clone that device mapper made for a target of type `T`.
+/// `raw` must be a clone that device mapper made for a target with data `P`.
 #[inline]
-unsafe fn header_of<T: Target>(raw: NonNull<bio>) -> NonNull<Header<T::PerBio>> {
+unsafe fn header_of<P: PerBio>(raw: NonNull<bio>) -> NonNull<Header<P>> {
     // SAFETY: The target asked for this size in its constructor.
-    let header = unsafe { bindings::dm_per_bio_data(raw.as_ptr(), header_size::<T>()) };
+    let header = unsafe { bindings::dm_per_bio_data(raw.as_ptr(), header_size::<P>()) };
     // SAFETY: The header lies in front of the bio, within the same allocation.
     unsafe { NonNull::new_unchecked(header.cast()) }
 }
@@ -70,20 +70,20 @@ unsafe fn header_of<T: Target>(raw: NonNull<bio>) -> NonNull<Header<T::PerBio>> 
 ///
 /// # Invariants
 ///
-/// `raw` is a live clone that device mapper made for a target of type `T`, and `header` is its header,
+/// `raw` is a live clone that device mapper made for a target with data `P`, and `header` is its header,
 /// which is initialised; both are the holder's alone.
-struct CloneBio<T: Target> {
+struct CloneBio<P: PerBio> {
     raw: NonNull<bio>,
-    header: NonNull<Header<T::PerBio>>,
+    header: NonNull<Header<P>>,
 }
 
-// A bio does not move with the pointer to it, whatever the target is.
-impl<T: Target> Unpin for CloneBio<T> {}
+// A bio does not move with the pointer to it, whatever is kept with it.
+impl<P: PerBio> Unpin for CloneBio<P> {}
 
-impl<T: Target> CloneBio<T> {
+impl<P: PerBio> CloneBio<P> {
     /// # Safety
     ///
-    /// `raw` must be a live clone that device mapper made for a target of type `T` and that was a
+    /// `raw` must be a live clone that device mapper made for a target with data `P` and that was a
     /// [`MapBio`] before; it and its header must be the caller's alone.
     #[inline]
     unsafe fn again(raw: NonNull<bio>) -> Self {
@@ -91,7 +91,7 @@ impl<T: Target> CloneBio<T> {
         Self {
             raw,
             // SAFETY: By the safety requirements.
-            header: unsafe { header_of::<T>(raw) },
+            header: unsafe { header_of::<P>(raw) },
         }
     }
 
@@ -102,13 +102,13 @@ impl<T: Target> CloneBio<T> {
     }
 
     #[inline]
-    fn header(&self) -> &Header<T::PerBio> {
+    fn header(&self) -> &Header<P> {
         // SAFETY: By the type invariant.
         unsafe { self.header.as_ref() }
     }
 
     #[inline]
-    fn header_mut(&mut self) -> &mut Header<T::PerBio> {
+    fn header_mut(&mut self) -> &mut Header<P> {
         // SAFETY: By the type invariant.
         unsafe { self.header.as_mut() }
     }
@@ -127,7 +127,7 @@ impl<T: Target> CloneBio<T> {
     /// Fails a bio that is being mapped, and that no device had.
     #[cold]
     fn refuse<'a>(mut self) -> Mapped<'a> {
-        T::returned(&mut self.header_mut().own);
+        self.header_mut().own.returned();
         // INVARIANT: The code tells device mapper that the bio is ours.
         OwnedBio { clone: self }.complete(Status::IOERR);
         Mapped {
@@ -152,7 +152,7 @@ macro_rules! mapped_methods {
 
         /// What the target keeps with the bio.
         #[inline]
-        pub fn per_bio(&mut self) -> &mut T::PerBio {
+        pub fn per_bio(&mut self) -> &mut P {
             &mut self.clone.header_mut().own
         }
     };
@@ -193,13 +193,13 @@ macro_rules! flag_methods {
 ///
 /// # Invariants
 ///
-/// `raw` is a live clone that device mapper made for a target of type `T`, and `header` is the memory of its header,
+/// `raw` is a live clone that device mapper made for a target with data `P`, and `header` is the memory of its header,
 /// of which only `mapped` is initialised; both are the holder's alone. `devices` are that target's.
-pub struct MapBio<'a, T: Target> {
+pub struct MapBio<'a, P: PerBio> {
     raw: NonNull<bio>,
-    header: NonNull<Header<T::PerBio>>,
+    header: NonNull<Header<P>>,
     devices: &'a Devices,
-    _map: PhantomData<core::cell::Cell<&'a T>>,
+    _map: PhantomData<core::cell::Cell<&'a ()>>,
 }
 
 /// What became of a [`MapBio`]. Only finishing one makes one of these.
@@ -208,15 +208,15 @@ pub struct Mapped<'a> {
     _map: PhantomData<core::cell::Cell<&'a ()>>,
 }
 
-impl<'m, T: Target> MapBio<'m, T> {
+impl<'m, P: PerBio> MapBio<'m, P> {
     /// # Safety
     ///
-    /// `raw` must be the bio of a `map` call that is under way, for a target of type `T` that begins
+    /// `raw` must be the bio of a `map` call that is under way, for a target with data `P` that begins
     /// at sector `begin` and has the devices `devices`. The value must not outlive the call.
     #[inline]
     pub(super) unsafe fn new(raw: NonNull<bio>, begin: u64, devices: &'m Devices) -> Self {
         // SAFETY: By the safety requirements.
-        let header = unsafe { header_of::<T>(raw) };
+        let header = unsafe { header_of::<P>(raw) };
         // SAFETY: By the safety requirements.
         let iter = unsafe { &(*raw.as_ptr()).bi_iter };
         let mapped = bvec_iter {
@@ -250,7 +250,7 @@ impl<'m, T: Target> MapBio<'m, T> {
         unsafe { &(*self.header.as_ptr()).mapped }
     }
 
-    /// Which of [`Target::FLUSHES`] copies of a flush this is.
+    /// Which of [`Target::FLUSHES`](super::Target::FLUSHES) copies of a flush this is.
     pub fn flush_number(&self) -> u32 {
         // SAFETY: The bio is a clone of device mapper.
         unsafe { bindings::dm_bio_get_target_bio_nr(self.raw.as_ptr()) }
@@ -283,7 +283,7 @@ impl<'m, T: Target> MapBio<'m, T> {
 
     /// Writes the rest of the header.
     #[inline]
-    fn keep(self, own: T::PerBio) -> CloneBio<T> {
+    fn keep(self, own: P) -> CloneBio<P> {
         let header = self.header.as_ptr();
         // SAFETY: The header's memory is there and nobody else's by the type invariant.
         unsafe { (&raw mut (*header).finished).write(false) };
@@ -298,10 +298,10 @@ impl<'m, T: Target> MapBio<'m, T> {
 
     /// Sends the bio to `sector` of a device that the target opened, and keeps `own` with it.
     ///
-    /// With a `device` that the target did not open the bio fails; [`Target::returned`] sees `own`
+    /// With a `device` that the target did not open the bio fails; [`PerBio::returned`] sees `own`
     /// all the same.
     #[inline]
-    pub fn remap<'a>(self, device: DeviceId, sector: u64, own: T::PerBio) -> Mapped<'a>
+    pub fn remap<'a>(self, device: DeviceId, sector: u64, own: P) -> Mapped<'a>
     where
         Self: 'a,
     {
@@ -330,7 +330,7 @@ impl<'m, T: Target> MapBio<'m, T> {
     }
 
     /// Takes the bio, to be submitted or completed later. What the target keeps with it is the default.
-    pub fn take<'a>(self) -> (OwnedBio<T>, Mapped<'a>)
+    pub fn take<'a>(self) -> (OwnedBio<P>, Mapped<'a>)
     where
         Self: 'a,
     {
@@ -340,7 +340,7 @@ impl<'m, T: Target> MapBio<'m, T> {
         };
         // INVARIANT: The code tells device mapper that the bio is ours.
         let owned = OwnedBio {
-            clone: self.keep(T::PerBio::default()),
+            clone: self.keep(P::default()),
         };
         (owned, mapped)
     }
@@ -351,8 +351,8 @@ impl<'m, T: Target> MapBio<'m, T> {
 /// # Invariants
 ///
 /// The bio is that of an `end_io` call that is under way, which has not been answered.
-pub struct EndBio<'a, T: Target> {
-    clone: CloneBio<T>,
+pub struct EndBio<'a, P: PerBio> {
+    clone: CloneBio<P>,
     _end: PhantomData<core::cell::Cell<&'a ()>>,
 }
 
@@ -362,10 +362,10 @@ pub struct Ended<'a> {
     _end: PhantomData<core::cell::Cell<&'a ()>>,
 }
 
-impl<T: Target> EndBio<'_, T> {
+impl<P: PerBio> EndBio<'_, P> {
     /// # Safety
     ///
-    /// `raw` must be the bio of an `end_io` call that is under way, for a target of type `T` whose `map`
+    /// `raw` must be the bio of an `end_io` call that is under way, for a target with data `P` whose `map`
     /// had it. The value must not outlive the call.
     #[inline]
     pub(super) unsafe fn new(raw: NonNull<bio>) -> Self {
@@ -399,7 +399,7 @@ impl<T: Target> EndBio<'_, T> {
     }
 
     /// Takes the bio, to be submitted again or completed later.
-    pub fn take<'a>(self) -> (OwnedBio<T>, Ended<'a>)
+    pub fn take<'a>(self) -> (OwnedBio<P>, Ended<'a>)
     where
         Self: 'a,
     {
@@ -418,14 +418,14 @@ impl<T: Target> EndBio<'_, T> {
 /// # Invariants
 ///
 /// The bio is neither in flight nor finished, and device mapper was told that it is the target's.
-pub struct OwnedBio<T: Target> {
-    clone: CloneBio<T>,
+pub struct OwnedBio<P: PerBio> {
+    clone: CloneBio<P>,
 }
 
 // SAFETY: A bio that is not in flight belongs to no thread; what the target keeps with it is `Send`.
-unsafe impl<T: Target> Send for OwnedBio<T> {}
+unsafe impl<P: PerBio> Send for OwnedBio<P> {}
 
-impl<T: Target> OwnedBio<T> {
+impl<P: PerBio> OwnedBio<P> {
     /// # Safety
     ///
     /// `raw` must come from [`Self::into_raw`], and be given back only once.
@@ -535,7 +535,7 @@ impl<T: Target> OwnedBio<T> {
     }
 }
 
-impl<T: Target> Drop for OwnedBio<T> {
+impl<P: PerBio> Drop for OwnedBio<P> {
     fn drop(&mut self) {
         // SAFETY: `self` is not used again, so that the bio is given up once.
         let bio = unsafe { Self::from_raw(self.clone.raw) };

@@ -4,7 +4,7 @@
 
 use super::{
     OwnedBio,
-    Target, //
+    PerBio, //
 };
 use crate::chain::{
     Chain,
@@ -28,28 +28,28 @@ unsafe impl Linked for bio {
 /// # Invariants
 ///
 /// The queue owns the bios in the chain, each of which was an [`OwnedBio`].
-pub struct BioQueue<T: Target> {
+pub struct BioQueue<P: PerBio> {
     bios: Chain<bio>,
-    _target: PhantomData<OwnedBio<T>>,
+    _bios: PhantomData<OwnedBio<P>>,
 }
 
 // SAFETY: The queue owns its bios, which may be sent, and hands each out once.
-unsafe impl<T: Target> Send for BioQueue<T> {}
+unsafe impl<P: PerBio> Send for BioQueue<P> {}
 // SAFETY: As above; pushing and taking are atomic.
-unsafe impl<T: Target> Sync for BioQueue<T> {}
+unsafe impl<P: PerBio> Sync for BioQueue<P> {}
 
-impl<T: Target> BioQueue<T> {
+impl<P: PerBio> BioQueue<P> {
     /// An empty queue.
     pub fn new() -> Self {
         // INVARIANT: No bios.
         Self {
             bios: Chain::new(),
-            _target: PhantomData,
+            _bios: PhantomData,
         }
     }
 
     /// Adds a bio. Any context.
-    pub fn push(&self, owned: OwnedBio<T>) {
+    pub fn push(&self, owned: OwnedBio<P>) {
         // SAFETY: The queue owns the bio until it is taken out.
         // INVARIANT: It was an `OwnedBio`.
         unsafe { self.bios.push(owned.into_raw()) };
@@ -61,22 +61,22 @@ impl<T: Target> BioQueue<T> {
     }
 
     /// Takes all bios, to be had in the order in which they were added. Any context.
-    pub fn take_all(&self) -> Taken<T> {
+    pub fn take_all(&self) -> Taken<P> {
         // INVARIANT: What the queue owned belongs to `Taken`.
         Taken {
             bios: self.bios.take_all(),
-            _target: PhantomData,
+            _bios: PhantomData,
         }
     }
 }
 
-impl<T: Target> Default for BioQueue<T> {
+impl<P: PerBio> Default for BioQueue<P> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Target> Drop for BioQueue<T> {
+impl<P: PerBio> Drop for BioQueue<P> {
     fn drop(&mut self) {
         drop(self.take_all());
     }
@@ -87,22 +87,22 @@ impl<T: Target> Drop for BioQueue<T> {
 /// # Invariants
 ///
 /// This owns the bios in the list, each of which was an [`OwnedBio`].
-pub struct Taken<T: Target> {
+pub struct Taken<P: PerBio> {
     bios: Links<bio>,
-    _target: PhantomData<OwnedBio<T>>,
+    _bios: PhantomData<OwnedBio<P>>,
 }
 
-impl<T: Target> Iterator for Taken<T> {
-    type Item = OwnedBio<T>;
+impl<P: PerBio> Iterator for Taken<P> {
+    type Item = OwnedBio<P>;
 
-    fn next(&mut self) -> Option<OwnedBio<T>> {
+    fn next(&mut self) -> Option<OwnedBio<P>> {
         let raw = self.bios.next()?;
         // SAFETY: By the type invariant it comes from `into_raw`, and it left the list.
         Some(unsafe { OwnedBio::from_raw(raw) })
     }
 }
 
-impl<T: Target> Drop for Taken<T> {
+impl<P: PerBio> Drop for Taken<P> {
     fn drop(&mut self) {
         self.for_each(drop);
     }

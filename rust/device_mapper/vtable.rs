@@ -10,6 +10,7 @@ use super::{
     EndBio,
     MapBio,
     NewError,
+    PerBio,
     QueueLimits,
     StatusKind,
     TableEvents,
@@ -267,7 +268,7 @@ impl<T: Target> Vtable<T> {
         fields.num_flush_bios = T::FLUSHES;
         fields.num_discard_bios = 1;
         fields.num_write_zeroes_bios = 1;
-        fields.per_io_data_size = header_size::<T>() as u32;
+        fields.per_io_data_size = header_size::<T::PerBio>() as u32;
         fields.set_accounts_remapped_io(true);
         fields.private = KBox::into_raw(private).cast();
         0
@@ -311,11 +312,11 @@ impl<T: Target> Vtable<T> {
         // SAFETY: A bio is not null.
         let bio = unsafe { NonNull::new_unchecked(bio) };
         // SAFETY: This is the `end_io` call, and `map` had the bio.
-        let mut bio = unsafe { EndBio::<T>::new(bio) };
+        let mut bio = unsafe { EndBio::<T::PerBio>::new(bio) };
         if bio.is_finished() {
             return bindings::DM_ENDIO_DONE as c_int;
         }
-        T::returned(bio.per_bio());
+        bio.per_bio().returned();
         // SAFETY: By the safety requirements.
         let status = Status(unsafe { *status });
         if status == Status::OK {
