@@ -16,6 +16,7 @@
 mod args;
 mod bios;
 mod constructor;
+mod devices;
 mod events;
 mod limits;
 mod queue;
@@ -32,8 +33,11 @@ pub use bios::{
 };
 pub use constructor::{
     Constructor,
-    DeviceId,
     NewError, //
+};
+pub use devices::{
+    DeviceId,
+    DeviceVisitor, //
 };
 pub use events::TableEvents;
 pub use limits::QueueLimits;
@@ -42,7 +46,6 @@ pub use registration::{
     Registration,
     TargetType, //
 };
-pub use vtable::DeviceVisitor;
 
 use crate::bio::Status;
 use crate::text::Text;

@@ -3,7 +3,7 @@
 //! The bios of a mapped device, at each stage of their way.
 
 use super::{
-    vtable::Devices,
+    devices::Devices,
     DeviceId,
     PerBio, //
 };

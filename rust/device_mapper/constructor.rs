@@ -3,8 +3,9 @@
 //! What a target may do while it is made.
 
 use super::{
+    devices::Devices,
     registration::TargetType,
-    vtable::Devices,
+    DeviceId,
     TableEvents,
     Target, //
 };
@@ -39,11 +40,6 @@ impl From<kernel::alloc::AllocError> for NewError {
         Self::new(c"out of memory", error.into())
     }
 }
-
-/// One of the devices that a target opened, in the order of opening. It says nothing to other
-/// targets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceId(pub(super) usize);
 
 /// A target that is being made.
 ///
