@@ -54,9 +54,9 @@ use remap_core::{
     metadata::{
         array::Array,
         block::Role,
-        regions::SPARE_REGIONS,
         storage::Region, //
-    }, //
+    },
+    region_layout::SPARE_REGIONS, //
 };
 
 /// On which sectors of which devices an instance stands.

@@ -9,7 +9,7 @@ use crate::blocks::{
     Blocks,
     MAX_BLOCKS, //
 };
-use crate::metadata::regions::{
+use crate::region_layout::{
     Regions,
     SPARE_REGIONS, //
 };

@@ -21,7 +21,6 @@ pub mod journal;
 mod le;
 pub mod load;
 pub mod record;
-pub mod regions;
 pub mod replay;
 pub mod standing;
 pub mod storage;

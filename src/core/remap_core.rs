@@ -31,6 +31,7 @@ pub mod message;
 pub mod metadata;
 pub mod number;
 pub mod plan;
+pub mod region_layout;
 pub mod scan;
 pub mod spares;
 pub mod table;

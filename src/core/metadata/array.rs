@@ -9,14 +9,16 @@ use super::block::{
     CONTENT, //
 };
 use super::le;
-use super::record::PER_RECORD_BLOCK;
-use super::regions::Regions;
 use super::standing::{
     Standing,
     STANDING_BYTES, //
 };
 use super::uuid::Uuid;
 use crate::geometry::Geometry;
+use crate::region_layout::{
+    Regions,
+    PER_RECORD_BLOCK, //
+};
 use core::fmt;
 
 /// The most devices that a head has room for.

@@ -22,11 +22,6 @@ use super::memory::{
     PowerCut, //
 };
 use super::record::Record;
-use super::regions::{
-    Regions,
-    Slot,
-    SPARE_REGIONS, //
-};
 use super::replay::{
     Conflict,
     Replay, //
@@ -52,6 +47,11 @@ use crate::geometry::{
 use crate::index::{
     tests::Host,
     State, //
+};
+use crate::region_layout::{
+    Regions,
+    Slot,
+    SPARE_REGIONS, //
 };
 use crate::spares::{
     words_for,

@@ -20,12 +20,6 @@ use super::record::{
     In,
     Record, //
 };
-use super::regions::{
-    Regions,
-    Slot,
-    MAX_REGIONS,
-    SPARE_REGIONS, //
-};
 use super::standing::Standing;
 use super::storage::{
     Failed,
@@ -38,6 +32,12 @@ use crate::index::{
     Heap,
     Index,
     State, //
+};
+use crate::region_layout::{
+    Regions,
+    Slot,
+    MAX_REGIONS,
+    SPARE_REGIONS, //
 };
 use crate::spares::Spares;
 use core::ops::DerefMut;

@@ -7,15 +7,15 @@ use super::block::{
     Crc32c,
     BLOCK_BYTES, //
 };
-use super::regions::{
-    Regions,
-    MAX_REGIONS,
-    SPARE_REGIONS, //
-};
 use super::storage::{
     Failed,
     Region,
     Storage, //
+};
+use crate::region_layout::{
+    Regions,
+    MAX_REGIONS,
+    SPARE_REGIONS, //
 };
 use core::ops::Range;
 use std::collections::BTreeSet;

@@ -14,13 +14,13 @@ use crate::geometry::{
     SpareUnit,
     Unit, //
 };
+use crate::region_layout::{
+    PER_RECORD_BLOCK,
+    RECORD_BYTES, //
+};
 
-/// The length of a record in bytes.
-const RECORD_BYTES: usize = 24;
 /// Where the records of a log block begin.
 const LOG_RECORDS: usize = CONTENT + STANDING_BYTES;
-/// How many records a block of a checkpoint holds.
-pub const PER_RECORD_BLOCK: usize = (BLOCK_BYTES - CONTENT) / RECORD_BYTES;
 /// How many records a commit holds.
 pub const PER_COMMIT: usize = (BLOCK_BYTES - LOG_RECORDS) / RECORD_BYTES;
 

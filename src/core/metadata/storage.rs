@@ -8,11 +8,11 @@ use super::block::{
     Crc32c,
     Role, //
 };
-use super::regions::{
+use super::uuid::Uuid;
+use crate::region_layout::{
     MAX_REGIONS,
     SPARE_REGIONS, //
 };
-use super::uuid::Uuid;
 use core::ops::Range;
 
 /// A device did not do what it was asked for.

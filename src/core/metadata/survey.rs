@@ -16,16 +16,16 @@ use super::block::{
     Role,
     ALONE, //
 };
-use super::regions::{
-    Regions,
-    Slot,
-    MAX_REGIONS,
-    SPARE_REGIONS, //
-};
 use super::storage::{
     Failed,
     Region,
     Storage, //
+};
+use crate::region_layout::{
+    Regions,
+    Slot,
+    MAX_REGIONS,
+    SPARE_REGIONS, //
 };
 use core::fmt;
 

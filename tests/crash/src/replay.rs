@@ -25,13 +25,13 @@ use remap_core::metadata::block::{
     Crc32c,
     BLOCK_BYTES, //
 };
-use remap_core::metadata::regions::SPARE_REGIONS;
 use remap_core::metadata::storage::{
     Failed,
     Region,
     Storage, //
 };
 use remap_core::metadata::survey::Refused;
+use remap_core::region_layout::SPARE_REGIONS;
 use remap_host::{
     plain_geometry,
     Contained,

@@ -6,14 +6,14 @@ use remap_core::metadata::block::{
     Block,
     Crc32c, //
 };
-use remap_core::metadata::regions::{
-    Regions,
-    SPARE_REGIONS, //
-};
 use remap_core::metadata::storage::{
     Failed,
     Region,
     Storage, //
+};
+use remap_core::region_layout::{
+    Regions,
+    SPARE_REGIONS, //
 };
 use std::collections::BTreeMap;
 use std::ops::Range;

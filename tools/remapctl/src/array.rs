@@ -33,10 +33,6 @@ use remap_core::metadata::journal::{
     Contents, //
 };
 use remap_core::metadata::record::Record;
-use remap_core::metadata::regions::{
-    Regions,
-    Slot, //
-};
 use remap_core::metadata::storage::{
     Failed,
     Region,
@@ -49,6 +45,10 @@ use remap_core::metadata::survey::{
     identify,
     Choice,
     Refused, //
+};
+use remap_core::region_layout::{
+    Regions,
+    Slot, //
 };
 use remap_host::{
     blank_block,

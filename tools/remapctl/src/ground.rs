@@ -17,8 +17,8 @@ use remap_core::metadata::block::{
     BLOCK_BYTES,
     BLOCK_SECTORS, //
 };
-use remap_core::metadata::regions::Slot;
 use remap_core::metadata::storage::Region;
+use remap_core::region_layout::Slot;
 use remap_host::blank_block;
 use std::collections::BTreeMap;
 

@@ -21,7 +21,6 @@ use anyhow::{
 };
 use remap_core::metadata::array::Array;
 use remap_core::metadata::record::Record;
-use remap_core::metadata::regions::MAX_REGIONS;
 use remap_core::metadata::standing::Standing;
 use remap_core::metadata::storage::Region;
 use remap_core::metadata::survey::{
@@ -32,6 +31,7 @@ use remap_core::metadata::survey::{
     Survey, //
 };
 use remap_core::metadata::uuid::Uuid;
+use remap_core::region_layout::MAX_REGIONS;
 use remap_host::{
     blank_block,
     Unreadable, //

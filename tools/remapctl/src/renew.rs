@@ -30,13 +30,13 @@ use remap_core::metadata::block::{
 };
 use remap_core::metadata::journal::Journal;
 use remap_core::metadata::record::Record;
-use remap_core::metadata::regions::Slot;
 use remap_core::metadata::standing::Standing;
 use remap_core::metadata::survey::{
     choose,
     Chain,
     Choice, //
 };
+use remap_core::region_layout::Slot;
 use remap_host::{
     blank_block,
     contents, //

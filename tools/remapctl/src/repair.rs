@@ -42,7 +42,6 @@ use remap_core::metadata::journal::{
     Journal, //
 };
 use remap_core::metadata::record::Record;
-use remap_core::metadata::regions::Slot;
 use remap_core::metadata::storage::{
     Failed,
     Region,
@@ -52,6 +51,7 @@ use remap_core::metadata::survey::{
     all_blank,
     Refused, //
 };
+use remap_core::region_layout::Slot;
 use remap_host::{
     blank_block,
     contents, //

@@ -17,10 +17,6 @@ use remap_core::metadata::block::{
 };
 use remap_core::metadata::journal;
 use remap_core::metadata::record::Record;
-use remap_core::metadata::regions::{
-    Regions,
-    SPARE_REGIONS, //
-};
 use remap_core::metadata::standing::Standing;
 use remap_core::metadata::storage::{
     Failed,
@@ -30,6 +26,10 @@ use remap_core::metadata::storage::{
 use remap_core::metadata::survey::{
     choose,
     Refused, //
+};
+use remap_core::region_layout::{
+    Regions,
+    SPARE_REGIONS, //
 };
 use remap_host::{
     blank_block,

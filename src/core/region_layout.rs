@@ -5,9 +5,16 @@
 //! All of it follows from the length of the spare area alone, so that it is known when every block of
 //! metadata is lost.
 
-use super::block::BLOCK_SECTORS;
-use super::record::PER_RECORD_BLOCK;
+use crate::metadata::block::{
+    BLOCK_BYTES,
+    BLOCK_SECTORS,
+    CONTENT, //
+};
 
+/// The length of a record of a unit in bytes (see `metadata/record.rs`).
+pub const RECORD_BYTES: usize = 24;
+/// How many records a block of a checkpoint holds.
+pub const PER_RECORD_BLOCK: usize = (BLOCK_BYTES - CONTENT) / RECORD_BYTES;
 /// Regions are multiples of this many blocks: 1 MiB.
 const GRAIN: u64 = 256;
 /// The least blocks of a log.
