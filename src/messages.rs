@@ -16,7 +16,7 @@ use crate::{
     scan::Wanted,
     scan_messages,
     settings::Settings,
-    target::RemapTarget, //
+    version::VERSION, //
 };
 use core::fmt::Write;
 use kernel::{
@@ -24,10 +24,7 @@ use kernel::{
     prelude::*, //
 };
 use kernel_ext::{
-    device_mapper::{
-        Args,
-        Target, //
-    },
+    device_mapper::Args,
     noio::NoIo,
     text::Text, //
 };
@@ -170,7 +167,7 @@ fn breaker(instance: &Instance, limit: Limit, out: &mut Text<'_>) -> fmt::Result
 fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let layout = instance.layout();
     let geometry = &layout.geometry;
-    let [version, revision, patch] = RemapTarget::VERSION;
+    let [version, revision, patch] = VERSION;
     writeln!(out, "target: remap {version}.{revision}.{patch}")?;
     let (major, minor) = layout.main.number();
     let area = layout.main_area;

@@ -41,6 +41,7 @@ mod shortage;
 mod status;
 mod summary;
 mod target;
+mod version;
 mod workers;
 
 use kernel::prelude::*;

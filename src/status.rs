@@ -7,14 +7,14 @@ use crate::{
     instance::Instance,
     scan_messages,
     settings::Settings,
-    target::RemapTarget, //
+    version::{
+        NAME,
+        VERSION, //
+    }, //
 };
 use core::fmt::Write;
 use kernel::fmt;
-use kernel_ext::{
-    device_mapper::Target,
-    text::Text, //
-};
+use kernel_ext::text::Text;
 
 /// `<health> <used>/<total> <retired> <suspects> <lost blocks> <read errors> <write errors> <mode>
 /// <good regions>/<regions> <breaker> <put aside>/<hits>/<misses> <memory> <scan> <position>/<units>`.
@@ -69,8 +69,8 @@ pub(crate) fn table(instance: &Instance, settings: &Settings, out: &mut Text<'_>
 pub(crate) fn ima(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let layout = instance.layout();
     let (main, spare) = (layout.main.number(), layout.spare.number());
-    let [major, minor, patch] = RemapTarget::VERSION;
-    let name = RemapTarget::NAME.to_str().unwrap_or_default();
+    let [major, minor, patch] = VERSION;
+    let name = NAME.to_str().unwrap_or_default();
     write!(
         out,
         "target_name={name},target_version={major}.{minor}.{patch},\

@@ -22,6 +22,7 @@ use crate::{
     replicas::Maps,
     settings::Settings,
     status,
+    version,
     workers::Workers, //
 };
 use kernel::prelude::*;
@@ -175,8 +176,8 @@ fn lay_out(
 
 #[vtable]
 impl Target for RemapTarget {
-    const NAME: &'static CStr = c"remap";
-    const VERSION: [u32; 3] = [0, 1, 0];
+    const NAME: &'static CStr = version::NAME;
+    const VERSION: [u32; 3] = version::VERSION;
     const FLUSHES: u32 = 2;
     const NOWAIT: bool = true;
 
