@@ -2,7 +2,7 @@
 
 //! What is kept with each bio while it is on its way.
 
-use crate::replicas::Maps;
+use crate::published_map::Maps;
 use kernel_ext::{
     bio::Status,
     device_mapper::PerBio,

@@ -2,21 +2,31 @@
 
 //! The module's named caches, as `slabinfo` shows them.
 
-use crate::{
-    filter::Page,
-    nodes::Nodes, //
-};
+use crate::filter::Page;
 use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use kernel_ext::slab::Slab;
-use remap_core::index::Node;
+use kernel_ext::slab::{
+    Shared,
+    Slab, //
+};
+use remap_core::index::{
+    Node,
+    NodeMemory, //
+};
+
+/// The memory of the kernel's maps: objects of [`Caches::nodes`].
+pub(crate) struct SlabMemory;
+
+impl NodeMemory for SlabMemory {
+    type Ref = Shared<Node<Self>>;
+}
 
 /// What all instances allocate from.
 pub(crate) struct Caches {
     /// `dm_remap_node`: nodes of maps.
-    pub(crate) nodes: Arc<Slab<Node<Nodes>>>,
+    pub(crate) nodes: Arc<Slab<Node<SlabMemory>>>,
     /// `dm_remap_filter`: pages of filters.
     pub(crate) pages: Arc<Slab<Page>>,
 }

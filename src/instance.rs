@@ -7,12 +7,12 @@ use crate::{
     counters::Count,
     filter::Filter,
     moment::Moment,
-    nodes::Map,
-    repair::Repair,
-    replicas::{
+    published_map::{
+        Map,
         Maps,
-        Places, //
+        NodeReplicas, //
     },
+    repair::Repair,
     scan::Scan,
     settings::Settings,
     summary::RepairLock, //
@@ -147,7 +147,7 @@ pub(crate) struct Instance {
     #[pin]
     pub(crate) maps: Published<Maps>,
     /// Whose map this CPU uses.
-    pub(crate) places: Places,
+    pub(crate) node_replicas: NodeReplicas,
     /// Where the map has nothing.
     pub(crate) filter: Arc<Filter>,
     pub(crate) counters: Counters<Count>,
@@ -182,9 +182,9 @@ impl Instance {
         let memory = |error| NewError::new(c"out of memory", error);
         let filter = Filter::new(&layout.geometry).map_err(memory)?;
         let filter = Arc::new(filter, GFP_KERNEL).map_err(|error| memory(error.into()))?;
-        let places = Places::new().map_err(|error| memory(error.into()))?;
-        let repair =
-            Repair::new(&layout.geometry, caches, &places, filter.clone()).map_err(memory)?;
+        let node_replicas = NodeReplicas::new().map_err(|error| memory(error.into()))?;
+        let repair = Repair::new(&layout.geometry, caches, &node_replicas, filter.clone())
+            .map_err(memory)?;
         let counters = Counters::new().map_err(memory)?;
         let maps = Published::new(Maps::EMPTY).map_err(memory)?;
         let scan = Scan::new(&layout.geometry).map_err(memory)?;
@@ -192,7 +192,7 @@ impl Instance {
             try_pin_init!(Self {
                 layout,
                 maps <- maps,
-                places,
+                node_replicas,
                 filter,
                 counters,
                 bios <- BioSet::new(4),
@@ -216,7 +216,7 @@ impl Instance {
 
     /// The map that this CPU uses.
     pub(crate) fn map_of<'a>(&self, maps: &'a Maps) -> &'a Map {
-        maps.at(self.places.here())
+        maps.at(self.node_replicas.here())
     }
 
     /// The map as it is published now. Sleeps, but waits for no device.

@@ -6,7 +6,7 @@ use crate::{
     counters::Count,
     instance::Instance,
     metadata::Store,
-    nodes::Map,
+    published_map::Map,
     repair::Repair, //
 };
 use kernel::{

@@ -264,7 +264,10 @@ fn cache(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
 
 fn numa(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let repair = instance.repair.lock();
-    for service in repair.shown.services(&instance.places, &repair.nodes) {
+    for service in repair
+        .shown
+        .services(&instance.node_replicas, &repair.nodes)
+    {
         let (node, replica) = (service.node.id(), service.replica.id());
         match service.served {
             Some(Served { local, remote }) => writeln!(

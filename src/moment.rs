@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A moment, and how long ago it was.
+//! A moment, how long ago it was, and waiting.
 
 use kernel::time::{
+    delay::fsleep,
+    Delta,
     Instant,
     Monotonic, //
 };
+
+/// Waits before another try. Sleeps.
+pub(crate) fn pause(milliseconds: i64) {
+    if milliseconds > 0 {
+        fsleep(Delta::from_millis(milliseconds));
+    }
+}
 
 /// A moment of the monotonic clock (`ktime_get`, `include/linux/timekeeping.h`).
 #[derive(Clone, Copy)]

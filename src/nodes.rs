@@ -3,13 +3,19 @@
 //! Memory for the maps of one NUMA node.
 
 use crate::{
-    caches::Caches,
+    caches::{
+        Caches,
+        SlabMemory, //
+    },
     filter::{
         Filter,
         Page, //
     },
-    replicas::Maps,
-    retry::pause, //
+    moment::pause,
+    published_map::{
+        Map,
+        Maps, //
+    }, //
 };
 use kernel::{
     alloc::{
@@ -27,16 +33,12 @@ use kernel_ext::{
 use remap_core::{
     geometry::Unit,
     index::{
-        Heap,
-        Index,
         Node,
+        NodeAlloc,
         OutOfMemory,
         NODES_PER_UPDATE, //
     }, //
 };
-
-/// A map whose nodes are the kernel's.
-pub(crate) type Map = Index<Nodes>;
 
 /// How many updates can be made before the reserve must be filled again: one of each map that the
 /// repair keeps.
@@ -62,7 +64,7 @@ pub(crate) struct Served {
 pub(crate) struct Nodes {
     node: numa::Node,
     caches: Arc<Caches>,
-    spare: KVec<slab::Blank<Node<Nodes>>>,
+    spare: KVec<slab::Blank<Node<SlabMemory>>>,
     served: Served,
     home: Option<Home>,
 }
@@ -171,10 +173,13 @@ impl Nodes {
     }
 }
 
-impl Heap for Nodes {
-    type Ref = slab::Shared<Node<Nodes>>;
+impl NodeAlloc for Nodes {
+    type Memory = SlabMemory;
 
-    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
+    fn alloc(
+        &mut self,
+        node: Node<SlabMemory>,
+    ) -> Result<slab::Shared<Node<SlabMemory>>, OutOfMemory> {
         Ok(self.spare.pop().ok_or(OutOfMemory)?.write(node))
     }
 

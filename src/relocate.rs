@@ -12,16 +12,14 @@ use crate::{
     errors::bad_sector,
     group::OnFailure,
     instance::Instance,
+    moment::pause,
     refusal::Refusal,
     repair::{
         bytes_from,
         Overlay,
         Repair, //
     },
-    retry::{
-        confirmed,
-        pause, //
-    }, //
+    retry::confirmed, //
 };
 use kernel::{
     cpu::CpuId,

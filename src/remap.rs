@@ -27,6 +27,7 @@ mod metadata;
 mod moment;
 mod nodes;
 mod parked;
+mod published_map;
 mod refusal;
 mod registry;
 mod relocate;

@@ -22,15 +22,13 @@ use crate::{
     },
     instance::Instance,
     metadata::Metadata,
-    nodes::{
-        Map,
-        Nodes, //
-    },
+    nodes::Nodes,
     parked::Parked,
-    replicas::{
-        Places,
-        Replicas, //
-    }, //
+    published_map::{
+        Map,
+        NodeReplicas, //
+    },
+    replicas::Replicas, //
 };
 use core::ops::Range;
 use kernel::{
@@ -154,10 +152,10 @@ impl Repair {
     pub(crate) fn new(
         geometry: &Geometry,
         caches: &Arc<Caches>,
-        places: &Places,
+        node_replicas: &NodeReplicas,
         filter: Arc<Filter>,
     ) -> Result<Self> {
-        let (shown, nodes) = Replicas::new(caches, places, filter)?;
+        let (shown, nodes) = Replicas::new(caches, node_replicas, filter)?;
         let units = geometry.spare_units();
         let words = usize::try_from(words_for(units)).map_err(|_| ENOMEM)?;
         let bitmap = || KVVec::from_elem(0u64, words, GFP_KERNEL);

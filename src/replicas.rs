@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The published map, once for each NUMA node.
+//! The replicas of the published map, as their writer has them.
 //!
-//! The I/O path searches the replica of its CPU's node. That of the *home* node shares its memory with the maps
-//! that the repair keeps; the others repeat each change in memory of their own nodes. A replica can be given
-//! up at any time, and its CPUs then use the home's: so what fails for want of memory, or what memory is
-//! needed for elsewhere, costs no more than a longer way to memory.
+//! That of the *home* node shares its memory with the maps that the repair keeps; the others repeat
+//! each change in memory of their own nodes. A replica can be given up at any time, and its CPUs then
+//! use the home's: so what fails for want of memory, or what memory is needed for elsewhere, costs no
+//! more than a longer way to memory.
 
 use crate::{
     caches::Caches,
     filter::Filter,
     nodes::{
-        Map,
         Nodes,
         Served, //
+    },
+    published_map::{
+        Map,
+        Maps,
+        NodeReplicas,
+        MOST_REPLICAS, //
     }, //
 };
 use kernel::{
@@ -30,69 +35,8 @@ use remap_core::{
     }, //
 };
 
-/// The most replicas; the CPUs of further nodes use the home's.
-const MOST: usize = 8;
 /// The most units that may be shown otherwise than the repair's map has them.
 const DIFFERENT: usize = 64;
-
-/// What is published: each node's map.
-pub(crate) struct Maps([Map; MOST]);
-
-impl Maps {
-    /// Without any entry.
-    pub(crate) const EMPTY: Self = Self([const { Map::new() }; MOST]);
-
-    /// The map at a place that [`Places::here`] gave.
-    #[inline]
-    pub(crate) fn at(&self, place: usize) -> &Map {
-        let Self(maps @ [home, ..]) = self;
-        maps.get(place).unwrap_or(home)
-    }
-}
-
-/// Which nodes have a replica of their own.
-pub(crate) struct Places {
-    /// The home first.
-    nodes: KVec<numa::Node>,
-    /// The place of the replica that each node's CPUs use.
-    of_node: KVec<u8>,
-}
-
-impl Places {
-    /// A place for each node that has memory now; the home is this CPU's if that has. May sleep.
-    pub(crate) fn new() -> Result<Self, AllocError> {
-        let mut this = Self {
-            nodes: KVec::with_capacity(MOST, GFP_KERNEL)?,
-            of_node: KVec::new(),
-        };
-        let here = Some(numa::Node::here()).filter(|node| node.has_memory());
-        let others = numa::Node::possible().filter(|node| node.has_memory() && Some(*node) != here);
-        for node in Iterator::chain(here.into_iter(), others).take(MOST) {
-            let place = u8::try_from(this.nodes.len()).unwrap_or(0);
-            this.nodes.push(node, GFP_KERNEL)?;
-            while this.of_node.len() <= node.index() {
-                this.of_node.push(0, GFP_KERNEL)?;
-            }
-            if let Some(own) = this.of_node.get_mut(node.index()) {
-                *own = place;
-            }
-        }
-        Ok(this)
-    }
-
-    /// The place of the replica for this CPU. Any context.
-    #[inline]
-    pub(crate) fn here(&self) -> usize {
-        let place = self.of_node.get(numa::Node::here().index());
-        place.copied().map_or(0, usize::from)
-    }
-
-    /// That of the replica which the CPUs of `node` use.
-    fn node_of(&self, node: numa::Node) -> Option<numa::Node> {
-        let place = self.of_node.get(node.index()).copied().unwrap_or(0);
-        self.nodes.get(usize::from(place)).copied()
-    }
-}
 
 /// A map in the memory of another node than the home.
 struct Replica {
@@ -137,12 +81,12 @@ impl Replicas {
     /// Without entries, and the memory of the home. May sleep.
     pub(crate) fn new(
         caches: &Arc<Caches>,
-        places: &Places,
+        node_replicas: &NodeReplicas,
         filter: Arc<Filter>,
     ) -> Result<(Self, Nodes), AllocError> {
-        let mut nodes = places.nodes.iter().copied();
+        let mut nodes = node_replicas.nodes();
         let home = nodes.next().ok_or(AllocError)?;
-        let mut others = KVec::with_capacity(MOST, GFP_KERNEL)?;
+        let mut others = KVec::with_capacity(MOST_REPLICAS, GFP_KERNEL)?;
         for node in nodes {
             let replica = Replica {
                 nodes: Nodes::new(caches.clone(), node)?,
@@ -226,20 +170,20 @@ impl Replicas {
     /// What is to be published.
     pub(crate) fn maps(&self) -> Maps {
         let own = |at: usize| self.others.get(at)?.map.as_ref();
-        Maps(core::array::from_fn(|place| {
+        Maps::from_fn(|place| {
             let map = place.checked_sub(1).and_then(own);
             map.unwrap_or(&self.home).clone()
-        }))
+        })
     }
 
     /// How each node is served.
     pub(crate) fn services<'a>(
         &'a self,
-        places: &'a Places,
+        node_replicas: &'a NodeReplicas,
         home: &'a Nodes,
     ) -> impl Iterator<Item = Service> + 'a {
         numa::Node::possible().filter_map(move |node| {
-            let near = places.node_of(node)?;
+            let near = node_replicas.node_of(node)?;
             let other = self.others.iter().find(|other| other.nodes.node() == near);
             let given_up = other.is_some_and(|other| other.map.is_none());
             let memory = match other {

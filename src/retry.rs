@@ -12,13 +12,10 @@ use crate::{
         Tried, //
     },
     errors::bad_sector,
-    instance::Instance, //
+    instance::Instance,
+    moment::pause, //
 };
 use core::ops::Range;
-use kernel::time::{
-    delay::fsleep,
-    Delta, //
-};
 use kernel_ext::{
     bio::{
         Op,
@@ -42,13 +39,6 @@ pub(crate) enum Retried {
     Ended(Status),
     /// It failed again, or needs what only repair does.
     Failed,
-}
-
-/// Waits before another try. Sleeps.
-pub(crate) fn pause(milliseconds: i64) {
-    if milliseconds > 0 {
-        fsleep(Delta::from_millis(milliseconds));
-    }
 }
 
 /// Tries `bio` once more, and takes note of where it fails. Sleeps.

@@ -12,17 +12,17 @@ use crate::{
     counters::Count,
     errors::bad_sector,
     instance::Instance,
-    moment::Moment,
-    nodes::Map,
+    moment::{
+        pause,
+        Moment, //
+    },
+    published_map::Map,
     relocate::Cause,
     repair::{
         bytes_from,
         Repair, //
     },
-    retry::{
-        confirmed,
-        pause, //
-    },
+    retry::confirmed,
     scan::{
         Scan,
         Wanted, //

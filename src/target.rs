@@ -15,11 +15,11 @@ use crate::{
         Layout, //
     },
     messages,
+    published_map::Maps,
     registry::{
         Registry,
         Share, //
     },
-    replicas::Maps,
     settings::Settings,
     status,
     version,

@@ -15,9 +15,9 @@ use crate::{
         DelayedTask, //
     },
     instance::Instance,
+    moment::pause,
     parked::Deadline,
     retry::{
-        pause,
         retry,
         Retried, //
     },

@@ -58,15 +58,25 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
-/// Where nodes come from and what keeps them alive.
-pub trait Heap: Sized {
+/// Memory that nodes are kept in.
+pub trait NodeMemory: Sized {
     /// A shared reference to a node, which drops the node with its last clone.
     type Ref: Deref<Target = Node<Self>> + Clone;
+}
+
+/// Where nodes come from.
+pub trait NodeAlloc {
+    /// The memory that it gives nodes.
+    type Memory: NodeMemory;
 
     /// Moves `node` into memory of its own.
-    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory>;
+    fn alloc(
+        &mut self,
+        node: Node<Self::Memory>,
+    ) -> Result<<Self::Memory as NodeMemory>::Ref, OutOfMemory>;
 
-    /// Takes note that a map is about to have an entry for `unit`: once for each [`Index::with`] and [`Run::push`].
+    /// Takes note that a map is about to have an entry for `unit`: once for each [`Index::with`] and
+    /// [`Run::push`].
     fn note(&mut self, _unit: Unit) -> Result<(), OutOfMemory> {
         Ok(())
     }
@@ -80,20 +90,21 @@ const CHILDREN: usize = 29;
 /// must split them.
 const ROOM: usize = 2;
 
-/// The most nodes one update takes from its [`Heap`], for any tree that fits memory.
+/// The most nodes one update takes from its [`NodeAlloc`], for any tree that fits memory.
 ///
 /// Neighbouring nodes are merged when they fit one, so nodes are more than half full on average
 /// and 2^43 entries make a tree of at most 12 levels; an update takes two nodes a level, and a root.
 pub const NODES_PER_UPDATE: usize = 26;
 
 /// One node of the tree.
-pub struct Node<H: Heap>(Kind<H>);
+pub struct Node<M: NodeMemory>(Kind<M>);
 
-// A leaf's size depends on nothing, an inner node's on the heap; on all there are, both are alike.
+// A leaf's size depends on nothing, an inner node's on the reference to a node; for all references
+// that there are, both sizes are alike.
 #[allow(clippy::large_enum_variant)]
-enum Kind<H: Heap> {
+enum Kind<M: NodeMemory> {
     Leaf(Leaf),
-    Inner(Inner<H>),
+    Inner(Inner<M>),
 }
 
 /// How many of these ascending numbers come before all others by `is_before`. Takes no branch that depends on them.
@@ -254,12 +265,12 @@ impl Leaf {
 /// # Invariants
 ///
 /// There are as many of `firsts` as of `nodes`; those behind them are [`u64::MAX`].
-struct Inner<H: Heap> {
+struct Inner<M: NodeMemory> {
     firsts: [u64; CHILDREN],
-    nodes: Fixed<H::Ref, CHILDREN>,
+    nodes: Fixed<M::Ref, CHILDREN>,
 }
 
-impl<H: Heap> Inner<H> {
+impl<M: NodeMemory> Inner<M> {
     const fn new() -> Self {
         Self {
             firsts: [u64::MAX; CHILDREN],
@@ -271,14 +282,14 @@ impl<H: Heap> Inner<H> {
         self.nodes.len()
     }
 
-    fn push(&mut self, child: Child<H>) -> Result<(), OutOfMemory> {
+    fn push(&mut self, child: Child<M>) -> Result<(), OutOfMemory> {
         let at = self.len();
         *self.firsts.get_mut(at).ok_or(OutOfMemory)? = child.first.0;
         self.nodes.push(child.node).map_err(|_| OutOfMemory)
     }
 
     /// These children with another in the place of the one at `at`.
-    fn with(&self, at: usize, child: Child<H>) -> Result<Self, OutOfMemory> {
+    fn with(&self, at: usize, child: Child<M>) -> Result<Self, OutOfMemory> {
         let (mut firsts, mut nodes) = (self.firsts, self.nodes.clone());
         *firsts.get_mut(at).ok_or(OutOfMemory)? = child.first.0;
         nodes.replace(at, child.node).map_err(|_| OutOfMemory)?;
@@ -296,7 +307,7 @@ impl<H: Heap> Inner<H> {
     }
 
     /// Puts two children in the place of the one at `at`.
-    fn grow(&mut self, at: usize, left: Child<H>, right: Child<H>) -> Result<(), OutOfMemory> {
+    fn grow(&mut self, at: usize, left: Child<M>, right: Child<M>) -> Result<(), OutOfMemory> {
         let len = self.len();
         if at >= len || len == CHILDREN {
             return Err(OutOfMemory);
@@ -310,14 +321,14 @@ impl<H: Heap> Inner<H> {
         inserted.map_err(|_| OutOfMemory)
     }
 
-    fn child(&self, at: usize) -> Option<Child<H>> {
+    fn child(&self, at: usize) -> Option<Child<M>> {
         Some(Child {
             first: Unit(*self.firsts.get(at)?),
             node: self.nodes.get(at)?.clone(),
         })
     }
 
-    fn children(&self) -> impl Iterator<Item = Child<H>> + '_ {
+    fn children(&self) -> impl Iterator<Item = Child<M>> + '_ {
         (0..self.len()).filter_map(|at| self.child(at))
     }
 
@@ -336,12 +347,12 @@ impl<H: Heap> Inner<H> {
 }
 
 /// A subtree and the lowest unit in it.
-struct Child<H: Heap> {
+struct Child<M: NodeMemory> {
     first: Unit,
-    node: H::Ref,
+    node: M::Ref,
 }
 
-impl<H: Heap> Clone for Child<H> {
+impl<M: NodeMemory> Clone for Child<M> {
     fn clone(&self) -> Self {
         Self {
             first: self.first,
@@ -350,8 +361,8 @@ impl<H: Heap> Clone for Child<H> {
     }
 }
 
-impl<H: Heap> Child<H> {
-    fn of(node: H::Ref) -> Self {
+impl<M: NodeMemory> Child<M> {
+    fn of(node: M::Ref) -> Self {
         let first = match &node.0 {
             Kind::Leaf(leaf) => leaf.units.first(),
             Kind::Inner(inner) => inner.firsts.first(),
@@ -383,34 +394,34 @@ impl Run {
         self.0.last()
     }
 
-    /// Adds an entry behind the others, for a map of `heap`; an error where it is full, or where that is not its
-    /// place.
-    pub fn push<H: Heap>(
+    /// Adds an entry behind the others, for a map in memory from `alloc`; an error where the run is
+    /// full, or where that is not the entry's place.
+    pub fn push(
         &mut self,
-        heap: &mut H,
+        alloc: &mut impl NodeAlloc,
         unit: Unit,
         entry: Entry,
     ) -> Result<(), OutOfMemory> {
         if self.last() >= Some(unit) {
             return Err(OutOfMemory);
         }
-        heap.note(unit)?;
+        alloc.note(unit)?;
         self.0.push((unit, entry))
     }
 }
 
 /// What became of a subtree that grew by at most one entry.
-enum Grown<H: Heap> {
-    One(Child<H>),
-    Two(Child<H>, Child<H>),
+enum Grown<M: NodeMemory> {
+    One(Child<M>),
+    Two(Child<M>, Child<M>),
 }
 
 /// An immutable map from units to entries, ordered by unit.
-pub struct Index<H: Heap> {
-    root: Option<H::Ref>,
+pub struct Index<M: NodeMemory> {
+    root: Option<M::Ref>,
 }
 
-impl<H: Heap> Clone for Index<H> {
+impl<M: NodeMemory> Clone for Index<M> {
     fn clone(&self) -> Self {
         Self {
             root: self.root.clone(),
@@ -418,13 +429,13 @@ impl<H: Heap> Clone for Index<H> {
     }
 }
 
-impl<H: Heap> Default for Index<H> {
+impl<M: NodeMemory> Default for Index<M> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<H: Heap> Index<H> {
+impl<M: NodeMemory> Index<M> {
     /// The map without entries.
     pub const fn new() -> Self {
         Self { root: None }
@@ -463,7 +474,7 @@ impl<H: Heap> Index<H> {
     /// begins.
     #[inline]
     fn descend(&self, unit: Unit) -> Option<(&Leaf, usize, u64)> {
-        let mut node: &Node<H> = self.root.as_ref()?;
+        let mut node: &Node<M> = self.root.as_ref()?;
         let mut next = u64::MAX;
         loop {
             match &node.0 {
@@ -494,17 +505,26 @@ impl<H: Heap> Index<H> {
     }
 
     /// This map with `entry` for `unit`, in place of any that it had.
-    pub fn with(&self, heap: &mut H, unit: Unit, entry: Entry) -> Result<Self, OutOfMemory> {
-        heap.note(unit)?;
+    pub fn with(
+        &self,
+        alloc: &mut impl NodeAlloc<Memory = M>,
+        unit: Unit,
+        entry: Entry,
+    ) -> Result<Self, OutOfMemory> {
+        alloc.note(unit)?;
         let grown = match &self.root {
-            None => Grown::One(leaf(heap, [(unit, entry)])?),
-            Some(root) => insert(heap, root, unit, entry)?,
+            None => Grown::One(leaf(alloc, [(unit, entry)])?),
+            Some(root) => insert(alloc, root, unit, entry)?,
         };
-        Self::rooted(heap, grown)
+        Self::rooted(alloc, grown)
     }
 
     /// This map with the entries of `run`, which is empty then; an error where they do not lie behind all others.
-    pub fn append(&self, heap: &mut H, run: &mut Run) -> Result<Self, OutOfMemory> {
+    pub fn append(
+        &self,
+        alloc: &mut impl NodeAlloc<Memory = M>,
+        run: &mut Run,
+    ) -> Result<Self, OutOfMemory> {
         let run = core::mem::take(run).0;
         if run.len() == 0 {
             return Ok(self.clone());
@@ -512,43 +532,47 @@ impl<H: Heap> Index<H> {
         if self.last() >= run.units.first().copied().map(Unit) {
             return Err(OutOfMemory);
         }
-        let right = kept(heap, Kind::Leaf(run))?;
+        let right = kept(alloc, Kind::Leaf(run))?;
         let grown = match &self.root {
             None => Grown::One(right),
-            Some(root) => append(heap, Child::of(root.clone()), right)?,
+            Some(root) => append(alloc, Child::of(root.clone()), right)?,
         };
-        Self::rooted(heap, grown)
+        Self::rooted(alloc, grown)
     }
 
-    /// The same entries in memory of `heap`, of which `ready` makes sure before each; an error where there is none.
-    pub fn copied(
+    /// The same entries in memory from `alloc`, of which `ready` makes sure before each; an error where
+    /// there is none.
+    pub fn copied<A: NodeAlloc<Memory = M>>(
         &self,
-        heap: &mut H,
-        mut ready: impl FnMut(&mut H) -> Result<(), OutOfMemory>,
+        alloc: &mut A,
+        mut ready: impl FnMut(&mut A) -> Result<(), OutOfMemory>,
     ) -> Result<Self, OutOfMemory> {
         let (mut copy, mut run) = (Self::new(), Run::default());
         for (unit, entry) in self.iter_from(Unit(0)) {
-            ready(heap)?;
+            ready(alloc)?;
             if run.is_full() {
-                copy = copy.append(heap, &mut run)?;
+                copy = copy.append(alloc, &mut run)?;
             }
-            run.push(heap, unit, entry)?;
+            run.push(alloc, unit, entry)?;
         }
-        ready(heap)?;
-        copy.append(heap, &mut run)
+        ready(alloc)?;
+        copy.append(alloc, &mut run)
     }
 
-    fn rooted(heap: &mut H, grown: Grown<H>) -> Result<Self, OutOfMemory> {
+    fn rooted(
+        alloc: &mut impl NodeAlloc<Memory = M>,
+        grown: Grown<M>,
+    ) -> Result<Self, OutOfMemory> {
         let root = match grown {
             Grown::One(child) => child.node,
-            Grown::Two(left, right) => inner(heap, [left, right])?.node,
+            Grown::Two(left, right) => inner(alloc, [left, right])?.node,
         };
         Ok(Self { root: Some(root) })
     }
 
     /// The last unit that has an entry.
     pub fn last(&self) -> Option<Unit> {
-        let mut node: &Node<H> = self.root.as_ref()?;
+        let mut node: &Node<M> = self.root.as_ref()?;
         loop {
             match &node.0 {
                 Kind::Inner(inner) => node = inner.nodes.get(inner.len().checked_sub(1)?)?,
@@ -558,16 +582,20 @@ impl<H: Heap> Index<H> {
     }
 
     /// This map without the entry of `unit`.
-    pub fn without(&self, heap: &mut H, unit: Unit) -> Result<Self, OutOfMemory> {
+    pub fn without(
+        &self,
+        alloc: &mut impl NodeAlloc<Memory = M>,
+        unit: Unit,
+    ) -> Result<Self, OutOfMemory> {
         if self.get(unit).is_none() {
             return Ok(self.clone());
         }
         let Some(root) = &self.root else {
             return Ok(Self::new());
         };
-        let left = remove(heap, root, unit)?;
+        let left = remove(alloc, root, unit)?;
         Ok(Self {
-            root: left.map(|child| only_child::<H>(child.node)),
+            root: left.map(|child| only_child::<M>(child.node)),
         })
     }
 
@@ -583,16 +611,21 @@ impl<H: Heap> Index<H> {
     }
 
     /// This map with `entry` for `unit`, or with none.
-    pub fn set(&self, heap: &mut H, unit: Unit, entry: Option<Entry>) -> Result<Self, OutOfMemory> {
+    pub fn set(
+        &self,
+        alloc: &mut impl NodeAlloc<Memory = M>,
+        unit: Unit,
+        entry: Option<Entry>,
+    ) -> Result<Self, OutOfMemory> {
         match entry {
-            Some(entry) => self.with(heap, unit, entry),
-            None => self.without(heap, unit),
+            Some(entry) => self.with(alloc, unit, entry),
+            None => self.without(alloc, unit),
         }
     }
 }
 
 /// Leaves out inner nodes at the root that have but one child.
-fn only_child<H: Heap>(mut root: H::Ref) -> H::Ref {
+fn only_child<M: NodeMemory>(mut root: M::Ref) -> M::Ref {
     loop {
         let next = match &root.0 {
             Kind::Inner(inner) if inner.len() == 1 => inner.nodes.get(0).cloned(),
@@ -605,65 +638,68 @@ fn only_child<H: Heap>(mut root: H::Ref) -> H::Ref {
     }
 }
 
-fn leaf<H: Heap>(
-    heap: &mut H,
+fn leaf<A: NodeAlloc>(
+    alloc: &mut A,
     entries: impl IntoIterator<Item = (Unit, Entry)>,
-) -> Result<Child<H>, OutOfMemory> {
+) -> Result<Child<A::Memory>, OutOfMemory> {
     let mut leaf = Leaf::EMPTY;
     for entry in entries {
         leaf.push(entry)?;
     }
-    kept(heap, Kind::Leaf(leaf))
+    kept(alloc, Kind::Leaf(leaf))
 }
 
-fn kept<H: Heap>(heap: &mut H, kind: Kind<H>) -> Result<Child<H>, OutOfMemory> {
-    Ok(Child::of(heap.keep(Node(kind))?))
+fn kept<A: NodeAlloc>(
+    alloc: &mut A,
+    kind: Kind<A::Memory>,
+) -> Result<Child<A::Memory>, OutOfMemory> {
+    Ok(Child::of(alloc.alloc(Node(kind))?))
 }
 
-fn inner<H: Heap>(
-    heap: &mut H,
-    children: impl IntoIterator<Item = Child<H>>,
-) -> Result<Child<H>, OutOfMemory> {
+fn inner<A: NodeAlloc>(
+    alloc: &mut A,
+    children: impl IntoIterator<Item = Child<A::Memory>>,
+) -> Result<Child<A::Memory>, OutOfMemory> {
     let mut inner = Inner::new();
     for child in children {
         inner.push(child)?;
     }
-    kept(heap, Kind::Inner(inner))
+    kept(alloc, Kind::Inner(inner))
 }
 
-fn insert<H: Heap>(
-    heap: &mut H,
-    node: &Node<H>,
+fn insert<A: NodeAlloc>(
+    alloc: &mut A,
+    node: &Node<A::Memory>,
     unit: Unit,
     entry: Entry,
-) -> Result<Grown<H>, OutOfMemory> {
+) -> Result<Grown<A::Memory>, OutOfMemory> {
     match &node.0 {
-        Kind::Leaf(leaf) => insert_into_leaf(heap, leaf, unit, entry),
+        Kind::Leaf(leaf) => insert_into_leaf(alloc, leaf, unit, entry),
         Kind::Inner(inner) => {
             let at = inner.position(unit);
             let child = inner.nodes.get(at).ok_or(OutOfMemory)?;
-            let grown = insert(heap, child, unit, entry)?;
-            insert_into_inner(heap, inner, at, grown)
+            let grown = insert(alloc, child, unit, entry)?;
+            insert_into_inner(alloc, inner, at, grown)
         }
     }
 }
 
-fn insert_into_leaf<H: Heap>(
-    heap: &mut H,
+fn insert_into_leaf<A: NodeAlloc>(
+    alloc: &mut A,
     old: &Leaf,
     unit: Unit,
     entry: Entry,
-) -> Result<Grown<H>, OutOfMemory> {
+) -> Result<Grown<A::Memory>, OutOfMemory> {
     let at = old.position(unit);
     if old.entry(at).is_some_and(|own| own.0 == unit) {
         let mut new = old.clone();
         new.put(at, unit, entry)?;
-        return Ok(Grown::One(kept(heap, Kind::Leaf(new))?));
+        return Ok(Grown::One(kept(alloc, Kind::Leaf(new))?));
     }
     if old.len() < ENTRIES {
         let mut new = old.clone();
         new.insert(at, unit, entry)?;
-        return Ok(Grown::One(kept(heap, Kind::Leaf(new))?));
+        return Ok(Grown::One(kept(alloc, Kind::Leaf(new))?));
     }
     let half = split_at(ENTRIES, at == ENTRIES);
     let (mut left, mut right) = (old.part(0..half)?, old.part(half..ENTRIES)?);
@@ -672,25 +708,25 @@ fn insert_into_leaf<H: Heap>(
         None => left.insert(at, unit, entry)?,
     }
     Ok(Grown::Two(
-        kept(heap, Kind::Leaf(left))?,
-        kept(heap, Kind::Leaf(right))?,
+        kept(alloc, Kind::Leaf(left))?,
+        kept(alloc, Kind::Leaf(right))?,
     ))
 }
 
-fn insert_into_inner<H: Heap>(
-    heap: &mut H,
-    old: &Inner<H>,
+fn insert_into_inner<A: NodeAlloc>(
+    alloc: &mut A,
+    old: &Inner<A::Memory>,
     at: usize,
-    grown: Grown<H>,
-) -> Result<Grown<H>, OutOfMemory> {
+    grown: Grown<A::Memory>,
+) -> Result<Grown<A::Memory>, OutOfMemory> {
     let (middle, second) = match grown {
-        Grown::One(child) => return kept(heap, Kind::Inner(old.with(at, child)?)).map(Grown::One),
+        Grown::One(child) => return kept(alloc, Kind::Inner(old.with(at, child)?)).map(Grown::One),
         Grown::Two(left, right) => (left, right),
     };
     if old.len() < CHILDREN {
         let mut new = old.part(0..old.len())?;
         new.grow(at, middle, second)?;
-        return kept(heap, Kind::Inner(new)).map(Grown::One);
+        return kept(alloc, Kind::Inner(new)).map(Grown::One);
     }
     let half = split_at(CHILDREN, at + 1 == CHILDREN);
     let (mut left, mut right) = (old.part(0..half)?, old.part(half..CHILDREN)?);
@@ -699,20 +735,24 @@ fn insert_into_inner<H: Heap>(
         None => left.grow(at, middle, second)?,
     }
     Ok(Grown::Two(
-        kept(heap, Kind::Inner(left))?,
-        kept(heap, Kind::Inner(right))?,
+        kept(alloc, Kind::Inner(left))?,
+        kept(alloc, Kind::Inner(right))?,
     ))
 }
 
 /// Adds a leaf behind all that `left` holds.
-fn append<H: Heap>(heap: &mut H, left: Child<H>, right: Child<H>) -> Result<Grown<H>, OutOfMemory> {
+fn append<A: NodeAlloc>(
+    alloc: &mut A,
+    left: Child<A::Memory>,
+    right: Child<A::Memory>,
+) -> Result<Grown<A::Memory>, OutOfMemory> {
     match &left.node.0 {
         Kind::Leaf(_) => Ok(Grown::Two(left, right)),
         Kind::Inner(old) => {
             let at = old.len().checked_sub(1).ok_or(OutOfMemory)?;
             let child = old.child(at).ok_or(OutOfMemory)?;
-            let grown = append(heap, child, right)?;
-            insert_into_inner(heap, old, at, grown)
+            let grown = append(alloc, child, right)?;
+            insert_into_inner(alloc, old, at, grown)
         }
     }
 }
@@ -730,42 +770,42 @@ fn split_at(len: usize, ascending: bool) -> usize {
 }
 
 /// The subtree without `unit`; `None` where nothing is left of it.
-fn remove<H: Heap>(
-    heap: &mut H,
-    node: &Node<H>,
+fn remove<A: NodeAlloc>(
+    alloc: &mut A,
+    node: &Node<A::Memory>,
     unit: Unit,
-) -> Result<Option<Child<H>>, OutOfMemory> {
+) -> Result<Option<Child<A::Memory>>, OutOfMemory> {
     match &node.0 {
         Kind::Leaf(old) => {
             let rest = || old.iter().filter(|e| e.0 != unit);
             if rest().next().is_none() {
                 return Ok(None);
             }
-            leaf(heap, rest()).map(Some)
+            leaf(alloc, rest()).map(Some)
         }
         Kind::Inner(old) => {
             let at = old.position(unit);
             let child = old.nodes.get(at).ok_or(OutOfMemory)?;
-            let smaller = remove(heap, child, unit)?;
-            shrink(heap, old, at, smaller)
+            let smaller = remove(alloc, child, unit)?;
+            shrink(alloc, old, at, smaller)
         }
     }
 }
 
 /// Puts `smaller` in the place of the child at `at`, merged with a neighbour where both fit one.
-fn shrink<H: Heap>(
-    heap: &mut H,
-    old: &Inner<H>,
+fn shrink<A: NodeAlloc>(
+    alloc: &mut A,
+    old: &Inner<A::Memory>,
     at: usize,
-    smaller: Option<Child<H>>,
-) -> Result<Option<Child<H>>, OutOfMemory> {
+    smaller: Option<Child<A::Memory>>,
+) -> Result<Option<Child<A::Memory>>, OutOfMemory> {
     let (mut from, mut to, mut middle) = (at, at + 1, smaller);
     if let Some(child) = &middle {
         let before = at.checked_sub(1).and_then(|left| old.child(left));
         let after = old.child(at + 1);
-        if let Some(merged) = merge(heap, Some(child), after.as_ref())? {
+        if let Some(merged) = merge(alloc, Some(child), after.as_ref())? {
             (to, middle) = (at + 2, Some(merged));
-        } else if let Some(merged) = merge(heap, before.as_ref(), Some(child))? {
+        } else if let Some(merged) = merge(alloc, before.as_ref(), Some(child))? {
             (from, middle) = (at - 1, Some(merged));
         }
     }
@@ -776,24 +816,24 @@ fn shrink<H: Heap>(
     if all().next().is_none() {
         return Ok(None);
     }
-    inner(heap, all()).map(Some)
+    inner(alloc, all()).map(Some)
 }
 
 /// One node with all that two neighbours hold, if there are two and it fits.
-fn merge<H: Heap>(
-    heap: &mut H,
-    left: Option<&Child<H>>,
-    right: Option<&Child<H>>,
-) -> Result<Option<Child<H>>, OutOfMemory> {
+fn merge<A: NodeAlloc>(
+    alloc: &mut A,
+    left: Option<&Child<A::Memory>>,
+    right: Option<&Child<A::Memory>>,
+) -> Result<Option<Child<A::Memory>>, OutOfMemory> {
     let (Some(left), Some(right)) = (left, right) else {
         return Ok(None);
     };
     match (&left.node.0, &right.node.0) {
         (Kind::Leaf(a), Kind::Leaf(b)) if a.len() + b.len() <= ENTRIES => {
-            leaf(heap, a.iter().chain(b.iter())).map(Some)
+            leaf(alloc, a.iter().chain(b.iter())).map(Some)
         }
         (Kind::Inner(a), Kind::Inner(b)) if a.len() + b.len() <= CHILDREN => {
-            inner(heap, a.children().chain(b.children())).map(Some)
+            inner(alloc, a.children().chain(b.children())).map(Some)
         }
         _ => Ok(None),
     }
@@ -828,10 +868,14 @@ pub(crate) mod tests {
         }
     }
 
-    impl Heap for Host {
+    impl NodeMemory for Host {
         type Ref = Arc<Node<Host>>;
+    }
 
-        fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
+    impl NodeAlloc for Host {
+        type Memory = Self;
+
+        fn alloc(&mut self, node: Node<Self>) -> Result<Arc<Node<Host>>, OutOfMemory> {
             self.left = self.left.checked_sub(1).ok_or(OutOfMemory)?;
             Ok(Arc::new(node))
         }

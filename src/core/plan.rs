@@ -10,8 +10,8 @@ use crate::geometry::{
 use crate::index::{
     Entry,
     Gate,
-    Heap,
     Index,
+    NodeMemory,
     State, //
 };
 use core::ops::Range;
@@ -55,9 +55,9 @@ pub struct Step {
 
 /// Plans the beginning of the request for `sectors` of the target.
 #[inline]
-pub fn plan<H: Heap>(
+pub fn plan<M: NodeMemory>(
     geometry: &Geometry,
-    index: &Index<H>,
+    index: &Index<M>,
     access: Access,
     sectors: &Range<u64>,
 ) -> Step {

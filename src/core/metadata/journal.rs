@@ -29,8 +29,8 @@ use super::storage::{
 use super::survey::Choice;
 use crate::geometry::Unit;
 use crate::index::{
-    Heap,
     Index,
+    NodeMemory,
     State, //
 };
 use crate::region_layout::{
@@ -99,8 +99,8 @@ pub struct Contents<I> {
 }
 
 /// What a checkpoint of a map and its spare units holds.
-pub fn contents<'a, H: Heap + 'a, B: DerefMut<Target = [u64]>>(
-    map: &'a Index<H>,
+pub fn contents<'a, M: NodeMemory + 'a, B: DerefMut<Target = [u64]>>(
+    map: &'a Index<M>,
     spares: &'a Spares<B>,
 ) -> Contents<impl Iterator<Item = Record> + 'a> {
     let units = || {

@@ -12,8 +12,9 @@ use crate::geometry::{
 use crate::index::{
     Entry,
     Gate,
-    Heap,
     Index,
+    NodeAlloc,
+    NodeMemory,
     OutOfMemory,
     Run,
     State, //
@@ -39,13 +40,13 @@ pub enum Conflict {
 }
 
 /// The map as far as it was read.
-pub struct Replay<H: Heap> {
-    map: Index<H>,
+pub struct Replay<M: NodeMemory> {
+    map: Index<M>,
     /// Entries that follow those of `map`: a checkpoint's come in order.
     run: Run,
 }
 
-impl<H: Heap> Default for Replay<H> {
+impl<M: NodeMemory> Default for Replay<M> {
     fn default() -> Self {
         Self {
             map: Index::new(),
@@ -54,12 +55,12 @@ impl<H: Heap> Default for Replay<H> {
     }
 }
 
-impl<H: Heap> Replay<H> {
+impl<M: NodeMemory> Replay<M> {
     /// Applies one record, to the map and to the spare units that go with it.
     pub fn apply<B: DerefMut<Target = [u64]>>(
         &mut self,
         geometry: &Geometry,
-        heap: &mut H,
+        alloc: &mut impl NodeAlloc<Memory = M>,
         spares: &mut Spares<B>,
         record: Record,
     ) -> Result<(), Conflict> {
@@ -70,12 +71,12 @@ impl<H: Heap> Replay<H> {
                     gate: Gate::Open,
                     state: State::Relocated { spare, valid },
                 };
-                self.relocate(heap, spares, unit, spare, entry)
+                self.relocate(alloc, spares, unit, spare, entry)
             }
             Record::OnMain { unit } => {
-                self.settle(heap)?;
+                self.settle(alloc)?;
                 let freed = self.spare_of(unit).ok_or(Conflict::Absent)?;
-                self.map = self.map.without(heap, unit)?;
+                self.map = self.map.without(alloc, unit)?;
                 spares.release(freed);
                 Ok(())
             }
@@ -93,14 +94,14 @@ impl<H: Heap> Replay<H> {
     }
 
     /// All that was read.
-    pub fn finish(mut self, heap: &mut H) -> Result<Index<H>, Conflict> {
-        self.settle(heap)?;
+    pub fn finish(mut self, alloc: &mut impl NodeAlloc<Memory = M>) -> Result<Index<M>, Conflict> {
+        self.settle(alloc)?;
         Ok(self.map)
     }
 
     fn relocate<B: DerefMut<Target = [u64]>>(
         &mut self,
-        heap: &mut H,
+        alloc: &mut impl NodeAlloc<Memory = M>,
         spares: &mut Spares<B>,
         unit: Unit,
         spare: SpareUnit,
@@ -108,7 +109,7 @@ impl<H: Heap> Replay<H> {
     ) -> Result<(), Conflict> {
         let behind = self.is_behind(unit);
         if !behind || self.run.is_full() {
-            self.settle(heap)?;
+            self.settle(alloc)?;
         }
         let before = if behind { None } else { self.spare_of(unit) };
         if before != Some(spare) && !spares.claim(spare) {
@@ -118,9 +119,9 @@ impl<H: Heap> Replay<H> {
             spares.release(freed);
         }
         if behind {
-            self.run.push(heap, unit, entry)?;
+            self.run.push(alloc, unit, entry)?;
         } else {
-            self.map = self.map.with(heap, unit, entry)?;
+            self.map = self.map.with(alloc, unit, entry)?;
         }
         Ok(())
     }
@@ -137,8 +138,8 @@ impl<H: Heap> Replay<H> {
         }
     }
 
-    fn settle(&mut self, heap: &mut H) -> Result<(), Conflict> {
-        self.map = self.map.append(heap, &mut self.run)?;
+    fn settle(&mut self, alloc: &mut impl NodeAlloc<Memory = M>) -> Result<(), Conflict> {
+        self.map = self.map.append(alloc, &mut self.run)?;
         Ok(())
     }
 }

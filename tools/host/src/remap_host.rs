@@ -14,9 +14,10 @@ use remap_core::geometry::{
     GeometryError, //
 };
 use remap_core::index::{
-    Heap,
     Index,
     Node,
+    NodeAlloc,
+    NodeMemory,
     OutOfMemory, //
 };
 use remap_core::metadata::block::{
@@ -73,10 +74,14 @@ pub fn plain_geometry(main: u64, spare: u64) -> Result<Geometry, GeometryError> 
 /// Nodes of the map, on the heap.
 pub struct Nodes;
 
-impl Heap for Nodes {
+impl NodeMemory for Nodes {
     type Ref = Arc<Node<Nodes>>;
+}
 
-    fn keep(&mut self, node: Node<Self>) -> Result<Self::Ref, OutOfMemory> {
+impl NodeAlloc for Nodes {
+    type Memory = Self;
+
+    fn alloc(&mut self, node: Node<Self>) -> Result<Arc<Node<Nodes>>, OutOfMemory> {
         Ok(Arc::new(node))
     }
 }
