@@ -5,21 +5,16 @@
 
 use crate::{
     bio_context::BioContext,
-    delayed::DelayedTask,
     instance::Instance,
     repair::Repair, //
 };
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 use kernel_ext::{
     bio::Status,
     device_mapper::{
         BioQueue,
         OwnedBio, //
-    },
-    noio::NoIo, //
+    }, //
 };
 
 /// The writes that wait, and for how long they may.
@@ -71,7 +66,7 @@ impl Repair {
     }
 
     /// Ends all writes that wait, since they did for too long.
-    fn give_up(&mut self, instance: &Instance) {
+    pub(crate) fn give_up(&mut self, instance: &Instance) {
         pr_err!(
             "{}: no spare unit became free in {} seconds, {} writes fail\n",
             instance.name(),
@@ -106,21 +101,5 @@ impl Repair {
         }
         // Those that wait for the commit are told what became of it.
         let _ = self.settle(instance);
-    }
-}
-
-/// Ends the wait.
-pub(crate) struct Deadline;
-
-impl DelayedTask for Deadline {
-    fn run(instance: &Arc<Instance>) -> Option<u64> {
-        let mut repair = instance.repair.lock();
-        match repair.parked.left(instance.milliseconds()) {
-            Some(0) => {
-                NoIo::run(|| repair.give_up(instance));
-                None
-            }
-            left => left,
-        }
     }
 }

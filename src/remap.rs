@@ -42,6 +42,7 @@ mod shortage;
 mod status;
 mod summary;
 mod target;
+mod tasks;
 mod version;
 mod workers;
 

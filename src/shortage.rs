@@ -9,15 +9,10 @@
 //! region of the metadata that failed is tried every ten.
 
 use crate::{
-    delayed::DelayedTask,
     instance::Instance,
     repair::Repair, //
 };
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
-use kernel_ext::noio::NoIo;
+use kernel::prelude::*;
 
 /// How long to wait before the reserve is filled again, in milliseconds.
 const MEMORY_PAUSE: u64 = 1000;
@@ -49,7 +44,7 @@ impl Repair {
     }
 
     /// Tries to end the shortage, and to bring regions of the metadata back. Sleeps.
-    fn recover(&mut self, instance: &Instance) {
+    pub(crate) fn recover(&mut self, instance: &Instance) {
         let now = instance.milliseconds();
         let is_due = now.saturating_sub(self.metadata.tried_at) >= self.metadata.pause();
         if self.metadata.lacks_region() && is_due && !instance.is_suspended() {
@@ -89,16 +84,5 @@ impl Repair {
     fn republish(&mut self, instance: &Instance) {
         // If there is no memory for this, the next publication does it.
         let _ = self.publish(instance);
-    }
-}
-
-/// Ends a shortage.
-pub(crate) struct Recovery;
-
-impl DelayedTask for Recovery {
-    fn run(instance: &Arc<Instance>) -> Option<u64> {
-        let mut repair = instance.repair.lock();
-        NoIo::run(|| repair.recover(instance));
-        repair.recovery_due()
     }
 }

@@ -10,18 +10,18 @@
 use crate::{
     bio_context::BioContext,
     counters::Count,
-    delayed::{
-        Delayed,
-        DelayedTask, //
-    },
+    delayed::Delayed,
     instance::Instance,
     moment::pause,
-    parked::Deadline,
     retry::{
         retry,
         Retried, //
     },
-    shortage::Recovery, //
+    tasks::{
+        Deadline,
+        Recovery,
+        ScanStart, //
+    }, //
 };
 use kernel::{
     cpu::{
@@ -103,9 +103,9 @@ impl Workers {
     /// Makes a lane for each CPU there may be. May sleep.
     pub(crate) fn new(instance: &Arc<Instance>) -> Result<Self> {
         let queue = Arc::new(ReclaimQueue::new(c"dm_remap")?, GFP_KERNEL)?;
-        let deadline = Delayed::new(RunsOn::Reclaim(queue.clone()), instance)?;
-        let recovery = Delayed::new(RunsOn::Reclaim(queue.clone()), instance)?;
-        let scan_start = Delayed::new(RunsOn::System, instance)?;
+        let deadline = Delayed::new(RunsOn::Reclaim(queue.clone()), Deadline(instance.clone()))?;
+        let recovery = Delayed::new(RunsOn::Reclaim(queue.clone()), Recovery(instance.clone()))?;
+        let scan_start = Delayed::new(RunsOn::System, ScanStart(instance.clone()))?;
         let mut lanes = KVec::new();
         for _ in 0..nr_cpu_ids() {
             let (its_deadline, its_recovery) = (deadline.clone(), recovery.clone());
@@ -249,16 +249,5 @@ impl WorkItem for Lane {
     fn run(this: Arc<Lane>) {
         NoIo::run(|| this.serve());
         this.instance.tell_changes();
-    }
-}
-
-/// Begins a scan that is due: while a device is resumed that must not be done. A thread is made,
-/// which may wait for memory.
-struct ScanStart;
-
-impl DelayedTask for ScanStart {
-    fn run(instance: &Arc<Instance>) -> Option<u64> {
-        instance.scan.begin(instance);
-        None
     }
 }
