@@ -3,7 +3,7 @@
 //! Tells a bad sector from a device that fails as a whole, before a spare unit is used.
 
 use crate::{
-    instance::Instance,
+    context::Context,
     repair::Repair, //
 };
 use kernel::prelude::*;
@@ -22,39 +22,37 @@ const AWAY: u64 = 1000;
 impl Repair {
     /// Trips the breaker if main, which does not take a write to `unit`, does not work elsewhere either.
     /// Whether it is closed: nothing is to be done about the write while it is open. May sleep.
-    pub(crate) fn probe(&mut self, instance: &Instance, unit: Unit) -> bool {
+    pub(crate) fn probe(&mut self, ctx: &Context, unit: Unit) -> bool {
         if !self.is_closed() {
             return false;
         }
-        if !self.main_works(instance, unit) {
-            self.trip(instance, Trip::Unreadable);
-        } else if !self.main_takes_writes(instance) {
-            self.trip(instance, Trip::Unwritable);
+        if !self.main_works(ctx, unit) {
+            self.trip(ctx, Trip::Unreadable);
+        } else if !self.main_takes_writes(ctx) {
+            self.trip(ctx, Trip::Unwritable);
         }
         self.is_closed()
     }
 
     /// Whether a commit can be written to main, where main has metadata; else nothing is known.
-    fn main_takes_writes(&mut self, instance: &Instance) -> bool {
+    fn main_takes_writes(&mut self, ctx: &Context) -> bool {
         if !self.metadata.can_write_main() {
             return true;
         }
         let written = self
-            .settle(instance)
-            .and_then(|()| self.make_room(instance))
-            .and_then(|()| self.commit(instance, &[], false));
+            .settle(ctx)
+            .and_then(|()| self.make_room(ctx))
+            .and_then(|()| self.commit(ctx, &[], false));
         // Where no commit can be made nothing is relocated, whatever main does.
         written.is_err() || self.metadata.main_took_one()
     }
 
     /// Trips the breaker if one unit more that fails is one too many. Whether it is closed.
-    pub(crate) fn admit(&mut self, instance: &Instance) -> bool {
+    pub(crate) fn admit(&mut self, ctx: &Context) -> bool {
         let was_closed = self.is_closed();
-        let is_admitted = self
-            .breaker
-            .admit(instance.milliseconds(), self.free_spares());
+        let is_admitted = self.breaker.admit(ctx.milliseconds(), self.free_spares());
         if let (true, Some(why)) = (was_closed, self.breaker.open()) {
-            self.trip(instance, why);
+            self.trip(ctx, why);
         }
         is_admitted
     }
@@ -70,64 +68,62 @@ impl Repair {
         self.breaker.open().is_none()
     }
 
-    pub(crate) fn trip(&mut self, instance: &Instance, why: Trip) {
+    pub(crate) fn trip(&mut self, ctx: &Context, why: Trip) {
         self.breaker.trip(why);
-        instance.set_tripped(true);
+        ctx.set_tripped(true);
         self.note_change();
-        instance.repair.publish(self);
+        self.publish_summary(ctx);
         pr_err!(
             "{}: {}, nothing is relocated any more until 'rearm'\n",
-            instance.name(),
+            ctx.name(),
             why.reason()
         );
     }
 
     /// Whether main, which fails to read at `unit`, can be read elsewhere. That it cannot is
     /// believed for a while, and not asked again. May sleep.
-    pub(crate) fn main_reads(&mut self, instance: &Instance, unit: Unit) -> bool {
-        let now = instance.milliseconds();
+    pub(crate) fn main_reads(&mut self, ctx: &Context, unit: Unit) -> bool {
+        let now = ctx.milliseconds();
         let is_fresh = |at: u64| now.saturating_sub(at) < AWAY;
         if self.main_failed_at.is_some_and(is_fresh) {
             return false;
         }
-        let works = self.main_works(instance, unit);
+        let works = self.main_works(ctx, unit);
         self.main_failed_at = (!works).then_some(now);
         works
     }
 
     /// Whether a block can be read on main, far from `unit`.
-    pub(crate) fn main_works(&mut self, instance: &Instance, unit: Unit) -> bool {
-        let geometry = instance.geometry();
+    pub(crate) fn main_works(&mut self, ctx: &Context, unit: Unit) -> bool {
+        let geometry = ctx.geometry();
         let mut others = geometry.far_from(unit);
         geometry.units() == 1
             || others.any(|other| {
                 let at = geometry.on_main(geometry.sectors_of(other).start);
-                self.reads(instance, instance.main(), at)
+                self.reads(ctx, ctx.main(), at)
             })
     }
 
     /// Whether a commit can be made, which the spare has to take. Not while a unit is being moved: what is
     /// pending is settled.
-    pub(crate) fn spare_takes_a_commit(&mut self, instance: &Instance) -> bool {
-        self.settle(instance)
-            .and_then(|()| self.make_room(instance))
-            .and_then(|()| self.commit(instance, &[], false))
+    pub(crate) fn spare_takes_a_commit(&mut self, ctx: &Context) -> bool {
+        self.settle(ctx)
+            .and_then(|()| self.make_room(ctx))
+            .and_then(|()| self.commit(ctx, &[], false))
             .is_ok()
     }
 
     /// Whether a block can be read where the spare has its metadata.
-    pub(crate) fn spare_works(&mut self, instance: &Instance) -> bool {
-        let starts = instance.geometry().spare_regions();
+    pub(crate) fn spare_works(&mut self, ctx: &Context) -> bool {
+        let starts = ctx.geometry().spare_regions();
         let mut starts = starts.iter();
-        starts.any(|&at| self.reads(instance, instance.spare(), at))
+        starts.any(|&at| self.reads(ctx, ctx.spare(), at))
     }
 
-    fn reads(&mut self, instance: &Instance, device: &BlockDevice, at: u64) -> bool {
-        let bytes = 0..(instance.geometry().block_sectors() << 9) as usize;
+    fn reads(&mut self, ctx: &Context, device: &BlockDevice, at: u64) -> bool {
+        let bytes = 0..(ctx.geometry().block_sectors() << 9) as usize;
         let check = &mut self.check;
-        let read = instance
-            .bios
-            .transfer(Transfer::Read, device, at, check, bytes);
+        let read = ctx.bios.transfer(Transfer::Read, device, at, check, bytes);
         read.is_ok()
     }
 }

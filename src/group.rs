@@ -10,7 +10,7 @@
 
 use crate::{
     bio_context::BioContext,
-    instance::Instance,
+    context::Context,
     repair::Repair, //
 };
 use kernel::{
@@ -110,12 +110,12 @@ impl Repair {
     /// Makes room in the group for what one more unit needs, by a commit if there is none.
     ///
     /// Everything that pends something calls this first.
-    pub(crate) fn make_room(&mut self, instance: &Instance) -> Result<(), Dead> {
+    pub(crate) fn make_room(&mut self, ctx: &Context) -> Result<(), Dead> {
         if self.group.is_full() {
-            self.settle(instance)?;
+            self.settle(ctx)?;
         }
         if self.group.records.is_empty() {
-            self.keep_checkpoints(instance)?;
+            self.keep_checkpoints(ctx)?;
         }
         if self.metadata.frozen {
             return Err(Dead);
@@ -126,7 +126,7 @@ impl Repair {
     /// Adds to the next commit that the state of `unit` is `after`.
     pub(crate) fn pend(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         after: State,
         on_failure: OnFailure,
@@ -147,7 +147,7 @@ impl Repair {
             };
             self.fallback = self.fallback.set(&mut self.nodes, unit, Some(stuck))?;
         }
-        self.set(instance, unit, entry)?;
+        self.set(ctx, unit, entry)?;
         if !self.group.has(unit) {
             self.group
                 .units
@@ -176,11 +176,11 @@ impl Repair {
     }
 
     /// Acknowledges a bio, at once or after the commit that it needs.
-    pub(crate) fn acknowledge(&mut self, instance: &Instance, bio: OwnedBio<BioContext>) {
-        if self.group.concerns(instance.geometry(), &bio) {
+    pub(crate) fn acknowledge(&mut self, ctx: &Context, bio: OwnedBio<BioContext>) {
+        if self.group.concerns(ctx.geometry(), &bio) {
             self.group.waiting.push(bio);
         } else {
-            self.end(instance, bio, Status::OK);
+            self.end(ctx, bio, Status::OK);
         }
     }
 
@@ -189,12 +189,12 @@ impl Repair {
     /// Whoever held the repair lock calls this before it is let go.
     ///
     /// On an error all of it is taken back; those that waited for it were told so.
-    pub(crate) fn settle(&mut self, instance: &Instance) -> Result<(), Dead> {
+    pub(crate) fn settle(&mut self, ctx: &Context) -> Result<(), Dead> {
         if self.group.records.is_empty() {
             return Ok(());
         }
         let records = core::mem::take(&mut self.group.records);
-        let done = self.commit(instance, &records, false);
+        let done = self.commit(ctx, &records, false);
         self.group.records = records;
         let status = match done {
             Ok(()) => {
@@ -203,18 +203,18 @@ impl Repair {
             }
             Err(Dead) => {
                 self.failed_commits += 1;
-                self.fall_back(instance);
+                self.fall_back(ctx);
                 Status::IOERR
             }
         };
         // `make_room` is followed by `Nodes::ready`, which leaves memory for this.
-        if self.show_all(instance).is_err() {
-            pr_err!("{}: out of memory for the map\n", instance.name());
+        if self.show_all(ctx).is_err() {
+            pr_err!("{}: out of memory for the map\n", ctx.name());
         }
         self.group.records.clear();
         self.group.units.clear();
         self.group.freed.clear();
-        instance.repair.publish(self);
+        self.publish_summary(ctx);
         for bio in self.group.waiting.take_all() {
             bio.complete(status);
         }
@@ -247,8 +247,8 @@ impl Repair {
     }
 
     /// Takes back what could not be committed.
-    fn fall_back(&mut self, instance: &Instance) {
-        let geometry = instance.geometry();
+    fn fall_back(&mut self, ctx: &Context) {
+        let geometry = ctx.geometry();
         for at in 0..self.group.units.len() {
             let Some(&unit) = self.group.units.get(at) else {
                 continue;

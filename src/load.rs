@@ -3,11 +3,12 @@
 //! Making an instance ready for I/O: reading its metadata, or formatting them.
 
 use crate::{
+    context::Context,
     counters::Count,
-    instance::Instance,
     metadata::Store,
     published_map::Map,
-    repair::Repair, //
+    repair::Repair,
+    scan::Scan, //
 };
 use kernel::{
     fmt,
@@ -140,26 +141,27 @@ impl Repair {
     /// Reads the metadata, formats them where there are none, and brings all regions up to date. A
     /// read-only table reads and writes nothing. Sleeps.
     ///
-    /// `claim` is asked whether the array may be used.
+    /// `scan` is told how many passes there were, and `claim` is asked whether the array may be used.
     pub(crate) fn make_ready(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
+        scan: &Scan,
         read_only: bool,
         claim: impl FnOnce(&Array) -> Result<(), NotReady>,
     ) -> Result<(), NotReady> {
         let was_ready = self.metadata.journal.is_some();
         self.metadata.is_writable = !read_only;
         if !was_ready {
-            self.load(instance, read_only, claim)?;
+            self.load(ctx, scan, read_only, claim)?;
         }
         if read_only || self.metadata.frozen {
             return Ok(());
         }
-        match self.begin_writing(instance) {
+        match self.begin_writing(ctx) {
             // A device that was in use goes on without its metadata.
             Err(NotReady::Dead) if was_ready => Ok(()),
             Err(reason) if !was_ready => {
-                self.unload(instance);
+                self.unload(ctx);
                 Err(reason)
             }
             other => other,
@@ -167,12 +169,12 @@ impl Repair {
     }
 
     /// Forgets what was read, so that the next activation reads it anew.
-    fn unload(&mut self, instance: &Instance) {
+    fn unload(&mut self, ctx: &Context) {
         self.metadata.journal = None;
         self.metadata.frozen = false;
         let restored = core::mem::take(&mut self.metadata.restored);
         for (&count, &value) in Count::SURVIVE.iter().zip(&restored) {
-            instance.counters.add(count, value.wrapping_neg());
+            ctx.counters.add(count, value.wrapping_neg());
         }
         self.spares.clear();
         self.magazines.forget();
@@ -182,48 +184,49 @@ impl Repair {
         self.shown.copy(&self.map);
         // Without memory for it the old one is published, which nobody reads: the device is not
         // resumed.
-        let _ = self.show_all(instance);
+        let _ = self.show_all(ctx);
     }
 
     /// Brings all regions up to date and marks the array as in use.
-    fn begin_writing(&mut self, instance: &Instance) -> Result<(), NotReady> {
+    fn begin_writing(&mut self, ctx: &Context) -> Result<(), NotReady> {
         let journal = self.metadata.journal.as_ref().ok_or(NotReady::Dead)?;
         if !journal.may_write() {
             return Err(NotReady::ReadOnlyFormat);
         }
         self.metadata.try_again();
-        self.keep_checkpoints(instance)?;
-        self.commit(instance, &[], false)?;
+        self.keep_checkpoints(ctx)?;
+        self.commit(ctx, &[], false)?;
         Ok(())
     }
 
     /// Notes that the device is shut down in order. Sleeps.
-    pub(crate) fn put_away(&mut self, instance: &Instance) {
+    pub(crate) fn put_away(&mut self, ctx: &Context) {
         if self.metadata.journal.is_some() && !self.metadata.frozen {
             // What fails is said there.
             let _ = self
-                .keep_checkpoints(instance)
-                .and_then(|()| self.commit(instance, &[], true));
+                .keep_checkpoints(ctx)
+                .and_then(|()| self.commit(ctx, &[], true));
         }
     }
 
     fn load(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
+        scan: &Scan,
         read_only: bool,
         claim: impl FnOnce(&Array) -> Result<(), NotReady>,
     ) -> Result<(), NotReady> {
-        let geometry = instance.geometry();
+        let geometry = ctx.geometry();
         let metadata = &mut self.metadata;
         let wire = &mut metadata.wire;
         wire.forget();
-        let mut store = Store { instance, wire };
+        let mut store = Store { ctx, wire };
         match choose(&mut store, &mut metadata.block, &geometry.regions()) {
             Ok(choice) => {
                 choice.identity.array.fits(geometry)?;
                 claim(&choice.identity.array)?;
-                let standing = self.replay(instance, &choice)?;
-                self.show_loaded(instance, &standing)?;
+                let standing = self.replay(ctx, &choice)?;
+                self.show_loaded(ctx, scan, &standing)?;
                 self.metadata.journal = Some(Journal::resume(&choice, random_session()));
                 Ok(())
             }
@@ -239,8 +242,8 @@ impl Repair {
     }
 
     /// Reads the state into an empty map.
-    fn replay(&mut self, instance: &Instance, choice: &Choice) -> Result<Standing, NotReady> {
-        let geometry = instance.geometry();
+    fn replay(&mut self, ctx: &Context, choice: &Choice) -> Result<Standing, NotReady> {
+        let geometry = ctx.geometry();
         let mut replay = Replay::default();
         self.spares.clear();
         self.magazines.forget();
@@ -251,7 +254,7 @@ impl Repair {
             ..
         } = self;
         let wire = &mut metadata.wire;
-        let mut store = Store { instance, wire };
+        let mut store = Store { ctx, wire };
         let each = |record: Record| {
             nodes.fill().map_err(|_| NotReady::NoMemory)?;
             let applied = replay.apply(geometry, nodes, spares, record);
@@ -265,27 +268,30 @@ impl Repair {
     }
 
     /// Makes what was read the state of the instance.
-    fn show_loaded(&mut self, instance: &Instance, standing: &Standing) -> Result<(), NotReady> {
+    fn show_loaded(
+        &mut self,
+        ctx: &Context,
+        scan: &Scan,
+        standing: &Standing,
+    ) -> Result<(), NotReady> {
         self.nodes.fill().map_err(|_| NotReady::NoMemory)?;
         let map = self.map.clone();
         (self.lost_blocks, self.suspects) = (0, 0);
         for (unit, entry) in map.iter_from(Unit(0)) {
             self.count_entry(
                 Some(entry),
-                instance.geometry().blocks_of(unit),
+                ctx.geometry().blocks_of(unit),
                 u64::wrapping_add,
             );
         }
         self.shown.copy(&self.map);
-        self.show_all(instance).map_err(|_| NotReady::NoMemory)?;
-        instance.set_scan_position(standing.cursor);
+        self.show_all(ctx).map_err(|_| NotReady::NoMemory)?;
+        ctx.set_scan_position(standing.cursor);
         for (&count, &value) in Count::SURVIVE.iter().zip(&standing.counters) {
-            instance.counters.add(count, value);
+            ctx.counters.add(count, value);
         }
         self.metadata.restored = standing.counters;
-        instance
-            .scan
-            .resume(instance.counters.sum(Count::ScanPasses));
+        scan.resume(ctx.counters.sum(Count::ScanPasses));
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! Answers to `dmsetup message`.
 
 use crate::{
+    context::Context,
     counters::Count,
     errors::bad_sector,
     instance::Instance,
@@ -54,23 +55,19 @@ pub(crate) fn serve(
     out: &mut Text<'_>,
 ) -> Result {
     let served = NoIo::run(|| answer(instance, settings, args, out));
-    instance.tell_changes();
+    instance.ctx.tell_changes();
     served.map_err(|refusal| {
-        note(instance, &refusal);
+        note(&instance.ctx, &refusal);
         refusal.error()
     })
 }
 
 /// Keeps the reason of a refusal, since device mapper passes on either an error or an answer.
-fn note(instance: &Instance, refusal: &Refusal<'_>) {
-    let mut kept = instance.refusal.lock();
+fn note(ctx: &Context, refusal: &Refusal<'_>) {
+    let mut kept = ctx.refusal.lock();
     let _ = write!(Text::new(&mut *kept), "{refusal}");
-    if instance.log.allows() {
-        pr_err!(
-            "{}: message refused: {}\n",
-            instance.name(),
-            text_of(&*kept)
-        );
+    if ctx.log.allows() {
+        pr_err!("{}: message refused: {}\n", ctx.name(), text_of(&*kept));
     }
 }
 
@@ -93,28 +90,28 @@ fn answer<'a>(
     let words = args.filter_map(|word| word.to_str().ok());
     let written = match Message::parse(words).map_err(Refusal::Message)? {
         Message::Ping => writeln!(out, "pong"),
-        Message::Info => info(instance, out),
-        Message::Stats => stats(instance, out),
+        Message::Info => info(&instance.ctx, out),
+        Message::Stats => stats(&instance.ctx, out),
         Message::StatsReset => {
-            reset(instance);
+            reset(&instance.ctx);
             writeln!(out, "counting from zero")
         }
-        Message::Debug => debug(instance, out),
+        Message::Debug => debug(&instance.ctx, out),
         Message::Remap {
             sector,
             sectors,
             is_lossy,
         } => return remap(instance, sector, sectors, is_lossy, out),
         Message::Unremap { sector } => return unremap(instance, sector, out),
-        Message::List { from } => list(instance, from, out, relocated_line),
-        Message::Suspects { from } => list(instance, from, out, suspect_line),
+        Message::List { from } => list(&instance.ctx, from, out, relocated_line),
+        Message::Suspects { from } => list(&instance.ctx, from, out, suspect_line),
         Message::Retest { sector } => return retest(instance, sector, out),
         Message::Rearm => rearm(instance, out),
-        Message::Breaker => breaker(instance, settings.limit(), out),
+        Message::Breaker => breaker(&instance.ctx, settings.limit(), out),
         Message::SetBreaker(limit) => {
             settings.set_limit(limit);
-            instance.repair.lock().breaker.set_limit(limit);
-            breaker(instance, limit, out)
+            instance.lock().breaker.set_limit(limit);
+            breaker(&instance.ctx, limit, out)
         }
         Message::Checkpoint => return checkpoint(instance, out),
         Message::Scan => scan_messages::scan(instance, out),
@@ -127,9 +124,9 @@ fn answer<'a>(
             instance.scan.wake();
             writeln!(out, "at most {rate} KiB a second")
         }
-        Message::Cache => cache(instance, out),
+        Message::Cache => cache(&instance.ctx, out),
         Message::Numa => numa(instance, out),
-        Message::Reason => reason(instance, out),
+        Message::Reason => reason(&instance.ctx, out),
         Message::Help => write!(out, "{HELP}"),
     };
     // What does not fit is cut off, and device mapper comes again with more room.
@@ -137,9 +134,9 @@ fn answer<'a>(
 }
 
 fn rearm(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let mut repair = instance.repair.lock();
+    let mut repair = instance.lock();
     if repair.breaker.rearm() {
-        instance.set_tripped(false);
+        instance.ctx.set_tripped(false);
         repair.note_change();
         writeln!(out, "relocating again")
     } else {
@@ -147,13 +144,13 @@ fn rearm(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     }
 }
 
-fn breaker(instance: &Instance, limit: Limit, out: &mut Text<'_>) -> fmt::Result {
+fn breaker(ctx: &Context, limit: Limit, out: &mut Text<'_>) -> fmt::Result {
     match limit.units {
         0 => writeln!(out, "no limit")?,
         units => writeln!(out, "{units} units in {} seconds", limit.seconds)?,
     }
-    let summary = instance.repair.summary();
-    let now = instance.milliseconds();
+    let summary = ctx.summary();
+    let now = ctx.milliseconds();
     let left = summary.breaker.left(now, summary.spares_free);
     if let Some(now) = left.now {
         writeln!(out, "left {now}")?;
@@ -164,8 +161,8 @@ fn breaker(instance: &Instance, limit: Limit, out: &mut Text<'_>) -> fmt::Result
     Ok(())
 }
 
-fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let layout = instance.layout();
+fn info(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
+    let layout = ctx.layout();
     let geometry = &layout.geometry;
     let [version, revision, patch] = VERSION;
     writeln!(out, "target: remap {version}.{revision}.{patch}")?;
@@ -191,7 +188,7 @@ fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         geometry.units(),
         geometry.spare_units()
     )?;
-    let summary = instance.repair.summary();
+    let summary = ctx.summary();
     let Some((array, commit)) = summary.array else {
         return writeln!(out, "metadata: none");
     };
@@ -203,13 +200,13 @@ fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     )
 }
 
-fn stats(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let bases = *instance.reset_at.lock();
+fn stats(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
+    let bases = *ctx.reset_at.lock();
     for (&(count, name), &base) in Count::ALL.iter().zip(&bases) {
-        let now = instance.counters.sum(count).wrapping_sub(base);
+        let now = ctx.counters.sum(count).wrapping_sub(base);
         writeln!(out, "{name} {now}")?;
     }
-    let summary = instance.repair.summary();
+    let summary = ctx.summary();
     writeln!(out, "spares_used {}", summary.spares_used)?;
     writeln!(out, "spares_retired {}", summary.spares_retired)?;
     writeln!(out, "spares_total {}", summary.spares_total)?;
@@ -217,21 +214,21 @@ fn stats(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     writeln!(out, "lost_blocks {}", summary.lost_blocks)
 }
 
-fn reset(instance: &Instance) {
-    let mut bases = instance.reset_at.lock();
+fn reset(ctx: &Context) {
+    let mut bases = ctx.reset_at.lock();
     for (&(count, _), base) in Count::ALL.iter().zip(bases.iter_mut()) {
-        *base = instance.counters.sum(count);
+        *base = ctx.counters.sum(count);
     }
 }
 
-fn debug(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let summary = instance.repair.summary();
-    let entries = instance.published_map().iter_from(Unit(0)).count();
+fn debug(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
+    let summary = ctx.summary();
+    let entries = ctx.published_map().iter_from(Unit(0)).count();
     writeln!(out, "map_entries {entries}")?;
     writeln!(out, "map_nodes_put_aside {}", summary.nodes_put_aside)?;
     writeln!(out, "writes_parked {}", summary.writes_parked)?;
-    writeln!(out, "suspended {}", u8::from(instance.is_suspended()))?;
-    writeln!(out, "read_only {}", u8::from(instance.is_read_only()))
+    writeln!(out, "suspended {}", u8::from(ctx.is_suspended()))?;
+    writeln!(out, "read_only {}", u8::from(ctx.is_read_only()))
 }
 
 fn scan_start(instance: &Instance, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
@@ -251,8 +248,8 @@ fn scan_halt(instance: &Instance, wanted: Wanted, out: &mut Text<'_>) -> fmt::Re
     }
 }
 
-fn cache(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let summary = instance.repair.summary();
+fn cache(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
+    let summary = ctx.summary();
     let use_of = summary.cache;
     writeln!(out, "put_aside {}", summary.spares_aside)?;
     writeln!(out, "near {}", use_of.near)?;
@@ -263,10 +260,10 @@ fn cache(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
 }
 
 fn numa(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let repair = instance.repair.lock();
+    let repair = instance.lock();
     for service in repair
         .shown
-        .services(&instance.node_replicas, &repair.nodes)
+        .services(&instance.ctx.node_replicas, &repair.nodes)
     {
         let (node, replica) = (service.node.id(), service.replica.id());
         match service.served {
@@ -280,8 +277,8 @@ fn numa(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn reason(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let kept = instance.refusal.lock();
+fn reason(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
+    let kept = ctx.refusal.lock();
     match text_of(&*kept) {
         "" => writeln!(out, "no message was refused"),
         text => writeln!(out, "{text}"),
@@ -289,24 +286,24 @@ fn reason(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
 }
 
 /// The unit of a sector of the mapped device.
-fn unit_of(instance: &Instance, sector: u64) -> Result<Unit, Refusal<'static>> {
-    let within = sector.checked_sub(instance.layout().begin);
+fn unit_of(ctx: &Context, sector: u64) -> Result<Unit, Refusal<'static>> {
+    let within = sector.checked_sub(ctx.layout().begin);
     within
-        .filter(|&at| at < instance.geometry().sectors())
-        .map(|at| instance.geometry().unit_of(at))
+        .filter(|&at| at < ctx.geometry().sectors())
+        .map(|at| ctx.geometry().unit_of(at))
         .ok_or(Refusal::OutOfRange(sector))
 }
 
 /// The first sector of a unit, as the mapped device counts.
-fn sector_of(instance: &Instance, unit: Unit) -> u64 {
-    instance.mapped(instance.geometry().sectors_of(unit).start)
+fn sector_of(ctx: &Context, unit: Unit) -> u64 {
+    ctx.mapped(ctx.geometry().sectors_of(unit).start)
 }
 
 /// Whether units may be moved now.
-fn may_move(instance: &Instance) -> Result<(), Refusal<'static>> {
-    if instance.is_suspended() {
+fn may_move(ctx: &Context) -> Result<(), Refusal<'static>> {
+    if ctx.is_suspended() {
         Err(Refusal::Suspended)
-    } else if instance.is_read_only() {
+    } else if ctx.is_read_only() {
         Err(Refusal::ReadOnly)
     } else {
         Ok(())
@@ -320,18 +317,18 @@ fn remap(
     is_lossy: bool,
     out: &mut Text<'_>,
 ) -> Result<(), Refusal<'static>> {
-    let first = unit_of(instance, sector)?;
+    let first = unit_of(&instance.ctx, sector)?;
     let end = sector.checked_add(sectors - 1);
-    let last = unit_of(instance, end.ok_or(Refusal::OutOfRange(u64::MAX))?)?;
+    let last = unit_of(&instance.ctx, end.ok_or(Refusal::OutOfRange(u64::MAX))?)?;
     let (mut moved, mut already, mut lost) = (0u64, 0u64, 0u64);
     let mut unreadable: Option<(u64, u64)> = None;
     let mut units = (first.0..=last.0).map(Unit).peekable();
     while units.peek().is_some() {
-        let mut repair = instance.repair.lock();
-        may_move(instance)?;
+        let mut repair = instance.lock();
+        may_move(&instance.ctx)?;
         let batch = units.clone().take(UNITS_AT_ONCE);
         repair
-            .freeze_all(instance, batch.clone())
+            .freeze_all(&instance.ctx, batch.clone())
             .map_err(|_| Refusal::NoMemory)?;
         let mut done = Ok(());
         for unit in units.by_ref().take(UNITS_AT_ONCE) {
@@ -351,7 +348,7 @@ fn remap(
                 }
             }
         }
-        repair.thaw_all(instance, batch);
+        repair.thaw_all(&instance.ctx, batch);
         settled(instance, &mut repair)?;
         done?;
     }
@@ -367,7 +364,7 @@ fn remap(
 
 /// Makes durable what was done.
 fn settled(instance: &Instance, repair: &mut Repair) -> Result<(), Refusal<'static>> {
-    let done = repair.settle(instance);
+    let done = repair.settle(&instance.ctx);
     done.map_err(|_| Refusal::Frozen)
 }
 
@@ -381,9 +378,9 @@ fn remap_one(
     if matches!(repair.state(unit), State::Relocated { .. }) {
         return Ok(None);
     }
-    let at = sector_of(instance, unit);
+    let at = sector_of(&instance.ctx, unit);
     let lost = repair
-        .relocate(instance, unit, None, Cause::Message { is_lossy })
+        .relocate(&instance.ctx, unit, None, Cause::Message { is_lossy })
         .map_err(|stay| match stay {
             Stay::NoSpare => Refusal::NoSpare(at),
             Stay::NoMemory => Refusal::NoMemory,
@@ -394,60 +391,62 @@ fn remap_one(
             Stay::Io(status) if bad_sector(status) => Refusal::SpareFails(at),
             Stay::Io(_) => Refusal::DeviceFails(at),
         })?;
-    instance.counters.add(Count::Remapped, 1);
+    instance.ctx.counters.add(Count::Remapped, 1);
     Ok(Some(lost))
 }
 
 fn unremap(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
-    let unit = unit_of(instance, sector)?;
-    let mut repair = instance.repair.lock();
-    may_move(instance)?;
-    repair.unrelocate(instance, unit)?;
+    let unit = unit_of(&instance.ctx, sector)?;
+    let mut repair = instance.lock();
+    may_move(&instance.ctx)?;
+    repair.unrelocate(&instance.ctx, unit)?;
     settled(instance, &mut repair)?;
-    repair.serve_parked(instance);
-    instance.counters.add(Count::Unremapped, 1);
+    repair.serve_parked(&instance.ctx);
+    instance.ctx.counters.add(Count::Unremapped, 1);
     writeln!(out, "unremapped 1 unit").map_err(|_| Refusal::NoMemory)
 }
 
 fn checkpoint(instance: &Instance, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
-    let mut repair = instance.repair.lock();
-    may_move(instance)?;
-    let written = repair.checkpoint(instance).map_err(|_| Refusal::Frozen)?;
+    let mut repair = instance.lock();
+    may_move(&instance.ctx)?;
+    let written = repair
+        .checkpoint(&instance.ctx)
+        .map_err(|_| Refusal::Frozen)?;
     if core::mem::take(&mut repair.spares_freed) {
-        repair.serve_parked(instance);
+        repair.serve_parked(&instance.ctx);
     }
     let (_, total) = repair.metadata.regions();
     writeln!(out, "wrote {written} of {total} regions").map_err(|_| Refusal::NoMemory)
 }
 
 fn retest(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
-    let unit = unit_of(instance, sector)?;
-    let mut repair = instance.repair.lock();
-    if instance.is_suspended() {
+    let unit = unit_of(&instance.ctx, sector)?;
+    let mut repair = instance.lock();
+    if instance.ctx.is_suspended() {
         return Err(Refusal::Suspended);
     }
     if repair.state(unit) != State::Suspect {
         return Err(Refusal::NotSuspect(sector));
     }
-    if repair.read_whole(instance, unit).is_err() {
+    if repair.read_whole(&instance.ctx, unit).is_err() {
         return Err(Refusal::MainFails(sector));
     }
-    repair.clear(instance, unit);
+    repair.clear(&instance.ctx, unit);
     writeln!(out, "reads well, no suspect any more").map_err(|_| Refusal::NoMemory)
 }
 
-type Line = fn(&Instance, &mut Text<'_>, Unit, Entry) -> Option<fmt::Result>;
+type Line = fn(&Context, &mut Text<'_>, Unit, Entry) -> Option<fmt::Result>;
 
 /// Writes a line for each entry that has one, and where to go on if there are too many.
-fn list(instance: &Instance, from: u64, out: &mut Text<'_>, line: Line) -> fmt::Result {
-    let within = from.saturating_sub(instance.layout().begin);
-    let map = instance.published_map();
+fn list(ctx: &Context, from: u64, out: &mut Text<'_>, line: Line) -> fmt::Result {
+    let within = from.saturating_sub(ctx.layout().begin);
+    let map = ctx.published_map();
     let mut lines = 0;
-    for (unit, entry) in map.iter_from(instance.geometry().unit_of(within)) {
+    for (unit, entry) in map.iter_from(ctx.geometry().unit_of(within)) {
         if lines == LINES {
-            return writeln!(out, "more from {}", sector_of(instance, unit));
+            return writeln!(out, "more from {}", sector_of(ctx, unit));
         }
-        if let Some(written) = line(instance, out, unit, entry) {
+        if let Some(written) = line(ctx, out, unit, entry) {
             written?;
             lines += 1;
         }
@@ -456,7 +455,7 @@ fn list(instance: &Instance, from: u64, out: &mut Text<'_>, line: Line) -> fmt::
 }
 
 fn relocated_line(
-    instance: &Instance,
+    ctx: &Context,
     out: &mut Text<'_>,
     unit: Unit,
     entry: Entry,
@@ -464,12 +463,12 @@ fn relocated_line(
     let State::Relocated { spare, valid } = entry.state else {
         return None;
     };
-    let geometry = instance.geometry();
+    let geometry = ctx.geometry();
     let all = geometry.blocks_of(unit);
     Some(writeln!(
         out,
         "{} {} {}/{}",
-        sector_of(instance, unit),
+        sector_of(ctx, unit),
         geometry.on_spare(spare, geometry.sectors_of(unit).start),
         valid.count(),
         all.count()
@@ -477,10 +476,10 @@ fn relocated_line(
 }
 
 fn suspect_line(
-    instance: &Instance,
+    ctx: &Context,
     out: &mut Text<'_>,
     unit: Unit,
     entry: Entry,
 ) -> Option<fmt::Result> {
-    (entry.state == State::Suspect).then(|| writeln!(out, "{}", sector_of(instance, unit)))
+    (entry.state == State::Suspect).then(|| writeln!(out, "{}", sector_of(ctx, unit)))
 }

@@ -3,11 +3,9 @@
 //! The metadata on the devices: reading and writing their blocks, commits and checkpoints.
 
 use crate::{
+    context::Context,
     counters::Count,
-    instance::{
-        Instance,
-        Layout, //
-    },
+    layout::Layout,
     repair::Repair, //
 };
 use core::ops::Range;
@@ -168,13 +166,13 @@ impl Metadata {
     /// frozen.
     fn write<R>(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         write: impl FnOnce(&mut Journal, &mut Store<'_>, &mut Block) -> Result<R, Dead>,
     ) -> Result<R, Dead> {
         let wire = &mut self.wire;
         match &mut self.journal {
             Some(journal) if self.is_writable && !self.frozen => {
-                write(journal, &mut Store { instance, wire }, &mut self.block)
+                write(journal, &mut Store { ctx, wire }, &mut self.block)
             }
             _ => Err(Dead),
         }
@@ -195,7 +193,7 @@ impl Metadata {
 
 /// The regions of an instance on its devices.
 pub(crate) struct Store<'a> {
-    pub(crate) instance: &'a Instance,
+    pub(crate) ctx: &'a Context,
     pub(crate) wire: &'a mut Wire,
 }
 
@@ -208,10 +206,10 @@ impl Store<'_> {
         number: u64,
         count: u64,
     ) -> Result<(), Failed> {
-        let (device, start) = self.instance.layout().region(region).ok_or(Failed)?;
+        let (device, start) = self.ctx.layout().region(region).ok_or(Failed)?;
         let sector = start.saturating_add(number.saturating_mul(BLOCK_SECTORS));
         let bytes = 0..count as usize * BLOCK_BYTES;
-        let (bios, buffer) = (&self.instance.bios, &mut self.wire.buffer);
+        let (bios, buffer) = (&self.ctx.bios, &mut self.wire.buffer);
         self.wire.holds = None;
         bios.transfer(how, device, sector, buffer, bytes)
             .map_err(|_| Failed)
@@ -258,12 +256,12 @@ impl Store<'_> {
     ) -> Result<bool, Failed> {
         let Layout {
             main, main_area, ..
-        } = self.instance.layout();
+        } = self.ctx.layout();
         let sector = numbers.start.saturating_mul(BLOCK_SECTORS);
         let sector = main_area.start.saturating_add(sector);
         let count = numbers.end.saturating_sub(numbers.start) as usize;
         let bytes = 0..count * BLOCK_BYTES;
-        let read = (self.instance.bios).transfer(Transfer::Read, main, sector, buffer, bytes);
+        let read = (self.ctx.bios).transfer(Transfer::Read, main, sector, buffer, bytes);
         read.map_err(|_| Failed)?;
         Ok((0..count).any(|at| buffer.read(at * BLOCK_BYTES, block) && is_wanted(block)))
     }
@@ -273,7 +271,7 @@ impl Storage for Store<'_> {
     const CRC32C: Crc32c = crc32c;
 
     fn has(&self, region: Region) -> bool {
-        self.instance.layout().region(region).is_some()
+        self.ctx.layout().region(region).is_some()
     }
 
     fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed> {
@@ -293,7 +291,7 @@ impl Storage for Store<'_> {
     ) -> Result<bool, Failed> {
         let Layout {
             main, main_area, ..
-        } = self.instance.layout();
+        } = self.ctx.layout();
         let all = main.sectors().saturating_sub(main_area.start) / BLOCK_SECTORS;
         let end = all.saturating_sub(from_end.start);
         let mut at = all.saturating_sub(from_end.end);
@@ -329,20 +327,20 @@ impl Storage for Store<'_> {
     }
 
     fn flush(&mut self, region: Region) -> Result<(), Failed> {
-        let (device, _) = self.instance.layout().region(region).ok_or(Failed)?;
-        self.instance.bios.flush(device).map_err(|_| Failed)
+        let (device, _) = self.ctx.layout().region(region).ok_or(Failed)?;
+        self.ctx.bios.flush(device).map_err(|_| Failed)
     }
 }
 
 /// What is remembered besides the units.
-fn standing(instance: &Instance, clean: bool) -> Standing {
+fn standing(ctx: &Context, clean: bool) -> Standing {
     let mut counters = [0; COUNTERS];
     for (slot, &count) in counters.iter_mut().zip(Count::SURVIVE) {
-        *slot = instance.counters.sum(count);
+        *slot = ctx.counters.sum(count);
     }
     Standing {
         clean,
-        cursor: instance.scan_position(),
+        cursor: ctx.scan_position(),
         counters,
     }
 }
@@ -353,56 +351,56 @@ impl Repair {
     /// On an error it is not known whether the commit is on disk, and relocation is frozen.
     pub(crate) fn commit(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         records: &[Record],
         clean: bool,
     ) -> Result<(), Dead> {
-        let standing = standing(instance, clean);
+        let standing = standing(ctx, clean);
         let before = self.metadata.regions();
-        let done = self.metadata.write(instance, |journal, store, block| {
+        let done = self.metadata.write(ctx, |journal, store, block| {
             journal.commit(store, block, &standing, records)
         });
         self.metadata.wait = self.metadata.wait.saturating_sub(1);
-        self.note_written(instance, before, done)
+        self.note_written(ctx, before, done)
     }
 
     /// Makes a checkpoint if one is due. Only while the map holds what was committed and no more.
-    pub(crate) fn keep_checkpoints(&mut self, instance: &Instance) -> Result<(), Dead> {
+    pub(crate) fn keep_checkpoints(&mut self, ctx: &Context) -> Result<(), Dead> {
         if self.metadata.wants_checkpoint() {
-            self.checkpoint(instance)?;
+            self.checkpoint(ctx)?;
         }
         Ok(())
     }
 
     /// Writes the whole state to all regions, those that failed too; to how many it could. Only while
     /// the map holds what was committed and no more.
-    pub(crate) fn checkpoint(&mut self, instance: &Instance) -> Result<usize, Dead> {
-        let standing = standing(instance, false);
+    pub(crate) fn checkpoint(&mut self, ctx: &Context) -> Result<usize, Dead> {
+        let standing = standing(ctx, false);
         let before = self.metadata.regions();
         self.metadata.wait = COMMITS_BETWEEN_TRIES;
         let contents = contents(&self.map, &self.spares);
-        let done = self.metadata.write(instance, |journal, store, block| {
+        let done = self.metadata.write(ctx, |journal, store, block| {
             journal.checkpoint(store, block, &standing, contents)
         });
-        self.note_written(instance, before, done)
+        self.note_written(ctx, before, done)
     }
 
     /// Tries to bring regions back that failed, and leaves the others alone. Only while the map
     /// holds what was committed and no more.
-    pub(crate) fn revive(&mut self, instance: &Instance) -> Result<usize, Dead> {
-        let standing = standing(instance, false);
+    pub(crate) fn revive(&mut self, ctx: &Context) -> Result<usize, Dead> {
+        let standing = standing(ctx, false);
         let before = self.metadata.regions();
         let contents = contents(&self.map, &self.spares);
-        let done = self.metadata.write(instance, |journal, store, block| {
+        let done = self.metadata.write(ctx, |journal, store, block| {
             journal.revive(store, block, &standing, contents)
         });
-        self.note_written(instance, before, done)
+        self.note_written(ctx, before, done)
     }
 
     /// Says what became of the regions; `before` is how many of them were good.
     fn note_written<R>(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         (before, _): (usize, usize),
         done: Result<R, Dead>,
     ) -> Result<R, Dead> {
@@ -412,10 +410,10 @@ impl Repair {
         }
         if good != before {
             self.note_change();
-            if instance.log.allows() {
+            if ctx.log.allows() {
                 pr_warn!(
                     "{}: {} of {} regions of metadata are good\n",
-                    instance.name(),
+                    ctx.name(),
                     good,
                     total
                 );
@@ -427,7 +425,7 @@ impl Repair {
             self.note_change();
             pr_err!(
                 "{}: no copy of the metadata on the spare can be written, nothing is relocated any more\n",
-                instance.name()
+                ctx.name()
             );
         }
         done

@@ -5,7 +5,7 @@
 
 use crate::{
     bio_context::BioContext,
-    instance::Instance,
+    context::Context,
     repair::Repair, //
 };
 use kernel::prelude::*;
@@ -50,15 +50,15 @@ impl Parked {
 
 impl Repair {
     /// Ends a bio that failed with `status`, or keeps it if that was for want of a spare unit.
-    pub(crate) fn fail(&mut self, instance: &Instance, bio: OwnedBio<BioContext>, status: Status) {
+    pub(crate) fn fail(&mut self, ctx: &Context, bio: OwnedBio<BioContext>, status: Status) {
         let waits = self.no_spare && self.parked.patience.is_some();
         if !waits || self.parked.in_vain {
-            self.end(instance, bio, status);
-        } else if instance.is_suspended() {
+            self.end(ctx, bio, status);
+        } else if ctx.is_suspended() {
             bio.complete(Status::DM_REQUEUE);
         } else {
             if self.parked.count == 0 {
-                self.parked.since = instance.milliseconds();
+                self.parked.since = ctx.milliseconds();
             }
             self.parked.count += 1;
             self.parked.bios.push(bio);
@@ -66,10 +66,10 @@ impl Repair {
     }
 
     /// Ends all writes that wait, since they did for too long.
-    pub(crate) fn give_up(&mut self, instance: &Instance) {
+    pub(crate) fn give_up(&mut self, ctx: &Context) {
         pr_err!(
             "{}: no spare unit became free in {} seconds, {} writes fail\n",
-            instance.name(),
+            ctx.name(),
             self.parked.patience.unwrap_or(0),
             self.parked.count
         );
@@ -92,14 +92,14 @@ impl Repair {
     }
 
     /// Tries them again, since a spare unit is free.
-    pub(crate) fn serve_parked(&mut self, instance: &Instance) {
+    pub(crate) fn serve_parked(&mut self, ctx: &Context) {
         self.parked.in_vain = false;
         self.parked.count = 0;
         for bio in self.parked.bios.take_all() {
             // Only reads come back.
-            drop(self.serve(instance, bio));
+            drop(self.serve(ctx, bio));
         }
         // Those that wait for the commit are told what became of it.
-        let _ = self.settle(instance);
+        let _ = self.settle(ctx);
     }
 }

@@ -9,10 +9,8 @@
 
 use crate::{
     caches::Caches,
-    instance::{
-        Instance,
-        Layout, //
-    },
+    instance::Instance,
+    layout::Layout,
     load::NotReady,
     scan::Wanted, //
 };
@@ -47,7 +45,7 @@ struct Live {
 
 impl Live {
     fn layout(&self) -> &Layout {
-        self.instance.layout()
+        self.instance.ctx.layout()
     }
 }
 
@@ -77,7 +75,7 @@ impl Registry {
         // The lock is not held: this may wait for I/O to a device whose resume takes it.
         let new = Instance::new(layout, &self.caches)?;
         let mut live = self.live.lock();
-        if let Some(found) = Self::shared(&mut live, new.layout())? {
+        if let Some(found) = Self::shared(&mut live, new.ctx.layout())? {
             return Ok(self.handle(found));
         }
         let own = Live {
@@ -96,7 +94,10 @@ impl Registry {
     /// The instance of the table that one for `layout` is to replace, which one table more uses
     /// then; an error where its sectors are in use.
     fn shared(live: &mut [Live], layout: &Layout) -> Result<Option<Arc<Instance>>, NewError> {
-        if let Some(found) = live.iter_mut().find(|l| l.instance.layout().same(layout)) {
+        if let Some(found) = live
+            .iter_mut()
+            .find(|l| l.instance.ctx.layout().same(layout))
+        {
             found.tables += 1;
             return Ok(Some(found.instance.clone()));
         }
@@ -127,7 +128,7 @@ impl Registry {
         let mut live = self.live.lock();
         let is_own = |l: &Live| Arc::ptr_eq(&l.instance, instance);
         let is_same = |l: &Live| l.array.is_some_and(|known| known.uuid == array.uuid);
-        let own = instance.layout();
+        let own = instance.ctx.layout();
         let collides = |l: &Live| own.collides(Some(array), l.layout(), l.array.as_ref());
         for other in live.iter().filter(|l| !is_own(l)) {
             if is_same(other) {
@@ -161,11 +162,11 @@ impl Share {
     pub(crate) fn make_ready(&self, read_only: bool) -> Result {
         let claim = |array: &Array| self.registry.claim(&self.instance, array);
         let ready = NoIo::run(|| {
-            let mut repair = self.instance.repair.lock();
-            repair.make_ready(&self.instance, read_only, claim)
+            let mut repair = self.instance.lock();
+            repair.make_ready(&self.instance.ctx, &self.instance.scan, read_only, claim)
         });
         ready.map_err(|reason| {
-            pr_err!("{}: refused: {}\n", self.instance.name(), reason);
+            pr_err!("{}: refused: {}\n", self.instance.ctx.name(), reason);
             reason.error()
         })
     }

@@ -8,10 +8,10 @@
 //! lock is released. The last three are done for all moves of a batch at once, see `group.rs`.
 
 use crate::{
+    context::Context,
     counters::Count,
     errors::bad_sector,
     group::OnFailure,
-    instance::Instance,
     moment::pause,
     refusal::Refusal,
     repair::{
@@ -121,19 +121,19 @@ impl Repair {
     /// Moves `unit` because what `overlay` writes failed with `status` where it is.
     pub(crate) fn relocate_for(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         overlay: Overlay<'_>,
         status: Status,
     ) -> Result<(), Status> {
-        let sector = instance.mapped(overlay.sectors.start);
-        match self.relocate(instance, unit, Some(overlay), Cause::Write) {
+        let sector = ctx.mapped(overlay.sectors.start);
+        match self.relocate(ctx, unit, Some(overlay), Cause::Write) {
             Ok(lost) => {
-                instance.counters.add(Count::Relocated, 1);
-                if instance.log.allows() {
+                ctx.counters.add(Count::Relocated, 1);
+                if ctx.log.allows() {
                     pr_warn!(
                         "{}: write at sector {} failed, moving its unit to the spare, {} blocks lost\n",
-                        instance.name(),
+                        ctx.name(),
                         sector,
                         lost
                     );
@@ -142,10 +142,10 @@ impl Repair {
             }
             Err(stay) => {
                 let (status, reason) = stay.told(status);
-                if instance.log.allows() {
+                if ctx.log.allows() {
                     pr_err!(
                         "{}: write at sector {} failed and the unit stays: {}\n",
-                        instance.name(),
+                        ctx.name(),
                         sector,
                         reason
                     );
@@ -160,33 +160,33 @@ impl Repair {
     /// The move is pending until the caller [settles](Self::settle) it.
     pub(crate) fn relocate(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         mut overlay: Option<Overlay<'_>>,
         cause: Cause,
     ) -> Result<u32, Stay> {
-        self.make_room(instance).map_err(|_| Stay::Frozen)?;
-        self.ready(instance);
-        let spare = self.next_spare(instance, unit)?;
+        self.make_room(ctx).map_err(|_| Stay::Frozen)?;
+        self.ready(ctx);
+        let spare = self.next_spare(ctx, unit)?;
         // Only where there is a spare unit is there anything to be admitted.
-        if !self.may_move(instance, cause) {
+        if !self.may_move(ctx, cause) {
             self.spares.release(spare);
             return Err(Stay::Tripped);
         }
         let state = self.state(unit);
-        if let Err(stay) = self.freeze(instance, unit, state) {
+        if let Err(stay) = self.freeze(ctx, unit, state) {
             self.spares.release(spare);
             return Err(stay);
         }
-        let geometry = instance.geometry();
+        let geometry = ctx.geometry();
         let all = geometry.blocks_of(unit);
         let written = overlay
             .as_ref()
             .map_or(Blocks::NONE, |o| geometry.blocks_at(unit, &o.sectors));
         let mut failed = Fixed::new();
-        let moved = match self.collect(instance, unit, state, all.minus(written), cause) {
+        let moved = match self.collect(ctx, unit, state, all.minus(written), cause) {
             Ok(kept) => self
-                .fill_spare(instance, unit, spare, kept, &mut overlay, &mut failed)
+                .fill_spare(ctx, unit, spare, kept, &mut overlay, &mut failed)
                 .map(|spare| (spare, kept.union(written))),
             Err(stay) => {
                 self.spares.release(spare);
@@ -196,19 +196,19 @@ impl Repair {
         let (spare, valid) = match moved {
             Ok(there) => there,
             Err(stay) => {
-                self.thaw(instance, unit)?;
-                self.retire_or_release(instance, &stay, &failed);
+                self.thaw(ctx, unit)?;
+                self.retire_or_release(ctx, &stay, &failed);
                 return Err(stay);
             }
         };
         let after = State::Relocated { spare, valid };
-        self.pend(instance, unit, after, OnFailure::Stuck)
+        self.pend(ctx, unit, after, OnFailure::Stuck)
             .map_err(|_| Stay::NoMemory)?;
         if let State::Relocated { spare: old, .. } = state {
-            self.retire(instance, old);
+            self.retire(ctx, old);
         }
         if cause.is_counted() {
-            let now = instance.milliseconds();
+            let now = ctx.milliseconds();
             self.breaker.count(now, self.free_spares());
         }
         self.moves += 1;
@@ -217,12 +217,12 @@ impl Repair {
     }
 
     /// Whether the breaker lets a unit be moved.
-    fn may_move(&mut self, instance: &Instance, cause: Cause) -> bool {
+    fn may_move(&mut self, ctx: &Context, cause: Cause) -> bool {
         match cause {
             Cause::Message { .. } => true,
-            Cause::Write => self.admit(instance),
+            Cause::Write => self.admit(ctx),
             Cause::Weak => {
-                let now = instance.milliseconds();
+                let now = ctx.milliseconds();
                 self.breaker.has_room(now, self.free_spares())
             }
         }
@@ -230,26 +230,26 @@ impl Repair {
 
     /// Retires the spare units that failed if they were the last and the spare takes a commit;
     /// otherwise they are free again, since a spare that takes no write has no bad units.
-    fn retire_or_release(&mut self, instance: &Instance, stay: &Stay, failed: &Failed) {
+    fn retire_or_release(&mut self, ctx: &Context, stay: &Stay, failed: &Failed) {
         let were_last = matches!(stay, Stay::NoSpare) && !failed.is_empty();
-        let are_bad = were_last && self.spare_takes_a_commit(instance);
+        let are_bad = were_last && self.spare_takes_a_commit(ctx);
         for &spare in failed.iter() {
             match are_bad {
-                true => self.retire(instance, spare),
+                true => self.retire(ctx, spare),
                 false => self.spares.release(spare),
             }
         }
     }
 
     /// Marks `unit` busy and waits until nobody has I/O to it in flight.
-    fn freeze(&mut self, instance: &Instance, unit: Unit, state: State) -> Result<(), Stay> {
+    fn freeze(&mut self, ctx: &Context, unit: Unit, state: State) -> Result<(), Stay> {
         if self.is_frozen(unit) {
             return Ok(());
         }
         let gate = Gate::Busy;
-        self.show(instance, unit, Some(Entry { gate, state }))
+        self.show(ctx, unit, Some(Entry { gate, state }))
             .map_err(|_| Stay::NoMemory)?;
-        instance.maps.synchronize();
+        ctx.maps.synchronize();
         Ok(())
     }
 
@@ -263,31 +263,26 @@ impl Repair {
     /// waits once.
     pub(crate) fn freeze_all(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         units: impl Iterator<Item = Unit>,
     ) -> Result<(), OutOfMemory> {
         for unit in units {
             let state = self.state(unit);
             if !matches!(state, State::Relocated { .. }) {
-                if let Err(error) = self.freeze_next(instance, unit, state) {
+                if let Err(error) = self.freeze_next(ctx, unit, state) {
                     self.shown.follow(&self.map, &[]);
                     return Err(error);
                 }
             }
         }
-        self.publish(instance)?;
-        instance.maps.synchronize();
+        self.publish(ctx)?;
+        ctx.maps.synchronize();
         Ok(())
     }
 
     /// Marks `unit` busy in the map that is published next.
-    fn freeze_next(
-        &mut self,
-        instance: &Instance,
-        unit: Unit,
-        state: State,
-    ) -> Result<(), OutOfMemory> {
-        self.ready(instance);
+    fn freeze_next(&mut self, ctx: &Context, unit: Unit, state: State) -> Result<(), OutOfMemory> {
+        self.ready(ctx);
         let busy = Entry {
             gate: Gate::Busy,
             state,
@@ -296,26 +291,26 @@ impl Repair {
     }
 
     /// Lets others use those of these units that were frozen and not moved.
-    pub(crate) fn thaw_all(&mut self, instance: &Instance, units: impl Iterator<Item = Unit>) {
+    pub(crate) fn thaw_all(&mut self, ctx: &Context, units: impl Iterator<Item = Unit>) {
         for unit in units {
-            self.ready(instance);
-            if self.is_frozen(unit) && self.thaw(instance, unit).is_err() {
-                pr_err!("{}: out of memory for the map\n", instance.name());
+            self.ready(ctx);
+            if self.is_frozen(unit) && self.thaw(ctx, unit).is_err() {
+                pr_err!("{}: out of memory for the map\n", ctx.name());
             }
         }
     }
 
     /// Lets others use `unit` again, unless a commit about it is pending.
-    fn thaw(&mut self, instance: &Instance, unit: Unit) -> Result<(), Stay> {
+    fn thaw(&mut self, ctx: &Context, unit: Unit) -> Result<(), Stay> {
         if self.group.has(unit) {
             return Ok(());
         }
         let entry = self.map.get(unit);
-        self.show(instance, unit, entry).map_err(|_| Stay::NoMemory)
+        self.show(ctx, unit, entry).map_err(|_| Stay::NoMemory)
     }
 
     /// Takes a unit of the spare for `unit`.
-    fn next_spare(&mut self, instance: &Instance, unit: Unit) -> Result<SpareUnit, Stay> {
+    fn next_spare(&mut self, ctx: &Context, unit: Unit) -> Result<SpareUnit, Stay> {
         let before = self.spares.level();
         let cpu = CpuId::current().as_u32() as usize;
         let before_on_main = unit.0.checked_sub(1).map(|unit| self.state(Unit(unit)));
@@ -325,17 +320,13 @@ impl Repair {
         };
         let found = self.magazines.take(cpu, neighbour, &mut self.spares);
         if found.is_none() {
-            instance.counters.add(Count::NoSpare, 1);
+            ctx.counters.add(Count::NoSpare, 1);
             self.no_spare = true;
         }
         let now = self.spares.level();
         if now > before {
             self.note_change();
-            pr_warn!(
-                "{}: {}% of the spare units are used up\n",
-                instance.name(),
-                now
-            );
+            pr_warn!("{}: {}% of the spare units are used up\n", ctx.name(), now);
         }
         found.ok_or(Stay::NoSpare)
     }
@@ -345,8 +336,8 @@ impl Repair {
         self.magazines.put_back(&mut self.spares);
     }
 
-    fn retire(&mut self, instance: &Instance, spare: SpareUnit) {
-        instance.counters.add(Count::Retired, 1);
+    fn retire(&mut self, ctx: &Context, spare: SpareUnit) {
+        ctx.counters.add(Count::Retired, 1);
         self.spares.retire(spare);
         self.note_retired(spare);
         self.note_change();
@@ -359,7 +350,7 @@ impl Repair {
     /// with the data.
     fn collect(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         from: State,
         wanted: Blocks,
@@ -373,12 +364,12 @@ impl Repair {
         for wait in WAITS {
             pause(wait);
             let missing = wanted.minus(got);
-            got = got.union(self.collect_once(instance, unit, from, missing)?);
+            got = got.union(self.collect_once(ctx, unit, from, missing)?);
             if got == wanted {
                 return Ok(got);
             }
             // Lost is what fails again between two looks that find its device working.
-            self.source_works(instance, unit, from, cause)?;
+            self.source_works(ctx, unit, from, cause)?;
         }
         match cause.accepts_losses() {
             true => Ok(got),
@@ -390,40 +381,40 @@ impl Repair {
     /// write if main cannot.
     fn source_works(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         from: State,
         cause: Cause,
     ) -> Result<(), Stay> {
         let is_on_spare = matches!(from, State::Relocated { .. });
         let works = match is_on_spare {
-            true => self.spare_works(instance),
-            false => self.main_works(instance, unit),
+            true => self.spare_works(ctx),
+            false => self.main_works(ctx, unit),
         };
         if works {
             return Ok(());
         }
         if !is_on_spare && cause == Cause::Write && self.is_closed() {
-            self.trip(instance, Trip::Unreadable);
+            self.trip(ctx, Trip::Unreadable);
         }
         Err(Stay::Away(Status::IOERR))
     }
 
     fn collect_once(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         from: State,
         wanted: Blocks,
     ) -> Result<Blocks, Stay> {
         let mut got = Blocks::NONE;
         for run in wanted.runs() {
-            if self.collect_run(instance, unit, from, run.clone()).is_ok() {
+            if self.collect_run(ctx, unit, from, run.clone()).is_ok() {
                 got = got.union(Blocks::range(run));
                 continue;
             }
             for block in run {
-                match self.collect_run(instance, unit, from, block..block + 1) {
+                match self.collect_run(ctx, unit, from, block..block + 1) {
                     Ok(()) => got = got.union(Blocks::range(block..block + 1)),
                     Err(status) if bad_sector(status) => {}
                     Err(status) => return Err(Stay::Io(status)),
@@ -435,24 +426,22 @@ impl Repair {
 
     fn collect_run(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         from: State,
         blocks: core::ops::Range<u32>,
     ) -> Result<(), Status> {
-        let geometry = instance.geometry();
+        let geometry = ctx.geometry();
         let sectors = geometry.sectors_at(unit, blocks);
         let (device, at) = match from {
             State::Relocated { spare, .. } => {
-                (instance.spare(), geometry.on_spare(spare, sectors.start))
+                (ctx.spare(), geometry.on_spare(spare, sectors.start))
             }
-            State::Main | State::Suspect => (instance.main(), geometry.on_main(sectors.start)),
+            State::Main | State::Suspect => (ctx.main(), geometry.on_main(sectors.start)),
         };
         let bytes = bytes_from(geometry.sectors_of(unit).start, &sectors);
         let buffer = &mut self.unit;
-        instance
-            .bios
-            .transfer(Transfer::Read, device, at, buffer, bytes)
+        ctx.bios.transfer(Transfer::Read, device, at, buffer, bytes)
     }
 
     /// Writes the kept blocks and the overlay to `spare`, or to the next where that fails.
@@ -460,7 +449,7 @@ impl Repair {
     /// Those that failed are given up once another took it. If none did they are in `failed`.
     fn fill_spare(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         mut spare: SpareUnit,
         kept: Blocks,
@@ -468,13 +457,13 @@ impl Repair {
         failed: &mut Failed,
     ) -> Result<SpareUnit, Stay> {
         loop {
-            let status = match confirmed(|| self.write_unit(instance, unit, spare, kept, overlay)) {
+            let status = match confirmed(|| self.write_unit(ctx, unit, spare, kept, overlay)) {
                 Ok(()) => {
                     // What fails once more, while another works, is bad.
                     for &bad in failed.iter() {
-                        match self.write_unit(instance, unit, bad, kept, overlay) {
+                        match self.write_unit(ctx, unit, bad, kept, overlay) {
                             Ok(()) => self.spares.release(bad),
-                            Err(_) => self.retire(instance, bad),
+                            Err(_) => self.retire(ctx, bad),
                         }
                     }
                     return Ok(spare);
@@ -483,17 +472,17 @@ impl Repair {
             };
             // There is room: the last one ends it.
             let _ = failed.push(spare);
-            if failed.is_full() || !bad_sector(status) || !self.spare_works(instance) {
+            if failed.is_full() || !bad_sector(status) || !self.spare_works(ctx) {
                 return Err(Stay::Io(status));
             }
-            spare = self.another_spare(instance, unit, failed.len())?;
+            spare = self.another_spare(ctx, unit, failed.len())?;
         }
     }
 
     /// A spare unit for `unit` after `failed` others failed.
     fn another_spare(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         failed: usize,
     ) -> Result<SpareUnit, Stay> {
@@ -503,31 +492,31 @@ impl Repair {
         });
         match far {
             Some(spare) => Ok(spare),
-            None => self.next_spare(instance, unit),
+            None => self.next_spare(ctx, unit),
         }
     }
 
     fn write_unit(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         spare: SpareUnit,
         kept: Blocks,
         overlay: &mut Option<Overlay<'_>>,
     ) -> Result<(), Status> {
-        let geometry = instance.geometry();
+        let geometry = ctx.geometry();
         let through = Transfer::WriteThrough;
-        let device = instance.spare();
+        let device = ctx.spare();
         for run in kept.runs() {
             let sectors = geometry.sectors_at(unit, run);
             let at = geometry.on_spare(spare, sectors.start);
             let bytes = bytes_from(geometry.sectors_of(unit).start, &sectors);
             let buffer = &mut self.unit;
-            instance.bios.transfer(through, device, at, buffer, bytes)?;
+            ctx.bios.transfer(through, device, at, buffer, bytes)?;
         }
         if let Some(overlay) = overlay {
             let at = geometry.on_spare(spare, overlay.sectors.start);
-            self.put(instance, through, device, at, overlay)?;
+            self.put(ctx, through, device, at, overlay)?;
         }
         Ok(())
     }
@@ -535,27 +524,23 @@ impl Repair {
     /// Moves `unit` back to main.
     ///
     /// The move is pending until the caller [settles](Self::settle) it.
-    pub(crate) fn unrelocate(
-        &mut self,
-        instance: &Instance,
-        unit: Unit,
-    ) -> Result<(), Refusal<'static>> {
-        let at = instance.mapped(instance.geometry().sectors_of(unit).start);
+    pub(crate) fn unrelocate(&mut self, ctx: &Context, unit: Unit) -> Result<(), Refusal<'static>> {
+        let at = ctx.mapped(ctx.geometry().sectors_of(unit).start);
         let State::Relocated { spare, valid } = self.state(unit) else {
             return Err(Refusal::NotRelocated(at));
         };
-        if !valid.contains(instance.geometry().blocks_of(unit)) {
+        if !valid.contains(ctx.geometry().blocks_of(unit)) {
             return Err(Refusal::Lost(at));
         }
-        self.make_room(instance).map_err(|_| Refusal::Frozen)?;
-        self.ready(instance);
-        self.freeze(instance, unit, self.state(unit))
+        self.make_room(ctx).map_err(|_| Refusal::Frozen)?;
+        self.ready(ctx);
+        self.freeze(ctx, unit, self.state(unit))
             .map_err(|_| Refusal::NoMemory)?;
-        if let Err(refusal) = self.copy_back(instance, unit, spare) {
-            self.thaw(instance, unit).map_err(|_| Refusal::NoMemory)?;
+        if let Err(refusal) = self.copy_back(ctx, unit, spare) {
+            self.thaw(ctx, unit).map_err(|_| Refusal::NoMemory)?;
             return Err(refusal);
         }
-        self.pend(instance, unit, State::Main, OnFailure::Stuck)
+        self.pend(ctx, unit, State::Main, OnFailure::Stuck)
             .map_err(|_| Refusal::NoMemory)?;
         self.free_later(spare);
         self.note_change();
@@ -565,31 +550,25 @@ impl Repair {
     /// Copies a spare unit to main and checks that main gives it back.
     fn copy_back(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         spare: SpareUnit,
     ) -> Result<(), Refusal<'static>> {
-        let geometry = instance.geometry();
+        let geometry = ctx.geometry();
         let sectors = geometry.sectors_of(unit);
         let bytes = bytes_from(sectors.start, &sectors);
-        let main_fails = Refusal::MainFails(instance.mapped(sectors.start));
+        let main_fails = Refusal::MainFails(ctx.mapped(sectors.start));
         let (from, to) = (
             geometry.on_spare(spare, sectors.start),
             geometry.on_main(sectors.start),
         );
-        let bios = &instance.bios;
+        let bios = &ctx.bios;
         let buffer = &mut self.unit;
-        bios.transfer(
-            Transfer::Read,
-            instance.spare(),
-            from,
-            buffer,
-            bytes.clone(),
-        )
-        .map_err(|_| Refusal::SpareFails(instance.mapped(sectors.start)))?;
+        bios.transfer(Transfer::Read, ctx.spare(), from, buffer, bytes.clone())
+            .map_err(|_| Refusal::SpareFails(ctx.mapped(sectors.start)))?;
         let through = Transfer::WriteThrough;
-        bios.transfer(through, instance.main(), to, buffer, bytes.clone())
-            .and_then(|()| self.read_whole(instance, unit))
+        bios.transfer(through, ctx.main(), to, buffer, bytes.clone())
+            .and_then(|()| self.read_whole(ctx, unit))
             .map_err(|_| main_fails)?;
         if self.unit.same(&mut self.check, bytes) {
             Ok(())

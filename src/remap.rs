@@ -15,12 +15,14 @@
 mod bio_context;
 mod breaker;
 mod caches;
+mod context;
 mod counters;
 mod delayed;
 mod errors;
 mod filter;
 mod group;
 mod instance;
+mod layout;
 mod load;
 mod messages;
 mod metadata;

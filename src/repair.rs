@@ -13,6 +13,7 @@ use crate::{
         Tried, //
     },
     caches::Caches,
+    context::Context,
     counters::Count,
     errors::bad_sector,
     filter::Filter,
@@ -20,7 +21,6 @@ use crate::{
         Group,
         OnFailure, //
     },
-    instance::Instance,
     metadata::Metadata,
     nodes::Nodes,
     parked::Parked,
@@ -28,7 +28,8 @@ use crate::{
         Map,
         NodeReplicas, //
     },
-    replicas::Replicas, //
+    replicas::Replicas,
+    summary::Summary, //
 };
 use core::ops::Range;
 use kernel::{
@@ -189,9 +190,38 @@ impl Repair {
         })
     }
 
-    /// Whether an event is due, and that it will be raised.
-    pub(crate) fn take_changed(&mut self) -> bool {
-        core::mem::take(&mut self.changed)
+    /// How things are at this moment.
+    pub(crate) fn summary(&self) -> Summary {
+        let Self {
+            spares, metadata, ..
+        } = self;
+        let journal = metadata.journal.as_ref();
+        Summary {
+            spares_used: spares.in_use(),
+            spares_retired: spares.retired(),
+            spares_total: spares.units(),
+            is_exhausted: spares.is_exhausted(),
+            spares_aside: spares.aside(),
+            suspects: self.suspects,
+            lost_blocks: self.lost_blocks,
+            cache: self.magazines.used(),
+            breaker: self.breaker,
+            spares_free: self.free_spares(),
+            array: journal.map(|journal| (journal.array().uuid, journal.generation())),
+            regions: metadata.regions(),
+            is_frozen: metadata.frozen,
+            is_short: self.is_short(),
+            recovery_due: self.recovery_due(),
+            nodes_put_aside: self.nodes.put_aside(),
+            writes_parked: self.parked.count(),
+        }
+    }
+
+    /// Publishes the summary, and has an event raised if something changed. Sleeps, but waits for no
+    /// device.
+    pub(crate) fn publish_summary(&mut self, ctx: &Context) {
+        let is_event_due = core::mem::take(&mut self.changed);
+        ctx.publish(self.summary(), is_event_due);
     }
 
     pub(crate) fn note_change(&mut self) {
@@ -212,13 +242,13 @@ impl Repair {
     /// Sets what will stand for `unit`, and counts what that changes.
     pub(crate) fn set(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         entry: Option<Entry>,
     ) -> Result<(), OutOfMemory> {
         let before = self.map.get(unit);
         self.map = self.map.set(&mut self.nodes, unit, entry)?;
-        let all = instance.geometry().blocks_of(unit);
+        let all = ctx.geometry().blocks_of(unit);
         self.count_entry(before, all, u64::wrapping_sub);
         self.count_entry(entry, all, u64::wrapping_add);
         Ok(())
@@ -227,25 +257,25 @@ impl Repair {
     /// Sets and publishes what stands for `unit` and needs no commit.
     fn change(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         entry: Option<Entry>,
     ) -> Result<(), OutOfMemory> {
-        self.ready(instance);
-        self.set(instance, unit, entry)?;
+        self.ready(ctx);
+        self.set(ctx, unit, entry)?;
         self.fallback = self.fallback.set(&mut self.nodes, unit, entry)?;
-        self.show(instance, unit, entry)
+        self.show(ctx, unit, entry)
     }
 
     /// Publishes `entry` for `unit`, whatever will stand for it.
     pub(crate) fn show(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         entry: Option<Entry>,
     ) -> Result<(), OutOfMemory> {
         self.set_shown(unit, entry)?;
-        self.publish(instance)
+        self.publish(ctx)
     }
 
     /// Sets what is published next for `unit`.
@@ -259,17 +289,17 @@ impl Repair {
     }
 
     /// Publishes the map as it is to be shown.
-    pub(crate) fn publish(&mut self, instance: &Instance) -> Result<(), OutOfMemory> {
+    pub(crate) fn publish(&mut self, ctx: &Context) -> Result<(), OutOfMemory> {
         let blank = self.nodes.blank()?;
-        instance.maps.replace(blank, self.shown.maps());
+        ctx.maps.replace(blank, self.shown.maps());
         Ok(())
     }
 
     /// Publishes the map as it is, with nothing pending.
-    pub(crate) fn show_all(&mut self, instance: &Instance) -> Result<(), OutOfMemory> {
+    pub(crate) fn show_all(&mut self, ctx: &Context) -> Result<(), OutOfMemory> {
         self.shown.follow(&self.map, self.group.units());
         self.fallback = self.map.clone();
-        self.publish(instance)
+        self.publish(ctx)
     }
 
     pub(crate) fn count_entry(
@@ -292,81 +322,77 @@ impl Repair {
     /// that was not tried again yet comes back.
     pub(crate) fn serve(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         mut bio: OwnedBio<BioContext>,
     ) -> Option<OwnedBio<BioContext>> {
         let tried = bio.per_bio().tried;
         let failed = tried.has_failed();
         if let (Op::Read, Some(Failing { sector, status })) = (bio.op(), tried.failing()) {
-            let unit = instance.geometry().unit_of(sector);
+            let unit = ctx.geometry().unit_of(sector);
             if matches!(self.state(unit), State::Main | State::Suspect) {
-                let is_medium = self.is_closed() && self.main_reads(instance, unit);
+                let is_medium = self.is_closed() && self.main_reads(ctx, unit);
                 if is_medium {
-                    self.suspect(instance, unit, sector);
+                    self.suspect(ctx, unit, sector);
                 }
-                self.end(
-                    instance,
-                    bio,
-                    if is_medium { Status::MEDIUM } else { status },
-                );
+                self.end(ctx, bio, if is_medium { Status::MEDIUM } else { status });
                 return None;
             }
         }
         let (moves, failed_commits) = (self.moves, self.failed_commits);
         self.no_spare = false;
-        match self.run(instance, &mut bio) {
+        match self.run(ctx, &mut bio) {
             // A part of it that was written before may have been taken back.
             Ok(()) if failed_commits != self.failed_commits => {
-                self.end(instance, bio, Status::IOERR);
+                self.end(ctx, bio, Status::IOERR);
             }
             Ok(()) => {
                 if failed && moves == self.moves {
-                    instance.counters.add(Count::Transient, 1);
+                    ctx.counters.add(Count::Transient, 1);
                 }
-                self.acknowledge(instance, bio);
+                self.acknowledge(ctx, bio);
             }
             Err(status) if bio.op() == Op::Read && !failed && bad_sector(status) => {
                 bio.per_bio().tried = Tried::Failed;
                 return Some(bio);
             }
             Err(status) if bio.op() == Op::Read && bad_sector(status) => {
-                let unit = instance.geometry().unit_of(bio.sectors().start);
-                let is_medium = self.spare_works(instance) && self.main_reads(instance, unit);
+                let unit = ctx.geometry().unit_of(bio.sectors().start);
+                let is_medium = self.spare_works(ctx) && self.main_reads(ctx, unit);
                 let status = if is_medium { Status::MEDIUM } else { status };
-                self.end(instance, bio, status);
+                self.end(ctx, bio, status);
             }
-            Err(status) => self.fail(instance, bio, status),
+            Err(status) => self.fail(ctx, bio, status),
         }
         None
     }
 
     /// Ends `bio`. Whoever waits for it sees in the summary what it led to.
-    pub(crate) fn end(&mut self, instance: &Instance, bio: OwnedBio<BioContext>, status: Status) {
-        instance.repair.publish(self);
+    pub(crate) fn end(&mut self, ctx: &Context, bio: OwnedBio<BioContext>, status: Status) {
+        self.publish_summary(ctx);
         bio.complete(status);
     }
 
-    fn run(&mut self, instance: &Instance, bio: &mut OwnedBio<BioContext>) -> Result<(), Status> {
-        let geometry = instance.geometry();
+    fn run(&mut self, ctx: &Context, bio: &mut OwnedBio<BioContext>) -> Result<(), Status> {
+        let geometry = ctx.geometry();
         let Range { mut start, end } = bio.sectors();
         while start < end {
             let unit = geometry.unit_of(start);
             let sectors = start..end.min(geometry.sectors_of(unit).end);
             start = sectors.end;
             match bio.op() {
-                Op::Read => self.read(instance, bio, unit, sectors)?,
+                Op::Read => self.read(ctx, bio, unit, sectors)?,
                 Op::Write => {
                     let failing = bio.per_bio().tried.failing();
                     let failing = failing.filter(|at| geometry.unit_of(at.sector) == unit);
                     let confirmed = failing.map(|at| at.status);
                     let content = Content::Bio(&mut *bio);
-                    self.write(instance, unit, Overlay { sectors, content }, confirmed)?;
+                    self.write(ctx, unit, Overlay { sectors, content }, confirmed)?;
                 }
                 Op::WriteZeroes => {
                     let content = Content::Zeroes;
-                    self.write(instance, unit, Overlay { sectors, content }, None)?;
+                    self.write(ctx, unit, Overlay { sectors, content }, None)?;
                 }
-                Op::Discard => self.discard(instance, bio, unit, sectors)?,
+                Op::Discard => self.discard(ctx, bio, unit, sectors)?,
                 Op::Flush | Op::Other => return Err(Status::IOERR),
             }
         }
@@ -376,22 +402,22 @@ impl Repair {
     /// Reads a part of one unit into the bio.
     fn read(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         bio: &mut OwnedBio<BioContext>,
         unit: Unit,
         sectors: Range<u64>,
     ) -> Result<(), Status> {
-        let geometry = instance.geometry();
+        let geometry = ctx.geometry();
         let (device, at) = match self.state(unit) {
             State::Relocated { spare, valid } => {
                 if !valid.contains(geometry.blocks_at(unit, &sectors)) {
                     return Err(Status::MEDIUM);
                 }
-                (instance.spare(), geometry.on_spare(spare, sectors.start))
+                (ctx.spare(), geometry.on_spare(spare, sectors.start))
             }
-            State::Main | State::Suspect => (instance.main(), geometry.on_main(sectors.start)),
+            State::Main | State::Suspect => (ctx.main(), geometry.on_main(sectors.start)),
         };
-        bio.transfer_part_for_all(&instance.bios, Transfer::Read, device, at, sectors)
+        bio.transfer_part_for_all(&ctx.bios, Transfer::Read, device, at, sectors)
     }
 
     /// Whether there is an entry for `unit`, or the next commit says something of it.
@@ -400,7 +426,7 @@ impl Repair {
     }
 
     /// Remembers that `unit` failed to read at `sector`.
-    pub(crate) fn suspect(&mut self, instance: &Instance, unit: Unit, sector: u64) {
+    pub(crate) fn suspect(&mut self, ctx: &Context, unit: Unit, sector: u64) {
         if self.knows(unit) || self.is_short() || !self.is_closed() || self.suspects >= MAX_SUSPECTS
         {
             return;
@@ -409,15 +435,15 @@ impl Repair {
             gate: Gate::Open,
             state: State::Suspect,
         };
-        if self.change(instance, unit, Some(entry)).is_err() {
+        if self.change(ctx, unit, Some(entry)).is_err() {
             return;
         }
         self.note_change();
-        if instance.log.allows() {
+        if ctx.log.allows() {
             pr_warn!(
                 "{}: sector {} cannot be read, its unit is a suspect\n",
-                instance.name(),
-                instance.mapped(sector)
+                ctx.name(),
+                ctx.mapped(sector)
             );
         }
     }
@@ -426,7 +452,7 @@ impl Repair {
     /// of main.
     fn write(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         mut overlay: Overlay<'_>,
         confirmed: Option<Status>,
@@ -438,14 +464,14 @@ impl Repair {
         let written = match state {
             State::Main => match confirmed {
                 Some(status) => Err(status),
-                None => self.write_main(instance, &mut overlay),
+                None => self.write_main(ctx, &mut overlay),
             },
             State::Suspect if self.policy == Policy::Spare && self.is_closed() => {
                 Err(Status::MEDIUM)
             }
-            State::Suspect => self.write_suspect(instance, unit, &mut overlay),
+            State::Suspect => self.write_suspect(ctx, unit, &mut overlay),
             State::Relocated { spare, valid } => {
-                self.write_spare(instance, unit, spare, valid, &mut overlay)
+                self.write_spare(ctx, unit, spare, valid, &mut overlay)
             }
         };
         let status = match written {
@@ -453,81 +479,75 @@ impl Repair {
             other => return other,
         };
         if !matches!(state, State::Relocated { .. }) {
-            if !self.probe(instance, unit) {
+            if !self.probe(ctx, unit) {
                 return Err(status);
             }
             // What failed before main was seen to work may work now, or fail for another reason.
             if state == State::Main {
-                match self.write_main(instance, &mut overlay) {
+                match self.write_main(ctx, &mut overlay) {
                     Err(status) if bad_sector(status) => {}
                     other => return other,
                 }
             }
         }
-        self.relocate_for(instance, unit, overlay, status)
+        self.relocate_for(ctx, unit, overlay, status)
     }
 
-    fn write_main(&mut self, instance: &Instance, overlay: &mut Overlay<'_>) -> Result<(), Status> {
-        let at = instance.geometry().on_main(overlay.sectors.start);
-        self.put(
-            instance,
-            Transfer::WriteThrough,
-            instance.main(),
-            at,
-            overlay,
-        )
+    fn write_main(&mut self, ctx: &Context, overlay: &mut Overlay<'_>) -> Result<(), Status> {
+        let at = ctx.geometry().on_main(overlay.sectors.start);
+        self.put(ctx, Transfer::WriteThrough, ctx.main(), at, overlay)
     }
 
     /// Writes to a unit that failed to read. It is well again if all of it reads.
     fn write_suspect(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         overlay: &mut Overlay<'_>,
     ) -> Result<(), Status> {
-        self.write_main(instance, overlay)?;
-        if self.read_whole(instance, unit).is_ok() {
-            self.clear(instance, unit);
+        self.write_main(ctx, overlay)?;
+        if self.read_whole(ctx, unit).is_ok() {
+            self.clear(ctx, unit);
             return Ok(());
         }
-        let at = instance.geometry().on_main(overlay.sectors.start);
-        self.get(instance, instance.main(), at, &overlay.sectors)
+        let at = ctx.geometry().on_main(overlay.sectors.start);
+        self.get(ctx, ctx.main(), at, &overlay.sectors)
     }
 
     /// Drops the entry of a suspect that is well on main.
-    pub(crate) fn clear(&mut self, instance: &Instance, unit: Unit) {
-        if !self.group.has(unit) && self.change(instance, unit, None).is_ok() {
+    pub(crate) fn clear(&mut self, ctx: &Context, unit: Unit) {
+        if !self.group.has(unit) && self.change(ctx, unit, None).is_ok() {
             self.note_change();
         }
     }
 
     /// Reads the whole of a unit on main.
-    pub(crate) fn read_whole(&mut self, instance: &Instance, unit: Unit) -> Result<(), Status> {
-        let sectors = instance.geometry().sectors_of(unit);
-        let at = instance.geometry().on_main(sectors.start);
-        self.get(instance, instance.main(), at, &sectors)
+    pub(crate) fn read_whole(&mut self, ctx: &Context, unit: Unit) -> Result<(), Status> {
+        let sectors = ctx.geometry().sectors_of(unit);
+        let at = ctx.geometry().on_main(sectors.start);
+        self.get(ctx, ctx.main(), at, &sectors)
     }
 
     fn write_spare(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         unit: Unit,
         spare: SpareUnit,
         valid: Blocks,
         overlay: &mut Overlay<'_>,
     ) -> Result<(), Status> {
-        let geometry = instance.geometry();
+        let geometry = ctx.geometry();
         let now = valid.union(geometry.blocks_at(unit, &overlay.sectors));
         if now != valid {
-            self.make_room(instance).map_err(|_| Status::IOERR)?;
-            self.ready(instance);
+            self.make_room(ctx).map_err(|_| Status::IOERR)?;
+            self.ready(ctx);
         }
         let at = geometry.on_spare(spare, overlay.sectors.start);
         let through = Transfer::WriteThrough;
-        self.put(instance, through, instance.spare(), at, overlay)?;
+        self.put(ctx, through, ctx.spare(), at, overlay)?;
         if now != valid {
             let state = State::Relocated { spare, valid: now };
-            self.pend(instance, unit, state, OnFailure::Unchanged)
+            self.pend(ctx, unit, state, OnFailure::Unchanged)
                 .map_err(|_| Status::IOERR)?;
             self.note_change();
         }
@@ -537,7 +557,7 @@ impl Repair {
     /// Discards a part of one unit, wherever it lies.
     fn discard(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         bio: &mut OwnedBio<BioContext>,
         unit: Unit,
         sectors: Range<u64>,
@@ -545,23 +565,23 @@ impl Repair {
         if self.is_stuck(unit) {
             return Err(Status::IOERR);
         }
-        let geometry = instance.geometry();
+        let geometry = ctx.geometry();
         let (device, at) = match self.state(unit) {
             State::Relocated { spare, .. } => {
-                (instance.spare(), geometry.on_spare(spare, sectors.start))
+                (ctx.spare(), geometry.on_spare(spare, sectors.start))
             }
-            State::Main | State::Suspect => (instance.main(), geometry.on_main(sectors.start)),
+            State::Main | State::Suspect => (ctx.main(), geometry.on_main(sectors.start)),
         };
         if !device.takes_discards() {
             return Ok(());
         }
-        bio.transfer_part_for_all(&instance.bios, Transfer::Discard, device, at, sectors)
+        bio.transfer_part_for_all(&ctx.bios, Transfer::Discard, device, at, sectors)
     }
 
     /// Writes the content of `overlay` at sector `at` of `device`.
     pub(crate) fn put(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         transfer: Transfer,
         device: &BlockDevice,
         at: u64,
@@ -570,12 +590,12 @@ impl Repair {
         let sectors = overlay.sectors.clone();
         match &mut overlay.content {
             Content::Bio(bio) => {
-                bio.transfer_part_for_all(&instance.bios, transfer, device, at, sectors)
+                bio.transfer_part_for_all(&ctx.bios, transfer, device, at, sectors)
             }
             Content::Zeroes => {
                 let bytes = bytes_from(sectors.start, &sectors);
                 let zeroes = &mut self.zeroes;
-                instance.bios.transfer(transfer, device, at, zeroes, bytes)
+                ctx.bios.transfer(transfer, device, at, zeroes, bytes)
             }
         }
     }
@@ -583,15 +603,13 @@ impl Repair {
     /// Reads `sectors` of the target, which lie at sector `at` of `device`, into the check buffer.
     pub(crate) fn get(
         &mut self,
-        instance: &Instance,
+        ctx: &Context,
         device: &BlockDevice,
         at: u64,
         sectors: &Range<u64>,
     ) -> Result<(), Status> {
         let bytes = bytes_from(sectors.start, sectors);
         let check = &mut self.check;
-        instance
-            .bios
-            .transfer(Transfer::Read, device, at, check, bytes)
+        ctx.bios.transfer(Transfer::Read, device, at, check, bytes)
     }
 }

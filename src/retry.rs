@@ -11,8 +11,8 @@ use crate::{
         Failing,
         Tried, //
     },
+    context::Context,
     errors::bad_sector,
-    instance::Instance,
     moment::pause, //
 };
 use core::ops::Range;
@@ -45,13 +45,13 @@ pub(crate) enum Retried {
 ///
 /// A unit that failed to be read before is read block by block. It is written as a whole: one that cannot be
 /// stored as a whole is moved as one.
-pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<BioContext>) -> Retried {
+pub(crate) fn retry(ctx: &Context, bio: &mut OwnedBio<BioContext>) -> Retried {
     let (access, transfer) = match bio.op() {
         Op::Read => (Access::Read, Transfer::Read),
         Op::Write => (Access::Write, Transfer::WriteThrough),
         _ => return Retried::Failed,
     };
-    let geometry = instance.geometry();
+    let geometry = ctx.geometry();
     let failing = bio.per_bio().tried.failing();
     let failed = failing.filter(|_| access == Access::Read);
     let failed = failed.map(|failing| failing.sector);
@@ -63,7 +63,7 @@ pub(crate) fn retry(instance: &Instance, bio: &mut OwnedBio<BioContext>) -> Retr
             _ => unit.end,
         };
         let part = start..end.min(piece_end);
-        match piece(instance, bio, access, transfer, part.clone()) {
+        match piece(ctx, bio, access, transfer, part.clone()) {
             Done::Well => start = part.end,
             Done::Failed { status, on_main } if bad_sector(status) => {
                 let sector = start;
@@ -109,26 +109,26 @@ enum Done {
 
 /// Does a piece of a bio, which lies in one unit, where the map says.
 fn piece(
-    instance: &Instance,
+    ctx: &Context,
     bio: &mut OwnedBio<BioContext>,
     access: Access,
     transfer: Transfer,
     sectors: Range<u64>,
 ) -> Done {
-    let geometry = instance.geometry();
+    let geometry = ctx.geometry();
     // Kept until the I/O has ended: whoever moves the unit waits for it.
-    let maps = instance.maps.read();
-    let step = plan(geometry, instance.map_of(&maps), access, &sectors);
+    let maps = ctx.maps.read();
+    let step = plan(geometry, ctx.map_of(&maps), access, &sectors);
     let (device, at, on_main) = match step.place {
         _ if step.sectors < sectors.end - sectors.start => return Done::Held,
-        Place::Main => (instance.main(), geometry.on_main(sectors.start), true),
+        Place::Main => (ctx.main(), geometry.on_main(sectors.start), true),
         Place::Spare(unit) => {
             let at = geometry.on_spare(unit, sectors.start);
-            (instance.spare(), at, false)
+            (ctx.spare(), at, false)
         }
         Place::Busy | Place::Repair | Place::Lost | Place::Refused => return Done::Held,
     };
-    match bio.transfer_part(&instance.bios, transfer, device, at, sectors) {
+    match bio.transfer_part(&ctx.bios, transfer, device, at, sectors) {
         Ok(()) => Done::Well,
         Err(status) => Done::Failed { status, on_main },
     }

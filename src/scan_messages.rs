@@ -23,7 +23,7 @@ const REGIONS: usize = 16;
 /// `scan`: how far it is and what it found.
 pub(crate) fn scan(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let state = instance.scan.state.lock();
-    let units = instance.geometry().units();
+    let units = instance.ctx.geometry().units();
     writeln!(out, "state {}", state.word())?;
     if let Some(error) = state.failed {
         writeln!(out, "error {}", error.to_errno())?;
@@ -66,7 +66,9 @@ fn regions(instance: &Instance, state: &State, out: &mut Text<'_>) -> fmt::Resul
             break;
         };
         let first = Unit(health.units_of(spot).start);
-        let sector = instance.mapped(instance.geometry().sectors_of(first).start);
+        let sector = instance
+            .ctx
+            .mapped(instance.ctx.geometry().sectors_of(first).start);
         writeln!(out, "region {sector} {}", spot.score())?;
         last = Some(spot);
     }
@@ -103,6 +105,6 @@ pub(crate) fn summary(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         " {} {}/{}",
         state.word(),
         state.position,
-        instance.geometry().units()
+        instance.ctx.geometry().units()
     )
 }

@@ -9,6 +9,7 @@
 //! (`core/scan/judge.rs`).
 
 use crate::{
+    context::Context,
     counters::Count,
     errors::bad_sector,
     instance::Instance,
@@ -100,12 +101,12 @@ const SETTLE: i64 = 1;
 pub(crate) fn start(scan: &Arc<Scan>, instance: &Instance) -> Result<Kthread> {
     let beginning = Beginning {
         scan: scan.clone(),
-        geometry: *instance.geometry(),
-        main: instance.main().again(),
-        spare: instance.spare().again(),
+        geometry: *instance.ctx.geometry(),
+        main: instance.ctx.main().again(),
+        spare: instance.ctx.spare().again(),
         others: others(instance),
     };
-    let (major, minor) = instance.main().number();
+    let (major, minor) = instance.ctx.main().number();
     let mut name = [0; 16];
     let _ = write!(Text::new(&mut name), "remap/{major}:{minor}");
     let name = CStr::from_bytes_until_nul(&name).map_err(|_| EINVAL)?;
@@ -130,7 +131,7 @@ impl Job for Beginning {
         scan.ended(ended);
         if let (Err(error), Some(instance)) = (ended, scan.active()) {
             instance.note_scan_failed(error);
-            instance.tell_changes();
+            instance.ctx.tell_changes();
         }
     }
 }
@@ -242,16 +243,20 @@ impl Scanner {
 
     /// Reads something and sees to what it finds; for how many milliseconds to sleep then.
     fn turn(&mut self) -> u32 {
-        let Some(instance) = self.scan.active().filter(|instance| instance.may_scan()) else {
+        let Some(instance) = self
+            .scan
+            .active()
+            .filter(|instance| instance.ctx.may_scan())
+        else {
             return IDLE;
         };
         if !self.is_due() {
             return IDLE;
         }
         let (units, sectors) = (self.geometry.units(), self.geometry.unit_sectors());
-        let begin = || Planner::new(units, sectors, instance.scan_position());
+        let begin = || Planner::new(units, sectors, instance.ctx.scan_position());
         self.planner.get_or_insert_with(begin);
-        let map = instance.repair.lock().map.clone();
+        let map = instance.lock().map.clone();
         let others = others(&instance);
         // It is not held while a device may hang.
         drop(instance);
@@ -359,7 +364,7 @@ impl Scanner {
         if let Some(pass) = pass {
             pr_info!(
                 "{}: scanned, {} units cannot be read, {} are weak, {} were moved\n",
-                instance.name(),
+                instance.ctx.name(),
                 pass.found,
                 pass.weak,
                 pass.moved
@@ -367,7 +372,7 @@ impl Scanner {
             if pass.passed_over > 0 {
                 pr_warn!(
                     "{}: {} units were passed over, as main fails them for a reason that is not the medium's\n",
-                    instance.name(),
+                    instance.ctx.name(),
                     pass.passed_over
                 );
             }
@@ -375,14 +380,14 @@ impl Scanner {
         if is_late {
             pr_warn!(
                 "{}: the scan took longer than its interval of {} seconds\n",
-                instance.name(),
+                instance.ctx.name(),
                 interval
             );
         }
         count(&instance, Count::ScanPasses);
-        instance.set_scan_position(0);
-        instance.repair.lock().note_change();
-        instance.tell_changes();
+        instance.ctx.set_scan_position(0);
+        instance.lock().note_change();
+        instance.ctx.tell_changes();
     }
 
     fn note_position(&self) {
@@ -392,7 +397,7 @@ impl Scanner {
         let position = planner.position().0;
         self.scan.state.lock().position = position;
         if let Some(instance) = self.scan.active() {
-            instance.set_scan_position(position);
+            instance.ctx.set_scan_position(position);
         }
     }
 
@@ -534,9 +539,9 @@ impl Scanner {
             self.scan.state.lock().retest_from = retest.position();
         }
         let active = self.scan.active().filter(|_| read.is_ok());
-        if let Some(instance) = active.filter(|instance| instance.may_scan()) {
-            instance.repair.lock().find_well(&instance, unit);
-            instance.tell_changes();
+        if let Some(instance) = active.filter(|instance| instance.ctx.may_scan()) {
+            instance.lock().find_well(&instance.ctx, unit);
+            instance.ctx.tell_changes();
         }
         bytes
     }
@@ -556,9 +561,9 @@ impl Scanner {
         let read = || bios.transfer(Transfer::IdleRead, &self.spare, at, buffer, bytes.clone());
         if matches!(confirmed(read), Err(status) if bad_sector(status)) {
             if let Some(instance) = self.scan.active() {
-                instance.tell_unreadable_spare(at);
-                instance.repair.lock().note_change();
-                instance.tell_changes();
+                instance.ctx.tell_unreadable_spare(at);
+                instance.lock().note_change();
+                instance.ctx.tell_changes();
             }
         }
         bytes.len() as u64
@@ -672,7 +677,7 @@ impl Scanner {
     fn goes_on(&self) -> bool {
         let is_wanted = self.scan.state.lock().wanted == Wanted::Running;
         let active = self.scan.active();
-        is_wanted && active.is_some_and(|instance| instance.may_scan())
+        is_wanted && active.is_some_and(|instance| instance.ctx.may_scan())
     }
 
     /// There is trouble with `unit`, so what is near it is read next.
@@ -686,13 +691,10 @@ impl Scanner {
     /// A unit cannot be read.
     fn bad(&mut self, unit: Unit) -> Result<(), Later> {
         let instance = self.scan.active().ok_or(Later)?;
-        let sector = instance.geometry().sectors_of(unit).start;
-        let is_new = instance
-            .repair
-            .lock()
-            .find_unreadable(&instance, unit, sector);
-        instance.tell_changes();
-        if instance.is_tripped() {
+        let sector = instance.ctx.geometry().sectors_of(unit).start;
+        let is_new = instance.lock().find_unreadable(&instance.ctx, unit, sector);
+        instance.ctx.tell_changes();
+        if instance.ctx.is_tripped() {
             return Err(Later);
         }
         self.found(unit, Trouble::Unreadable);
@@ -713,14 +715,14 @@ impl Scanner {
         };
         count(&instance, Count::ScanWeak);
         let is_proactive = self.scan.state.lock().is_proactive;
-        let mut repair = instance.repair.lock();
-        let moved = is_proactive && repair.move_weak(&instance, unit);
+        let mut repair = instance.lock();
+        let moved = is_proactive && repair.move_weak(&instance.ctx, unit);
         repair.note_change();
         drop(repair);
         if moved {
             count(&instance, Count::ScanMoved);
         }
-        instance.tell_changes();
+        instance.ctx.tell_changes();
         self.found(unit, Trouble::Weak);
         // One for which there is no room may be counted once more.
         let _ = self.settled.push(unit);
@@ -734,14 +736,14 @@ impl Scanner {
 
 /// How many requests others have made.
 fn others(instance: &Instance) -> u64 {
-    let sum = |count| instance.counters.sum(count);
+    let sum = |count| instance.ctx.counters.sum(count);
     sum(Count::Reads).wrapping_add(sum(Count::Writes))
 }
 
 /// Counts one more. What the metadata say there was may be as much as there can be.
 fn count(instance: &Instance, what: Count) {
-    if instance.counters.sum(what) < u64::MAX {
-        instance.counters.add(what, 1);
+    if instance.ctx.counters.sum(what) < u64::MAX {
+        instance.ctx.counters.add(what, 1);
     }
 }
 
@@ -771,36 +773,36 @@ fn first_known(map: &Map, settled: &Fixed<Unit, SETTLED>, units: Range<u64>) -> 
 
 impl Repair {
     /// Drops a suspect that the scan could read as a whole. May sleep.
-    fn find_well(&mut self, instance: &Instance, unit: Unit) {
+    fn find_well(&mut self, ctx: &Context, unit: Unit) {
         // A write, or a message, may have done with it meanwhile.
         if self.state(unit) == State::Suspect {
-            self.clear(instance, unit);
+            self.clear(ctx, unit);
         }
     }
 
     /// Makes a unit a suspect that the scan could not read; whether it was none. May sleep.
-    fn find_unreadable(&mut self, instance: &Instance, unit: Unit, sector: u64) -> bool {
+    fn find_unreadable(&mut self, ctx: &Context, unit: Unit, sector: u64) -> bool {
         let before = self.suspects;
         let is_on_main = self.state(unit) == State::Main;
         // A disk on which nothing can be read has no bad units.
-        if instance.may_scan() && is_on_main && self.probe(instance, unit) {
-            self.suspect(instance, unit, sector);
+        if ctx.may_scan() && is_on_main && self.probe(ctx, unit) {
+            self.suspect(ctx, unit, sector);
         }
         self.suspects != before
     }
 
     /// Moves a weak unit to the spare, if nothing speaks against it and all of it can be read; whether it was.
     /// Sleeps.
-    fn move_weak(&mut self, instance: &Instance, unit: Unit) -> bool {
-        let may_move = instance.may_scan() && !instance.is_read_only();
+    fn move_weak(&mut self, ctx: &Context, unit: Unit) -> bool {
+        let may_move = ctx.may_scan() && !ctx.is_read_only();
         if !may_move || self.knows(unit) {
             return false;
         }
-        let moved = self.relocate(instance, unit, None, Cause::Weak).is_ok();
-        let moved = self.settle(instance).is_ok() && moved;
+        let moved = self.relocate(ctx, unit, None, Cause::Weak).is_ok();
+        let moved = self.settle(ctx).is_ok() && moved;
         let moved = moved && matches!(self.state(unit), State::Relocated { .. });
         if moved {
-            instance.counters.add(Count::Relocated, 1);
+            ctx.counters.add(Count::Relocated, 1);
         }
         moved
     }

@@ -9,7 +9,7 @@
 //! region of the metadata that failed is tried every ten.
 
 use crate::{
-    instance::Instance,
+    context::Context,
     repair::Repair, //
 };
 use kernel::prelude::*;
@@ -19,9 +19,9 @@ const MEMORY_PAUSE: u64 = 1000;
 
 impl Repair {
     /// Makes sure that there is memory for what one move of a unit changes, and waits for it if not. Sleeps.
-    pub(crate) fn ready(&mut self, instance: &Instance) {
+    pub(crate) fn ready(&mut self, ctx: &Context) {
         let full = self.nodes.fill().is_ok();
-        self.note_shortage(instance, !full);
+        self.note_shortage(ctx, !full);
         if !full {
             self.nodes.wait(&self.map);
         }
@@ -44,45 +44,45 @@ impl Repair {
     }
 
     /// Tries to end the shortage, and to bring regions of the metadata back. Sleeps.
-    pub(crate) fn recover(&mut self, instance: &Instance) {
-        let now = instance.milliseconds();
+    pub(crate) fn recover(&mut self, ctx: &Context) {
+        let now = ctx.milliseconds();
         let is_due = now.saturating_sub(self.metadata.tried_at) >= self.metadata.pause();
-        if self.metadata.lacks_region() && is_due && !instance.is_suspended() {
+        if self.metadata.lacks_region() && is_due && !ctx.is_suspended() {
             self.metadata.tried_at = now;
             // On an error relocation is frozen, and that is said.
-            let _ = self.revive(instance);
+            let _ = self.revive(ctx);
             self.metadata.note_tried();
         }
         if core::mem::take(&mut self.spares_freed) {
-            self.serve_parked(instance);
+            self.serve_parked(ctx);
         }
         let full = self.nodes.fill().is_ok();
-        self.note_shortage(instance, !full);
+        self.note_shortage(ctx, !full);
         if !self.short && self.shown.lacks_some() {
             self.shown.restore();
-            self.republish(instance);
+            self.republish(ctx);
         }
     }
 
-    fn note_shortage(&mut self, instance: &Instance, short: bool) {
+    fn note_shortage(&mut self, ctx: &Context, short: bool) {
         if short == self.short {
             return;
         }
         self.short = short;
-        instance.set_short(short);
+        ctx.set_short(short);
         self.note_change();
         if !short {
-            pr_info!("{}: there is memory again\n", instance.name());
+            pr_info!("{}: there is memory again\n", ctx.name());
             return;
         }
-        pr_warn!("{}: memory is short\n", instance.name());
+        pr_warn!("{}: memory is short\n", ctx.name());
         self.shown.give_up();
-        self.republish(instance);
+        self.republish(ctx);
     }
 
     /// Publishes what was published, in other memory.
-    fn republish(&mut self, instance: &Instance) {
+    fn republish(&mut self, ctx: &Context) {
         // If there is no memory for this, the next publication does it.
-        let _ = self.publish(instance);
+        let _ = self.publish(ctx);
     }
 }

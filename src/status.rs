@@ -3,6 +3,7 @@
 //! What `dmsetup status`, `dmsetup table` and the measurement architecture show.
 
 use crate::{
+    context::Context,
     counters::Count,
     instance::Instance,
     scan_messages,
@@ -19,7 +20,7 @@ use kernel_ext::text::Text;
 /// `<health> <used>/<total> <retired> <suspects> <lost blocks> <read errors> <write errors> <mode>
 /// <good regions>/<regions> <breaker> <put aside>/<hits>/<misses> <memory> <scan> <position>/<units>`.
 pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let summary = instance.repair.summary();
+    let summary = instance.ctx.summary();
     let (good, total) = summary.regions;
     write!(
         out,
@@ -30,9 +31,13 @@ pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         summary.spares_retired,
         summary.suspects,
         summary.lost_blocks,
-        instance.counters.sum(Count::ReadErrors),
-        instance.counters.sum(Count::WriteErrors),
-        if instance.is_read_only() { "ro" } else { "rw" },
+        instance.ctx.counters.sum(Count::ReadErrors),
+        instance.ctx.counters.sum(Count::WriteErrors),
+        if instance.ctx.is_read_only() {
+            "ro"
+        } else {
+            "rw"
+        },
         good,
         total,
         match summary.breaker.open() {
@@ -48,8 +53,8 @@ pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
 }
 
 /// `<main> <start> <spare> <start> <len> [<#features> <feature>...]`.
-pub(crate) fn table(instance: &Instance, settings: &Settings, out: &mut Text<'_>) -> fmt::Result {
-    let layout = instance.layout();
+pub(crate) fn table(ctx: &Context, settings: &Settings, out: &mut Text<'_>) -> fmt::Result {
+    let layout = ctx.layout();
     let (main, spare) = (layout.main.number(), layout.spare.number());
     write!(
         out,
@@ -66,8 +71,8 @@ pub(crate) fn table(instance: &Instance, settings: &Settings, out: &mut Text<'_>
 }
 
 /// The same as `name=value` pairs.
-pub(crate) fn ima(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let layout = instance.layout();
+pub(crate) fn ima(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
+    let layout = ctx.layout();
     let (main, spare) = (layout.main.number(), layout.spare.number());
     let [major, minor, patch] = VERSION;
     let name = NAME.to_str().unwrap_or_default();

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is shown of an instance, and the lock of its repair, which publishes that.
+//! What is shown of an instance without the repair lock.
 //!
-//! Whoever holds the repair lock may wait for a disk. So those that only look read a summary, which
-//! is renewed whenever the lock is let go, and while it is held, whenever a commit is made or the
+//! Whoever holds that lock may wait for a disk. So those that only look read a summary, which is
+//! published whenever the lock is let go, and while it is held, whenever a commit is made or the
 //! breaker opens.
 
-use crate::repair::Repair;
-use core::ops::{
-    Deref,
-    DerefMut, //
-};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -20,8 +15,7 @@ use kernel::{
             Full,
             Release, //
         },
-        Mutex,
-        MutexGuard, //
+        Mutex, //
     }, //
 };
 use remap_core::{
@@ -63,32 +57,6 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    fn of(repair: &Repair) -> Self {
-        let Repair {
-            spares, metadata, ..
-        } = repair;
-        let journal = metadata.journal.as_ref();
-        Self {
-            spares_used: spares.in_use(),
-            spares_retired: spares.retired(),
-            spares_total: spares.units(),
-            is_exhausted: spares.is_exhausted(),
-            spares_aside: spares.aside(),
-            suspects: repair.suspects,
-            lost_blocks: repair.lost_blocks,
-            cache: repair.magazines.used(),
-            breaker: repair.breaker,
-            spares_free: repair.free_spares(),
-            array: journal.map(|journal| (journal.array().uuid, journal.generation())),
-            regions: metadata.regions(),
-            is_frozen: metadata.frozen,
-            is_short: repair.is_short(),
-            recovery_due: repair.recovery_due(),
-            nodes_put_aside: repair.nodes.put_aside(),
-            writes_parked: repair.parked.count(),
-        }
-    }
-
     /// How the instance is, in one word; the gravest that applies.
     pub(crate) fn health(&self) -> &'static str {
         let (good, total) = self.regions;
@@ -110,11 +78,9 @@ impl Summary {
     }
 }
 
-/// The lock of the repair, and what is published of what it protects.
+/// The summary that was published last, and whether an event is due.
 #[pin_data]
-pub(crate) struct RepairLock {
-    #[pin]
-    repair: Mutex<Repair>,
+pub(crate) struct PublishedSummary {
     /// Held to copy it and no longer: never while a device is waited for.
     #[pin]
     summary: Mutex<Summary>,
@@ -122,33 +88,23 @@ pub(crate) struct RepairLock {
     changed: AtomicFlag,
 }
 
-impl RepairLock {
-    pub(crate) fn new(repair: Repair) -> impl PinInit<Self> {
-        let summary = Summary::of(&repair);
+impl PublishedSummary {
+    pub(crate) fn new(summary: Summary) -> impl PinInit<Self> {
         pin_init!(Self {
-            repair <- new_mutex!(repair, "dm_remap::repair"),
             summary <- new_mutex!(summary, "dm_remap::summary"),
             changed: AtomicFlag::new(false),
         })
     }
 
-    /// Takes the lock. Sleeps, perhaps for as long as a disk takes over what its holder does.
-    pub(crate) fn lock(&self) -> RepairGuard<'_> {
-        RepairGuard {
-            lock: self,
-            repair: self.repair.lock(),
-        }
-    }
-
     /// What was published last. Sleeps, but waits for no device.
-    pub(crate) fn summary(&self) -> Summary {
+    pub(crate) fn get(&self) -> Summary {
         *self.summary.lock()
     }
 
-    /// Publishes how things are, for the holder of the lock. Sleeps.
-    pub(crate) fn publish(&self, repair: &mut Repair) {
-        *self.summary.lock() = Summary::of(repair);
-        if repair.take_changed() {
+    /// Replaces it; `is_event_due` makes an event due. Sleeps, but waits for no device.
+    pub(crate) fn publish(&self, summary: Summary, is_event_due: bool) {
+        *self.summary.lock() = summary;
+        if is_event_due {
             self.changed.store(true, Release);
         }
     }
@@ -156,31 +112,5 @@ impl RepairLock {
     /// Whether an event is due, and that it will be raised. Any context.
     pub(crate) fn take_changed(&self) -> bool {
         self.changed.xchg(false, Full)
-    }
-}
-
-/// The repair, while it is locked.
-pub(crate) struct RepairGuard<'a> {
-    lock: &'a RepairLock,
-    repair: MutexGuard<'a, Repair>,
-}
-
-impl Deref for RepairGuard<'_> {
-    type Target = Repair;
-
-    fn deref(&self) -> &Repair {
-        &self.repair
-    }
-}
-
-impl DerefMut for RepairGuard<'_> {
-    fn deref_mut(&mut self) -> &mut Repair {
-        &mut self.repair
-    }
-}
-
-impl Drop for RepairGuard<'_> {
-    fn drop(&mut self) {
-        self.lock.publish(&mut self.repair);
     }
 }

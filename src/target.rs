@@ -7,11 +7,11 @@ use crate::{
         BioContext,
         Tried, //
     },
+    context::Context,
     counters::Count,
     errors,
-    instance::{
+    layout::{
         share_sectors,
-        Instance,
         Layout, //
     },
     messages,
@@ -219,7 +219,7 @@ impl Target for RemapTarget {
 
     #[inline]
     fn map<'a>(&self, bio: MapBio<'a, BioContext>) -> Mapped<'a> {
-        let instance: &Instance = &self.instance;
+        let ctx: &Context = &self.instance.ctx;
         let count = match bio.op() {
             Op::Read => Count::Reads,
             Op::Write | Op::WriteZeroes => Count::Writes,
@@ -227,13 +227,13 @@ impl Target for RemapTarget {
             Op::Flush => return self.map_flush(bio),
             Op::Other => return bio.complete(Status::NOTSUPP),
         };
-        instance.counters.add(count, 1);
-        let maps = instance.maps.read();
+        ctx.counters.add(count, 1);
+        let maps = ctx.maps.read();
         let sectors = bio.sectors();
-        if !instance.filter.is_clear(&sectors) {
+        if !ctx.filter.is_clear(&sectors) {
             return self.map_by_entries(bio, maps, count);
         }
-        let sector = instance.geometry().on_main(sectors.start);
+        let sector = ctx.geometry().on_main(sectors.start);
         bio.remap(self.main, sector, BioContext::within(maps))
     }
 
@@ -247,7 +247,7 @@ impl Target for RemapTarget {
             Op::Read => Count::ReadErrors,
             _ => Count::WriteErrors,
         };
-        self.instance.counters.add(count, 1);
+        self.instance.ctx.counters.add(count, 1);
         bio.per_bio().tried = Tried::Failed;
         let (bio, ended) = bio.take();
         self.workers.hand_over(bio);
@@ -279,14 +279,14 @@ impl Target for RemapTarget {
         self.instance.scan.configure(&self.settings);
         self.instance.scan.attach(&self.instance);
         self.workers.recover(&self.instance);
-        self.instance.tell_changes();
+        self.instance.ctx.tell_changes();
     }
 
     fn status(&self, kind: StatusKind, out: &mut Text<'_>) {
         let _ = match kind {
             StatusKind::Info => status::info(&self.instance, out),
-            StatusKind::Table => status::table(&self.instance, &self.settings, out),
-            StatusKind::Ima => status::ima(&self.instance, out),
+            StatusKind::Table => status::table(&self.instance.ctx, &self.settings, out),
+            StatusKind::Ima => status::ima(&self.instance.ctx, out),
         };
     }
 
@@ -297,14 +297,14 @@ impl Target for RemapTarget {
     }
 
     fn iterate_devices(&self, visitor: &mut DeviceVisitor<'_>) {
-        let layout = self.instance.layout();
+        let layout = self.instance.ctx.layout();
         visitor.visit(self.main, layout.main_area.start, layout.main_area.len);
         visitor.visit(self.spare, layout.spare_area.start, layout.spare_area.len);
     }
 
     fn io_hints(&self, limits: &mut QueueLimits) {
         // A unit is the largest of a few block sizes: it fits.
-        limits.raise_physical_block_size((self.instance.geometry().unit_sectors() << 9) as u32);
+        limits.raise_physical_block_size((self.instance.ctx.geometry().unit_sectors() << 9) as u32);
     }
 
     fn prepare_ioctl(&self) -> Option<DeviceId> {
@@ -326,10 +326,10 @@ impl RemapTarget {
             Count::Writes => Access::Write,
             _ => Access::Discard,
         };
-        let instance: &Instance = &self.instance;
-        let geometry = instance.geometry();
+        let ctx: &Context = &self.instance.ctx;
+        let geometry = ctx.geometry();
         let sectors = bio.sectors();
-        let step = plan(geometry, instance.map_of(&maps), access, &sectors);
+        let step = plan(geometry, ctx.map_of(&maps), access, &sectors);
         if !bio.accept(step.sectors) {
             return bio.complete(Status::NOTSUPP);
         }
@@ -338,16 +338,16 @@ impl RemapTarget {
                 let sector = geometry.on_main(sectors.start);
                 bio.remap(self.main, sector, BioContext::within(maps))
             }
-            Place::Spare(_) if access == Access::Discard && !instance.spare().takes_discards() => {
+            Place::Spare(_) if access == Access::Discard && !ctx.spare().takes_discards() => {
                 bio.complete(Status::OK)
             }
             Place::Spare(unit) => {
-                instance.counters.add(Count::Redirected, 1);
+                ctx.counters.add(Count::Redirected, 1);
                 let sector = geometry.on_spare(unit, sectors.start);
                 bio.remap(self.spare, sector, BioContext::within(maps))
             }
             Place::Lost => {
-                instance.counters.add(Count::LostReads, 1);
+                ctx.counters.add(Count::LostReads, 1);
                 bio.complete(Status::MEDIUM)
             }
             Place::Busy | Place::Repair if !bio.is_nowait() => {
@@ -362,7 +362,7 @@ impl RemapTarget {
 
     /// Sends the first copy of a flush to main, the second to the spare.
     fn map_flush<'a>(&self, bio: MapBio<'a, BioContext>) -> Mapped<'a> {
-        self.instance.counters.add(Count::Flushes, 1);
+        self.instance.ctx.counters.add(Count::Flushes, 1);
         let device = match bio.flush_number() {
             0 => self.main,
             _ => self.spare,

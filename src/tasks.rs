@@ -15,13 +15,13 @@ pub(crate) struct Deadline(pub(crate) Arc<Instance>);
 impl DelayedItem for Deadline {
     fn run(&self) -> Option<u64> {
         let instance = &self.0;
-        let mut repair = instance.repair.lock();
-        let left = repair.parked.left(instance.milliseconds());
+        let mut repair = instance.lock();
+        let left = repair.parked.left(instance.ctx.milliseconds());
         if left == Some(0) {
-            NoIo::run(|| repair.give_up(instance));
+            NoIo::run(|| repair.give_up(&instance.ctx));
         }
         drop(repair);
-        instance.tell_changes();
+        instance.ctx.tell_changes();
         left.filter(|&left| left > 0)
     }
 }
@@ -32,11 +32,11 @@ pub(crate) struct Recovery(pub(crate) Arc<Instance>);
 impl DelayedItem for Recovery {
     fn run(&self) -> Option<u64> {
         let instance = &self.0;
-        let mut repair = instance.repair.lock();
-        NoIo::run(|| repair.recover(instance));
+        let mut repair = instance.lock();
+        NoIo::run(|| repair.recover(&instance.ctx));
         let again = repair.recovery_due();
         drop(repair);
-        instance.tell_changes();
+        instance.ctx.tell_changes();
         again
     }
 }
@@ -49,7 +49,7 @@ impl DelayedItem for ScanStart {
     fn run(&self) -> Option<u64> {
         let instance = &self.0;
         instance.scan.begin(instance);
-        instance.tell_changes();
+        instance.ctx.tell_changes();
         None
     }
 }

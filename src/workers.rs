@@ -147,7 +147,7 @@ impl Workers {
         let Some(lane) = self.lane() else {
             return bio.complete(Status::IOERR);
         };
-        lane.instance.counters.add(Count::Repaired, 1);
+        lane.instance.ctx.counters.add(Count::Repaired, 1);
         lane.length.fetch_add(1, Relaxed);
         lane.waiting.push(bio);
         // Work that is already queued takes this bio too.
@@ -159,7 +159,7 @@ impl Workers {
         if instance.scan.is_due() {
             self.scan_start.arm(0);
         }
-        if let Some(pause) = instance.repair.summary().recovery_due {
+        if let Some(pause) = instance.ctx.summary().recovery_due {
             self.recovery.arm(pause);
         }
     }
@@ -189,7 +189,7 @@ impl Lane {
     /// Tries again what failed; what fails for good.
     fn confirm(&self, mut failed: BioQueue<BioContext>) -> BioQueue<BioContext> {
         for wait in WAITS {
-            if failed.is_empty() || (wait > 0 && self.instance.is_tripped()) {
+            if failed.is_empty() || (wait > 0 && self.instance.ctx.is_tripped()) {
                 break;
             }
             pause(wait);
@@ -202,11 +202,11 @@ impl Lane {
     fn retry_all(&self, bios: BioQueue<BioContext>) -> BioQueue<BioContext> {
         let again = BioQueue::new();
         for mut bio in bios.take_all() {
-            match retry(&self.instance, &mut bio) {
+            match retry(&self.instance.ctx, &mut bio) {
                 Retried::Failed => again.push(bio),
                 Retried::Ended(status) => {
                     if status == Status::OK {
-                        self.instance.counters.add(Count::Transient, 1);
+                        self.instance.ctx.counters.add(Count::Transient, 1);
                     }
                     self.served();
                     bio.complete(status);
@@ -220,16 +220,16 @@ impl Lane {
     fn repair(&self, bios: BioQueue<BioContext>, failed: &BioQueue<BioContext>) {
         let mut bios = bios.take_all().peekable();
         while bios.peek().is_some() {
-            let mut repair = self.instance.repair.lock();
+            let mut repair = self.instance.lock();
             for bio in bios.by_ref().take(AT_ONCE) {
-                match repair.serve(&self.instance, bio) {
+                match repair.serve(&self.instance.ctx, bio) {
                     Some(bio) => failed.push(bio),
                     None => self.served(),
                 }
             }
             // Those that wait for the commit are told what became of it.
-            let _ = repair.settle(&self.instance);
-            if let Some(left) = repair.parked.left(self.instance.milliseconds()) {
+            let _ = repair.settle(&self.instance.ctx);
+            if let Some(left) = repair.parked.left(self.instance.ctx.milliseconds()) {
                 self.deadline.arm(left);
             }
             if let Some(pause) = repair.recovery_due() {
@@ -248,6 +248,6 @@ impl WorkItem for Lane {
 
     fn run(this: Arc<Lane>) {
         NoIo::run(|| this.serve());
-        this.instance.tell_changes();
+        this.instance.ctx.tell_changes();
     }
 }

@@ -27,8 +27,8 @@ BUGS = [
     (
         "acknowledged_before_the_commit",
         "src/group.rs",
-        "        if self.group.concerns(instance.geometry(), &bio) {",
-        "        if bio.sectors().is_empty() && self.group.concerns(instance.geometry(), &bio) {",
+        "        if self.group.concerns(ctx.geometry(), &bio) {",
+        "        if bio.sectors().is_empty() && self.group.concerns(ctx.geometry(), &bio) {",
         "crash.acknowledged",
     ),
     (
@@ -65,8 +65,8 @@ BUGS = [
     (
         "writes_in_flight_are_not_waited_for",
         "src/relocate.rs",
-        "        self.publish(instance)?;\n        instance.maps.synchronize();\n",
-        "        self.publish(instance)?;\n",
+        "        self.publish(ctx)?;\n        ctx.maps.synchronize();\n",
+        "        self.publish(ctx)?;\n",
         "races.write_in_flight_is_not_lost",
     ),
     (
@@ -85,7 +85,7 @@ BUGS = [
     ),
     (
         "the_scan_does_not_wait_for_memory",
-        "src/instance.rs",
+        "src/context.rs",
         " && !self.is_tripped() && !self.short.load(Acquire)",
         " && !self.is_tripped()",
         "scan.it_waits_while_memory_is_short",
@@ -144,8 +144,8 @@ BUGS = [
     (
         "what_takes_no_spare_unit_counts",
         "src/relocate.rs",
-        "        let spare = self.next_spare(instance, unit)?;\n        // Only",
-        "        self.breaker.count(instance.milliseconds(), 1);\n        let spare = self.next_spare(instance, unit)?;\n        // Only",
+        "        let spare = self.next_spare(ctx, unit)?;\n        // Only",
+        "        self.breaker.count(ctx.milliseconds(), 1);\n        let spare = self.next_spare(ctx, unit)?;\n        // Only",
         "errors.writes_that_find_no_spare_unit",
     ),
     (
@@ -158,7 +158,7 @@ BUGS = [
     (
         "an_outage_makes_suspects",
         "src/repair.rs",
-        "self.is_closed() && self.main_reads(instance, unit);",
+        "self.is_closed() && self.main_reads(ctx, unit);",
         "self.is_closed();",
         "breaker.a_read_outage_makes_no_suspects",
     ),
@@ -179,13 +179,13 @@ BUGS = [
     (
         "a_refused_activation_is_remembered",
         "src/load.rs",
-        "                self.unload(instance);\n",
-        "                if false {\n                    self.unload(instance);\n                }\n",
+        "                self.unload(ctx);\n",
+        "                if false {\n                    self.unload(ctx);\n                }\n",
         "metadata.a_refused_activation_is_refused_again",
     ),
     (
         "copies_on_main_belong_to_nobody",
-        "src/instance.rs",
+        "src/layout.rs",
         "        let has_copies = array.is_some_and(Array::on_main);",
         "        let has_copies = array.is_some_and(|array| array.on_main() && array.main_sectors == 0);",
         "metadata.copies_on_main_are_in_use",
