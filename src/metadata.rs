@@ -5,8 +5,7 @@
 use crate::{
     context::Context,
     counters::Count,
-    layout::Layout,
-    repair::Repair, //
+    layout::Layout, //
 };
 use core::ops::Range;
 use kernel::prelude::*;
@@ -26,7 +25,7 @@ use remap_core::{
             BLOCK_SECTORS, //
         },
         journal::{
-            contents,
+            Contents,
             Dead,
             Journal, //
         },
@@ -128,7 +127,7 @@ impl Metadata {
     }
 
     /// Whether commits can be made.
-    fn can_write(&self) -> bool {
+    pub(crate) fn can_write(&self) -> bool {
         self.journal.is_some() && self.is_writable && !self.frozen
     }
 
@@ -178,13 +177,54 @@ impl Metadata {
         }
     }
 
+    /// Writes a commit to all regions that are good. `clean` marks the array as shut down in order.
+    /// Sleeps.
+    pub(crate) fn commit(
+        &mut self,
+        ctx: &Context,
+        records: &[Record],
+        clean: bool,
+    ) -> Result<(), Dead> {
+        let standing = standing(ctx, clean);
+        let done = self.write(ctx, |journal, store, block| {
+            journal.commit(store, block, &standing, records)
+        });
+        self.wait = self.wait.saturating_sub(1);
+        done
+    }
+
+    /// Writes `contents` to all regions, those that failed too; to how many it could. Sleeps.
+    pub(crate) fn checkpoint(
+        &mut self,
+        ctx: &Context,
+        contents: Contents<impl Iterator<Item = Record>>,
+    ) -> Result<usize, Dead> {
+        let standing = standing(ctx, false);
+        self.wait = COMMITS_BETWEEN_TRIES;
+        self.write(ctx, |journal, store, block| {
+            journal.checkpoint(store, block, &standing, contents)
+        })
+    }
+
+    /// Writes `contents` to regions that failed; to how many it could. Sleeps.
+    pub(crate) fn revive(
+        &mut self,
+        ctx: &Context,
+        contents: Contents<impl Iterator<Item = Record>>,
+    ) -> Result<usize, Dead> {
+        let standing = standing(ctx, false);
+        self.write(ctx, |journal, store, block| {
+            journal.revive(store, block, &standing, contents)
+        })
+    }
+
     /// Has regions that failed tried again by the next checkpoint.
     pub(crate) fn try_again(&mut self) {
         self.wait = 0;
     }
 
     /// Whether a checkpoint is due, or may bring back a region that failed.
-    fn wants_checkpoint(&self) -> bool {
+    pub(crate) fn wants_checkpoint(&self) -> bool {
         let (good, total) = self.regions();
         let due = self.journal.as_ref().is_some_and(Journal::is_due);
         due || (good < total && self.wait == 0)
@@ -342,92 +382,5 @@ fn standing(ctx: &Context, clean: bool) -> Standing {
         clean,
         cursor: ctx.scan_position(),
         counters,
-    }
-}
-
-impl Repair {
-    /// Makes a commit durable. `clean` marks the array as shut down in order.
-    ///
-    /// On an error it is not known whether the commit is on disk, and relocation is frozen.
-    pub(crate) fn commit(
-        &mut self,
-        ctx: &Context,
-        records: &[Record],
-        clean: bool,
-    ) -> Result<(), Dead> {
-        let standing = standing(ctx, clean);
-        let before = self.metadata.regions();
-        let done = self.metadata.write(ctx, |journal, store, block| {
-            journal.commit(store, block, &standing, records)
-        });
-        self.metadata.wait = self.metadata.wait.saturating_sub(1);
-        self.note_written(ctx, before, done)
-    }
-
-    /// Makes a checkpoint if one is due. Only while the map holds what was committed and no more.
-    pub(crate) fn keep_checkpoints(&mut self, ctx: &Context) -> Result<(), Dead> {
-        if self.metadata.wants_checkpoint() {
-            self.checkpoint(ctx)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the whole state to all regions, those that failed too; to how many it could. Only while
-    /// the map holds what was committed and no more.
-    pub(crate) fn checkpoint(&mut self, ctx: &Context) -> Result<usize, Dead> {
-        let standing = standing(ctx, false);
-        let before = self.metadata.regions();
-        self.metadata.wait = COMMITS_BETWEEN_TRIES;
-        let contents = contents(&self.map, &self.spares);
-        let done = self.metadata.write(ctx, |journal, store, block| {
-            journal.checkpoint(store, block, &standing, contents)
-        });
-        self.note_written(ctx, before, done)
-    }
-
-    /// Tries to bring regions back that failed, and leaves the others alone. Only while the map
-    /// holds what was committed and no more.
-    pub(crate) fn revive(&mut self, ctx: &Context) -> Result<usize, Dead> {
-        let standing = standing(ctx, false);
-        let before = self.metadata.regions();
-        let contents = contents(&self.map, &self.spares);
-        let done = self.metadata.write(ctx, |journal, store, block| {
-            journal.revive(store, block, &standing, contents)
-        });
-        self.note_written(ctx, before, done)
-    }
-
-    /// Says what became of the regions; `before` is how many of them were good.
-    fn note_written<R>(
-        &mut self,
-        ctx: &Context,
-        (before, _): (usize, usize),
-        done: Result<R, Dead>,
-    ) -> Result<R, Dead> {
-        let (good, total) = self.metadata.regions();
-        if good == total {
-            self.release_withheld();
-        }
-        if good != before {
-            self.note_change();
-            if ctx.log.allows() {
-                pr_warn!(
-                    "{}: {} of {} regions of metadata are good\n",
-                    ctx.name(),
-                    good,
-                    total
-                );
-            }
-        }
-        let is_new = done.is_err() && self.metadata.can_write();
-        if is_new {
-            self.metadata.frozen = true;
-            self.note_change();
-            pr_err!(
-                "{}: no copy of the metadata on the spare can be written, nothing is relocated any more\n",
-                ctx.name()
-            );
-        }
-        done
     }
 }

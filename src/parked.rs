@@ -3,18 +3,10 @@
 //! Writes that wait for a spare unit (`queue_if_no_spare`): until one is free, the device is suspended,
 //! or an administrator had time enough to do something about it.
 
-use crate::{
-    bio_context::BioContext,
-    context::Context,
-    repair::Repair, //
-};
-use kernel::prelude::*;
-use kernel_ext::{
-    bio::Status,
-    device_mapper::{
-        BioQueue,
-        OwnedBio, //
-    }, //
+use crate::bio_context::BioContext;
+use kernel_ext::device_mapper::{
+    BioQueue,
+    OwnedBio, //
 };
 
 /// The writes that wait, and for how long they may.
@@ -38,7 +30,7 @@ impl Parked {
 
     /// For how many milliseconds more those that wait may, if any do.
     pub(crate) fn left(&self, now: u64) -> Option<u64> {
-        let patience = self.patience.unwrap_or(0).saturating_mul(1000);
+        let patience = self.seconds().saturating_mul(1000);
         (self.count > 0).then(|| patience.saturating_sub(now.saturating_sub(self.since)))
     }
 
@@ -46,60 +38,34 @@ impl Parked {
     pub(crate) fn start(&mut self, patience: Option<u64>) {
         (self.patience, self.in_vain) = (patience, false);
     }
-}
 
-impl Repair {
-    /// Ends a bio that failed with `status`, or keeps it if that was for want of a spare unit.
-    pub(crate) fn fail(&mut self, ctx: &Context, bio: OwnedBio<BioContext>, status: Status) {
-        let waits = self.no_spare && self.parked.patience.is_some();
-        if !waits || self.parked.in_vain {
-            self.end(ctx, bio, status);
-        } else if ctx.is_suspended() {
-            bio.complete(Status::DM_REQUEUE);
-        } else {
-            if self.parked.count == 0 {
-                self.parked.since = ctx.milliseconds();
-            }
-            self.parked.count += 1;
-            self.parked.bios.push(bio);
+    /// Whether one more may wait.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.patience.is_some() && !self.in_vain
+    }
+
+    /// Adds one at the moment `now`.
+    pub(crate) fn push(&mut self, bio: OwnedBio<BioContext>, now: u64) {
+        if self.count == 0 {
+            self.since = now;
         }
+        self.count += 1;
+        self.bios.push(bio);
     }
 
-    /// Ends all writes that wait, since they did for too long.
-    pub(crate) fn give_up(&mut self, ctx: &Context) {
-        pr_err!(
-            "{}: no spare unit became free in {} seconds, {} writes fail\n",
-            ctx.name(),
-            self.parked.patience.unwrap_or(0),
-            self.parked.count
-        );
-        self.parked.in_vain = true;
-        self.note_change();
-        self.end_parked(Status::IOERR);
+    /// All that wait, of which none does then.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = OwnedBio<BioContext>> {
+        self.count = 0;
+        self.bios.take_all()
     }
 
-    /// Ends all writes that wait.
-    fn end_parked(&mut self, status: Status) {
-        self.parked.count = 0;
-        for bio in self.parked.bios.take_all() {
-            bio.complete(status);
-        }
+    /// For how many seconds they may wait.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.patience.unwrap_or(0)
     }
 
-    /// Gives them back to device mapper, which keeps them or fails them, as the suspend wants it.
-    pub(crate) fn requeue_parked(&mut self) {
-        self.end_parked(Status::DM_REQUEUE);
-    }
-
-    /// Tries them again, since a spare unit is free.
-    pub(crate) fn serve_parked(&mut self, ctx: &Context) {
-        self.parked.in_vain = false;
-        self.parked.count = 0;
-        for bio in self.parked.bios.take_all() {
-            // Only reads come back.
-            drop(self.serve(ctx, bio));
-        }
-        // Those that wait for the commit are told what became of it.
-        let _ = self.settle(ctx);
+    /// Takes note of whether the last of them waited in vain, so that none waits any more.
+    pub(crate) fn set_in_vain(&mut self, in_vain: bool) {
+        self.in_vain = in_vain;
     }
 }

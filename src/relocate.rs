@@ -5,7 +5,7 @@
 //! A unit is moved in six steps: it is marked busy in the published map, so that new bios for it wait
 //! for the repair lock; bios that were mapped before are waited for; the unit is copied; a commit makes
 //! durable where it is now; the map that says so is published; and those that waited go on when the
-//! lock is released. The last three are done for all moves of a batch at once, see `group.rs`.
+//! lock is released. The last three are done for all moves of a batch at once, see `commit.rs`.
 
 use crate::{
     context::Context,

@@ -15,6 +15,7 @@
 mod bio_context;
 mod breaker;
 mod caches;
+mod commit;
 mod context;
 mod counters;
 mod delayed;
@@ -27,6 +28,7 @@ mod load;
 mod messages;
 mod metadata;
 mod moment;
+mod no_spare;
 mod nodes;
 mod parked;
 mod published_map;

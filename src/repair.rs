@@ -84,7 +84,7 @@ const MAX_SUSPECTS: u64 = 1 << 16;
 
 /// The state that only the holder of the repair lock sees.
 pub(crate) struct Repair {
-    /// The map as it is once the next commit is durable (see `group.rs`).
+    /// The map as it is once the next commit is durable (see `commit.rs`).
     pub(crate) map: Map,
     /// The map as it is published.
     pub(crate) shown: Replicas,
@@ -297,7 +297,7 @@ impl Repair {
 
     /// Publishes the map as it is, with nothing pending.
     pub(crate) fn show_all(&mut self, ctx: &Context) -> Result<(), OutOfMemory> {
-        self.shown.follow(&self.map, self.group.units());
+        self.shown.follow(&self.map, &self.group.units);
         self.fallback = self.map.clone();
         self.publish(ctx)
     }

@@ -26,7 +26,7 @@ RUNS = 3
 BUGS = [
     (
         "acknowledged_before_the_commit",
-        "src/group.rs",
+        "src/commit.rs",
         "        if self.group.concerns(ctx.geometry(), &bio) {",
         "        if bio.sectors().is_empty() && self.group.concerns(ctx.geometry(), &bio) {",
         "crash.acknowledged",
