@@ -116,6 +116,13 @@ impl Context {
         }? Error))
     }
 
+    /// Counts one more of what the metadata keep, which may be as much as there can be. Any context.
+    pub(crate) fn count(&self, what: Count) {
+        if self.counters.sum(what) < u64::MAX {
+            self.counters.add(what, 1);
+        }
+    }
+
     /// The map that this CPU uses. Any context.
     pub(crate) fn map_of<'a>(&self, maps: &'a Maps) -> &'a Map {
         maps.at(self.node_replicas.here())

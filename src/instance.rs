@@ -119,12 +119,6 @@ impl Instance {
     pub(crate) fn go_on(&self) {
         self.ctx.set_suspended(false);
     }
-
-    /// Says that the scan could not be begun, or ended by itself. Sleeps.
-    pub(crate) fn note_scan_failed(&self, error: Error) {
-        pr_err!("{}: no scan: error {}\n", self.ctx.name(), error.to_errno());
-        self.lock().note_change();
-    }
 }
 
 impl Deref for RepairGuard<'_> {

@@ -2,6 +2,7 @@
 
 //! Where a target lies on its devices.
 
+use core::ops::Range;
 use kernel_ext::block_device::BlockDevice;
 use remap_core::{
     geometry::{
@@ -93,4 +94,10 @@ pub(crate) fn share_sectors(a: (&BlockDevice, Area), b: (&BlockDevice, Area)) ->
         len: area.len,
     };
     a.0.same_disk(b.0) && overlap(on_disk(a), on_disk(b))
+}
+
+/// Sectors as a range of bytes from `base` on. A unit's bytes fit any `usize`.
+pub(crate) fn bytes_from(base: u64, sectors: &Range<u64>) -> Range<usize> {
+    let at = |sector: u64| (sector.saturating_sub(base) << 9) as usize;
+    at(sectors.start)..at(sectors.end)
 }

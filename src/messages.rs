@@ -16,6 +16,7 @@ use crate::{
     repair::Repair,
     scan::Wanted,
     scan_messages,
+    scanner,
     settings::Settings,
     version::VERSION, //
 };
@@ -233,7 +234,7 @@ fn debug(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
 
 fn scan_start(instance: &Instance, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
     let active = instance.scan.active().ok_or(Refusal::Suspended)?;
-    match active.scan.start(&active) {
+    match scanner::start(&instance.scan, &*active) {
         Ok(()) => writeln!(out, "scanning").map_err(|_| Refusal::NoMemory),
         Err(EBUSY) => Err(Refusal::ScanEnds),
         Err(error) => Err(Refusal::NoScan(error)),

@@ -12,10 +12,10 @@ use crate::{
     counters::Count,
     errors::bad_sector,
     group::OnFailure,
+    layout::bytes_from,
     moment::pause,
     refusal::Refusal,
     repair::{
-        bytes_from,
         Overlay,
         Repair, //
     },

@@ -41,6 +41,7 @@ mod retry;
 mod scan;
 mod scan_messages;
 mod scanner;
+mod scrub_host;
 mod settings;
 mod shortage;
 mod status;

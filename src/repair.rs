@@ -21,6 +21,7 @@ use crate::{
         Group,
         OnFailure, //
     },
+    layout::bytes_from,
     metadata::Metadata,
     nodes::Nodes,
     parked::Parked,
@@ -140,12 +141,6 @@ pub(crate) enum Content<'a> {
 pub(crate) struct Overlay<'a> {
     pub(crate) sectors: Range<u64>,
     pub(crate) content: Content<'a>,
-}
-
-/// Sectors as a range of bytes from `base` on. A unit's bytes fit any `usize`.
-pub(crate) fn bytes_from(base: u64, sectors: &Range<u64>) -> Range<usize> {
-    let at = |sector: u64| (sector.saturating_sub(base) << 9) as usize;
-    at(sectors.start)..at(sectors.end)
 }
 
 impl Repair {

@@ -3,14 +3,17 @@
 //! What the scanner's thread and others share: what is wanted of it, how far it is, and what it found.
 //!
 //! The thread (`scanner.rs`) may hang in a read for as long as main does. Nobody waits for it: it looks here
-//! before it does anything that others would notice, and it reaches the instance only while a table is
-//! active.
+//! before it does anything that others would notice, and it reaches its host, the instance, only while a
+//! table is active.
 
 use crate::{
-    instance::Instance,
+    context::Context,
     moment::Moment,
-    scanner,
-    settings::Settings, //
+    published_map::Map,
+    settings::{
+        Settings,
+        DEFAULT_RATE, //
+    }, //
 };
 use kernel::{
     new_condvar,
@@ -24,7 +27,10 @@ use kernel::{
 };
 use kernel_ext::kthread::Kthread;
 use remap_core::{
-    geometry::Geometry,
+    geometry::{
+        Geometry,
+        Unit, //
+    },
     scan::{
         away::Away,
         health::{
@@ -40,8 +46,31 @@ const HISTORY: usize = 4;
 const REGIONS: usize = 1024;
 /// How many reads are counted apart by how long they took: less than 1, 2, 4 ... milliseconds, and all longer ones.
 pub(crate) const LATENCIES: usize = 14;
-/// How fast it may read if nothing else is said, in KiB a second.
-pub(crate) const DEFAULT_RATE: u64 = 4096;
+
+/// What the thread has of the instance. All methods sleep, perhaps for as long as a disk takes, but
+/// for [`Self::ctx`].
+pub(crate) trait ScrubHost: Send + Sync {
+    /// What needs no lock of the host.
+    fn ctx(&self) -> &Context;
+
+    /// The map as it will be once the next commit is durable.
+    fn snapshot(&self) -> Map;
+
+    /// A suspect could be read as a whole.
+    fn found_well(&self, unit: Unit);
+
+    /// A unit cannot be read. Whether that was not known.
+    fn found_unreadable(&self, unit: Unit) -> bool;
+
+    /// A unit can be read, but not easily. Whether it was moved, which is done only if `may_move`.
+    fn found_weak(&self, unit: Unit, may_move: bool) -> bool;
+
+    /// Something happened that an administrator must know.
+    fn note_change(&self);
+
+    /// The scan could not be begun, or ended by itself.
+    fn note_failed(&self, error: Error);
+}
 
 /// What is wanted of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,9 +226,9 @@ impl State {
 /// The scan of an instance.
 #[pin_data]
 pub(crate) struct Scan {
-    /// The instance, while a table is active.
+    /// The host, while a table is active.
     #[pin]
-    active: Mutex<Option<Arc<Instance>>>,
+    active: Mutex<Option<Arc<dyn ScrubHost>>>,
     /// Never held while a device is waited for, nor while a thread is made.
     #[pin]
     pub(crate) state: Mutex<State>,
@@ -240,8 +269,8 @@ impl Scan {
         )
     }
 
-    /// The instance, if a table is active.
-    pub(crate) fn active(&self) -> Option<Arc<Instance>> {
+    /// The host, if a table is active. Sleeps.
+    pub(crate) fn active(&self) -> Option<Arc<dyn ScrubHost>> {
         self.active.lock().clone()
     }
 
@@ -261,17 +290,9 @@ impl Scan {
         state.interval > 0 && !state.is_off && !state.is_alive && state.failed.is_none()
     }
 
-    /// Starts the thread if it is to be started by itself and a table is active. Sleeps, as [`Self::start`].
-    pub(crate) fn begin(self: &Arc<Self>, instance: &Instance) {
-        if self.active().is_some() && self.is_due() {
-            // What fails is shown by the state; it does not concern I/O.
-            let _ = self.start(instance);
-        }
-    }
-
     /// A table became active. Sleeps.
-    pub(crate) fn attach(&self, instance: &Arc<Instance>) {
-        *self.active.lock() = Some(instance.clone());
+    pub(crate) fn attach(&self, host: Arc<dyn ScrubHost>) {
+        *self.active.lock() = Some(host);
         self.wake();
     }
 
@@ -290,9 +311,9 @@ impl Scan {
         }
     }
 
-    /// Starts the thread, which begins when a table is active, or has one that waits go on. Sleeps, and allocates
-    /// with `GFP_KERNEL`: not while the device is suspended.
-    pub(crate) fn start(self: &Arc<Self>, instance: &Instance) -> Result {
+    /// Has a thread that waits go on. Whether there is none, so that one is to be made, which
+    /// [`Self::end_start`] ends. Sleeps.
+    pub(crate) fn begin_start(&self) -> Result<bool> {
         let mut state = self.state.lock();
         if state.is_alive || state.is_starting {
             if state.wanted == Wanted::Stopped {
@@ -301,14 +322,15 @@ impl Scan {
             state.wanted = Wanted::Running;
             drop(state);
             self.wake();
-            return Ok(());
+            return Ok(false);
         }
         (state.failed, state.is_off) = (None, false);
         (state.wanted, state.is_alive, state.is_starting) = (Wanted::Running, true, true);
-        // Whoever suspends or resumes the device takes it, and the maker of threads may wait for a
-        // resume.
-        drop(state);
-        let made = self.active().map(|_| scanner::start(self, instance));
+        Ok(true)
+    }
+
+    /// Takes note of the thread that was made, or why none was: `None` if no table is active. Sleeps.
+    pub(crate) fn end_start(&self, made: Option<Result<Kthread>>) -> Result {
         let mut state = self.state.lock();
         state.is_starting = false;
         self.started.notify_all();
@@ -328,8 +350,6 @@ impl Scan {
             Some(Err(error)) => {
                 (state.wanted, state.is_alive) = (Wanted::Stopped, false);
                 state.failed = Some(error);
-                drop(state);
-                instance.note_scan_failed(error);
                 Err(error)
             }
             None => {

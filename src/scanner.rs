@@ -12,20 +12,16 @@ use crate::{
     context::Context,
     counters::Count,
     errors::bad_sector,
-    instance::Instance,
+    layout::bytes_from,
     moment::{
         pause,
         Moment, //
     },
     published_map::Map,
-    relocate::Cause,
-    repair::{
-        bytes_from,
-        Repair, //
-    },
     retry::confirmed,
     scan::{
         Scan,
+        ScrubHost,
         Wanted, //
     }, //
 };
@@ -97,16 +93,42 @@ const PATIENCE: u32 = 3600;
 /// How many milliseconds a request that has ended may still be counted.
 const SETTLE: i64 = 1;
 
-/// Starts the thread. Sleeps.
-pub(crate) fn start(scan: &Arc<Scan>, instance: &Instance) -> Result<Kthread> {
+/// Starts the thread, which begins when a table is active, or has one that waits go on. Sleeps, and
+/// allocates with `GFP_KERNEL`: not while the device is suspended.
+pub(crate) fn start(scan: &Arc<Scan>, host: &dyn ScrubHost) -> Result {
+    if !scan.begin_start()? {
+        return Ok(());
+    }
+    // No lock is held: whoever suspends or resumes the device takes it, and the maker of threads may
+    // wait for a resume.
+    let made = scan.active().map(|_| make(scan, host));
+    let error = made.as_ref().and_then(|made| made.as_ref().err().copied());
+    let started = scan.end_start(made);
+    if let Some(error) = error {
+        host.note_failed(error);
+    }
+    started
+}
+
+/// Starts the thread if it is to be started by itself and a table is active. Sleeps, as [`start`].
+pub(crate) fn start_if_due(scan: &Arc<Scan>) {
+    if let Some(host) = scan.active().filter(|_| scan.is_due()) {
+        // What fails is shown by the state; it does not concern I/O.
+        let _ = start(scan, &*host);
+    }
+}
+
+/// Makes the thread. Sleeps.
+fn make(scan: &Arc<Scan>, host: &dyn ScrubHost) -> Result<Kthread> {
+    let ctx = host.ctx();
     let beginning = Beginning {
         scan: scan.clone(),
-        geometry: *instance.ctx.geometry(),
-        main: instance.ctx.main().again(),
-        spare: instance.ctx.spare().again(),
-        others: others(instance),
+        geometry: *ctx.geometry(),
+        main: ctx.main().again(),
+        spare: ctx.spare().again(),
+        others: others(ctx),
     };
-    let (major, minor) = instance.ctx.main().number();
+    let (major, minor) = ctx.main().number();
     let mut name = [0; 16];
     let _ = write!(Text::new(&mut name), "remap/{major}:{minor}");
     let name = CStr::from_bytes_until_nul(&name).map_err(|_| EINVAL)?;
@@ -129,9 +151,8 @@ impl Job for Beginning {
         let scanner = judge.and_then(|judge| Scanner::new(KBox::into_inner(self), judge));
         let ended = scanner.map(|mut scanner| scanner.work(running));
         scan.ended(ended);
-        if let (Err(error), Some(instance)) = (ended, scan.active()) {
-            instance.note_scan_failed(error);
-            instance.ctx.tell_changes();
+        if let (Err(error), Some(host)) = (ended, scan.active()) {
+            host.note_failed(error);
         }
     }
 }
@@ -144,7 +165,7 @@ struct Scanner {
     spare: BlockDevice,
     bios: Pin<KBox<BioSet>>,
     buffer: Buffer,
-    /// None before the instance is active for the first time, and knows where the last pass ended.
+    /// None before a table is active for the first time, and knows where the last pass ended.
     planner: Option<Planner>,
     pace: Pace,
     /// What is to be read once more, since the device was suspended or failed meanwhile.
@@ -243,23 +264,19 @@ impl Scanner {
 
     /// Reads something and sees to what it finds; for how many milliseconds to sleep then.
     fn turn(&mut self) -> u32 {
-        let Some(instance) = self
-            .scan
-            .active()
-            .filter(|instance| instance.ctx.may_scan())
-        else {
+        let Some(host) = self.scan.active().filter(|host| host.ctx().may_scan()) else {
             return IDLE;
         };
         if !self.is_due() {
             return IDLE;
         }
         let (units, sectors) = (self.geometry.units(), self.geometry.unit_sectors());
-        let begin = || Planner::new(units, sectors, instance.ctx.scan_position());
+        let begin = || Planner::new(units, sectors, host.ctx().scan_position());
         self.planner.get_or_insert_with(begin);
-        let map = instance.lock().map.clone();
-        let others = others(&instance);
+        let map = host.snapshot();
+        let others = others(host.ctx());
         // It is not held while a device may hang.
-        drop(instance);
+        drop(host);
         let is_quiet = others == self.others && self.main.disk_in_flight() == 0;
         let begun = Moment::now();
         match self.step(&map, is_quiet) {
@@ -358,13 +375,13 @@ impl Scanner {
         let seconds = pass.and_then(|pass| pass.seconds);
         let is_late = seconds.is_some_and(|seconds| state.is_late(seconds));
         drop(state);
-        let Some(instance) = self.scan.active() else {
+        let Some(host) = self.scan.active() else {
             return;
         };
         if let Some(pass) = pass {
             pr_info!(
                 "{}: scanned, {} units cannot be read, {} are weak, {} were moved\n",
-                instance.ctx.name(),
+                host.ctx().name(),
                 pass.found,
                 pass.weak,
                 pass.moved
@@ -372,7 +389,7 @@ impl Scanner {
             if pass.passed_over > 0 {
                 pr_warn!(
                     "{}: {} units were passed over, as main fails them for a reason that is not the medium's\n",
-                    instance.ctx.name(),
+                    host.ctx().name(),
                     pass.passed_over
                 );
             }
@@ -380,14 +397,13 @@ impl Scanner {
         if is_late {
             pr_warn!(
                 "{}: the scan took longer than its interval of {} seconds\n",
-                instance.ctx.name(),
+                host.ctx().name(),
                 interval
             );
         }
-        count(&instance, Count::ScanPasses);
-        instance.ctx.set_scan_position(0);
-        instance.lock().note_change();
-        instance.ctx.tell_changes();
+        host.ctx().count(Count::ScanPasses);
+        host.ctx().set_scan_position(0);
+        host.note_change();
     }
 
     fn note_position(&self) {
@@ -396,8 +412,8 @@ impl Scanner {
         };
         let position = planner.position().0;
         self.scan.state.lock().position = position;
-        if let Some(instance) = self.scan.active() {
-            instance.ctx.set_scan_position(position);
+        if let Some(host) = self.scan.active() {
+            host.ctx().set_scan_position(position);
         }
     }
 
@@ -539,9 +555,8 @@ impl Scanner {
             self.scan.state.lock().retest_from = retest.position();
         }
         let active = self.scan.active().filter(|_| read.is_ok());
-        if let Some(instance) = active.filter(|instance| instance.ctx.may_scan()) {
-            instance.lock().find_well(&instance.ctx, unit);
-            instance.ctx.tell_changes();
+        if let Some(host) = active.filter(|host| host.ctx().may_scan()) {
+            host.found_well(unit);
         }
         bytes
     }
@@ -560,10 +575,9 @@ impl Scanner {
         let (bios, buffer) = (&self.bios, &mut self.buffer);
         let read = || bios.transfer(Transfer::IdleRead, &self.spare, at, buffer, bytes.clone());
         if matches!(confirmed(read), Err(status) if bad_sector(status)) {
-            if let Some(instance) = self.scan.active() {
-                instance.ctx.tell_unreadable_spare(at);
-                instance.lock().note_change();
-                instance.ctx.tell_changes();
+            if let Some(host) = self.scan.active() {
+                host.ctx().tell_unreadable_spare(at);
+                host.note_change();
             }
         }
         bytes.len() as u64
@@ -606,7 +620,7 @@ impl Scanner {
     fn before(&self) -> Before {
         let active = self.scan.active();
         Before {
-            others: active.map_or(0, |instance| others(&instance)),
+            others: active.map_or(0, |host| others(host.ctx())),
             done: self.main.disk_done(),
             in_flight: self.main.disk_in_flight(),
         }
@@ -615,10 +629,10 @@ impl Scanner {
     /// What others asked of main during a read of `own` sectors: requests, or sectors where only
     /// those are counted.
     fn others_since(&self, before: &Before, own: u64) -> u64 {
-        let Some(instance) = self.scan.active() else {
+        let Some(host) = self.scan.active() else {
             return u64::MAX;
         };
-        let mapped = others(&instance).wrapping_sub(before.others);
+        let mapped = others(host.ctx()).wrapping_sub(before.others);
         let done = self.main.disk_done().wrapping_sub(before.done);
         let mut in_flight = self.main.disk_in_flight();
         if in_flight > 0 {
@@ -677,7 +691,7 @@ impl Scanner {
     fn goes_on(&self) -> bool {
         let is_wanted = self.scan.state.lock().wanted == Wanted::Running;
         let active = self.scan.active();
-        is_wanted && active.is_some_and(|instance| instance.ctx.may_scan())
+        is_wanted && active.is_some_and(|host| host.ctx().may_scan())
     }
 
     /// There is trouble with `unit`, so what is near it is read next.
@@ -690,16 +704,14 @@ impl Scanner {
 
     /// A unit cannot be read.
     fn bad(&mut self, unit: Unit) -> Result<(), Later> {
-        let instance = self.scan.active().ok_or(Later)?;
-        let sector = instance.ctx.geometry().sectors_of(unit).start;
-        let is_new = instance.lock().find_unreadable(&instance.ctx, unit, sector);
-        instance.ctx.tell_changes();
-        if instance.ctx.is_tripped() {
+        let host = self.scan.active().ok_or(Later)?;
+        let is_new = host.found_unreadable(unit);
+        if host.ctx().is_tripped() {
             return Err(Later);
         }
         self.found(unit, Trouble::Unreadable);
         if is_new {
-            count(&instance, Count::ScanFound);
+            host.ctx().count(Count::ScanFound);
             if let Some(pass) = &mut self.scan.state.lock().pass {
                 pass.found += 1;
             }
@@ -709,20 +721,13 @@ impl Scanner {
 
     /// A unit can be read, but not easily.
     fn weak(&mut self, unit: Unit) -> Result<(), Later> {
-        let Some(instance) = self.scan.active() else {
+        let Some(host) = self.scan.active() else {
             self.judge.doubt(unit.0..unit.0 + 1);
             return Err(Later);
         };
-        count(&instance, Count::ScanWeak);
+        host.ctx().count(Count::ScanWeak);
         let is_proactive = self.scan.state.lock().is_proactive;
-        let mut repair = instance.lock();
-        let moved = is_proactive && repair.move_weak(&instance.ctx, unit);
-        repair.note_change();
-        drop(repair);
-        if moved {
-            count(&instance, Count::ScanMoved);
-        }
-        instance.ctx.tell_changes();
+        let moved = host.found_weak(unit, is_proactive);
         self.found(unit, Trouble::Weak);
         // One for which there is no room may be counted once more.
         let _ = self.settled.push(unit);
@@ -735,16 +740,9 @@ impl Scanner {
 }
 
 /// How many requests others have made.
-fn others(instance: &Instance) -> u64 {
-    let sum = |count| instance.ctx.counters.sum(count);
+fn others(ctx: &Context) -> u64 {
+    let sum = |count| ctx.counters.sum(count);
     sum(Count::Reads).wrapping_add(sum(Count::Writes))
-}
-
-/// Counts one more. What the metadata say there was may be as much as there can be.
-fn count(instance: &Instance, what: Count) {
-    if instance.ctx.counters.sum(what) < u64::MAX {
-        instance.ctx.counters.add(what, 1);
-    }
 }
 
 /// Allocates the judge, which is large for a stack. Sleeps.
@@ -769,41 +767,4 @@ fn first_known(map: &Map, settled: &Fixed<Unit, SETTLED>, units: Range<u64>) -> 
         (one, other) => one.or(other)?,
     };
     units.contains(&first.0).then_some(first)
-}
-
-impl Repair {
-    /// Drops a suspect that the scan could read as a whole. May sleep.
-    fn find_well(&mut self, ctx: &Context, unit: Unit) {
-        // A write, or a message, may have done with it meanwhile.
-        if self.state(unit) == State::Suspect {
-            self.clear(ctx, unit);
-        }
-    }
-
-    /// Makes a unit a suspect that the scan could not read; whether it was none. May sleep.
-    fn find_unreadable(&mut self, ctx: &Context, unit: Unit, sector: u64) -> bool {
-        let before = self.suspects;
-        let is_on_main = self.state(unit) == State::Main;
-        // A disk on which nothing can be read has no bad units.
-        if ctx.may_scan() && is_on_main && self.probe(ctx, unit) {
-            self.suspect(ctx, unit, sector);
-        }
-        self.suspects != before
-    }
-
-    /// Moves a weak unit to the spare, if nothing speaks against it and all of it can be read; whether it was.
-    /// Sleeps.
-    fn move_weak(&mut self, ctx: &Context, unit: Unit) -> bool {
-        let may_move = ctx.may_scan() && !ctx.is_read_only();
-        if !may_move || self.knows(unit) {
-            return false;
-        }
-        let moved = self.relocate(ctx, unit, None, Cause::Weak).is_ok();
-        let moved = self.settle(ctx).is_ok() && moved;
-        let moved = moved && matches!(self.state(unit), State::Relocated { .. });
-        if moved {
-            ctx.counters.add(Count::Relocated, 1);
-        }
-        moved
-    }
 }

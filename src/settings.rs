@@ -2,7 +2,6 @@
 
 //! What a table line asks for beside its devices, and what messages change of it.
 
-use crate::scan::DEFAULT_RATE;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -18,6 +17,9 @@ use remap_core::{
         Policy, //
     }, //
 };
+
+/// How fast a scan may read if nothing else is said, in KiB a second.
+pub(crate) const DEFAULT_RATE: u64 = 4096;
 
 /// The features of a table.
 #[pin_data]

@@ -261,7 +261,7 @@ impl Target for RemapTarget {
 
     fn presuspend_undo(&self) {
         self.instance.go_on();
-        self.instance.scan.attach(&self.instance);
+        self.instance.scan.attach(self.instance.clone());
     }
 
     fn postsuspend(&self) {
@@ -277,7 +277,7 @@ impl Target for RemapTarget {
         self.instance
             .start(self.read_only, self.events.clone(), &self.settings);
         self.instance.scan.configure(&self.settings);
-        self.instance.scan.attach(&self.instance);
+        self.instance.scan.attach(self.instance.clone());
         self.workers.recover(&self.instance);
         self.instance.ctx.tell_changes();
     }

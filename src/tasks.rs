@@ -2,7 +2,10 @@
 
 //! The delayed tasks of a table.
 
-use crate::instance::Instance;
+use crate::{
+    instance::Instance,
+    scanner, //
+};
 use kernel::sync::Arc;
 use kernel_ext::{
     noio::NoIo,
@@ -48,7 +51,7 @@ pub(crate) struct ScanStart(pub(crate) Arc<Instance>);
 impl DelayedItem for ScanStart {
     fn run(&self) -> Option<u64> {
         let instance = &self.0;
-        instance.scan.begin(instance);
+        scanner::start_if_due(&instance.scan);
         instance.ctx.tell_changes();
         None
     }

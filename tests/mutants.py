@@ -92,7 +92,7 @@ BUGS = [
     ),
     (
         "what_the_scan_finds_raises_no_event",
-        "src/scanner.rs",
+        "src/scrub_host.rs",
         "        repair.note_change();\n        drop(repair);\n",
         "        drop(repair);\n",
         "scan.a_weak_unit_stays_if_that_is_wanted",
