@@ -7,22 +7,18 @@ use crate::{
     context::Context,
     filter::Filter,
     layout::Layout,
+    load::NotReady,
     published_map::NodeReplicas,
     repair::Repair,
     scan::Scan,
     settings::Settings, //
-};
-use core::ops::{
-    Deref,
-    DerefMut, //
 };
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{
         Arc,
-        Mutex,
-        MutexGuard, //
+        Mutex, //
     }, //
 };
 use kernel_ext::{
@@ -32,10 +28,14 @@ use kernel_ext::{
     },
     noio::NoIo, //
 };
+use remap_core::metadata::{
+    array::Array,
+    journal::Dead, //
+};
 
 /// One remap device, whichever table stands for it at the moment.
 ///
-/// Lock order: the registry's, then `repair`, then the scan's and those of the context.
+/// Lock order: `repair`, then the registry's, then the state of the scan, then those of the context.
 #[pin_data]
 pub(crate) struct Instance {
     #[pin]
@@ -45,10 +45,14 @@ pub(crate) struct Instance {
     pub(crate) scan: Arc<Scan>,
 }
 
-/// The repair, while it is locked. It publishes its summary when it is let go.
-pub(crate) struct RepairGuard<'a> {
-    ctx: &'a Context,
-    repair: MutexGuard<'a, Repair>,
+/// What came of what a holder of the repair lock left pending, and what is to be done later.
+pub(crate) struct Settled {
+    /// Whether it is durable.
+    pub(crate) commit: Result<(), Dead>,
+    /// In how many milliseconds the wait for a spare unit ends, if any write waits.
+    pub(crate) deadline: Option<u64>,
+    /// In how many milliseconds something is to be tried again, if anything is.
+    pub(crate) recovery: Option<u64>,
 }
 
 impl Instance {
@@ -73,31 +77,60 @@ impl Instance {
         .map_err(memory)
     }
 
-    /// Takes the repair lock. Sleeps, perhaps for as long as a disk takes over what its holder does.
-    pub(crate) fn lock(&self) -> RepairGuard<'_> {
-        RepairGuard {
-            ctx: &self.ctx,
-            repair: self.repair.lock(),
-        }
+    /// Has `work` done under the repair lock, commits what it left pending, publishes the summary and
+    /// raises an event if one is due. No allocation waits for I/O meanwhile. Sleeps, perhaps for as
+    /// long as a disk takes over what this does, and what another holder does.
+    pub(crate) fn with_repair<R>(
+        &self,
+        work: impl FnOnce(&mut Repair, &Context) -> R,
+    ) -> (R, Settled) {
+        let done = self.settled(work);
+        self.ctx.tell_changes();
+        done
+    }
+
+    /// The same for a table that is not active yet or no more: its events wait for a resume.
+    fn settled<R>(&self, work: impl FnOnce(&mut Repair, &Context) -> R) -> (R, Settled) {
+        let ctx = &self.ctx;
+        NoIo::run(|| {
+            let mut repair = self.repair.lock();
+            let done = work(&mut repair, ctx);
+            let settled = Settled {
+                commit: repair.settle(ctx),
+                deadline: repair.parked.left(ctx.milliseconds()),
+                recovery: repair.recovery_due(),
+            };
+            repair.publish_summary(ctx);
+            (done, settled)
+        })
     }
 
     /// From now on I/O on our own account is refused, long work ends early, and nothing waits for a spare
     /// unit. Sleeps.
     pub(crate) fn stop(&self) {
         self.ctx.set_suspended(true);
-        self.lock().requeue_parked();
+        self.settled(|repair, _| repair.requeue_parked());
     }
 
     /// Waits until what was begun before [`Self::stop`] is done. Sleeps.
     pub(crate) fn wait_stopped(&self) {
-        NoIo::run(|| {
-            let mut repair = self.lock();
+        self.with_repair(|repair, ctx| {
             repair.put_back_spares();
-            if !self.ctx.is_read_only() {
-                repair.put_away(&self.ctx);
+            if !ctx.is_read_only() {
+                repair.put_away(ctx);
             }
         });
-        self.ctx.tell_changes();
+    }
+
+    /// Reads the metadata, or formats them, if `claim` says that the array may be used. Sleeps.
+    pub(crate) fn make_ready(
+        &self,
+        read_only: bool,
+        claim: impl FnOnce(&Array) -> Result<(), NotReady>,
+    ) -> Result<(), NotReady> {
+        let (ready, _) =
+            self.settled(|repair, ctx| repair.make_ready(ctx, &self.scan, read_only, claim));
+        ready
     }
 
     /// I/O on our own account is allowed, on behalf of a table that is told of events,
@@ -105,12 +138,12 @@ impl Instance {
     pub(crate) fn start(&self, read_only: bool, events: TableEvents, settings: &Settings) {
         self.ctx.set_events(events);
         let limit = settings.limit();
-        let mut repair = self.lock();
-        repair.breaker.set_limit(limit);
-        repair.breaker.set_budget(settings.budget());
-        repair.policy = settings.policy();
-        repair.parked.start(settings.patience());
-        drop(repair);
+        self.settled(|repair, _| {
+            repair.breaker.set_limit(limit);
+            repair.breaker.set_budget(settings.budget());
+            repair.policy = settings.policy();
+            repair.parked.start(settings.patience());
+        });
         self.ctx.set_read_only(read_only);
         self.ctx.set_suspended(false);
     }
@@ -118,25 +151,5 @@ impl Instance {
     /// Allows I/O on our own account again after a [`Self::stop`] that came to nothing.
     pub(crate) fn go_on(&self) {
         self.ctx.set_suspended(false);
-    }
-}
-
-impl Deref for RepairGuard<'_> {
-    type Target = Repair;
-
-    fn deref(&self) -> &Repair {
-        &self.repair
-    }
-}
-
-impl DerefMut for RepairGuard<'_> {
-    fn deref_mut(&mut self) -> &mut Repair {
-        &mut self.repair
-    }
-}
-
-impl Drop for RepairGuard<'_> {
-    fn drop(&mut self) {
-        self.repair.publish_summary(self.ctx);
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         Stay, //
     },
     repair::Repair,
+    replicas::Service,
     scan::Wanted,
     scan_messages,
     scanner,
@@ -56,7 +57,6 @@ pub(crate) fn serve(
     out: &mut Text<'_>,
 ) -> Result {
     let served = NoIo::run(|| answer(instance, settings, args, out));
-    instance.ctx.tell_changes();
     served.map_err(|refusal| {
         note(&instance.ctx, &refusal);
         refusal.error()
@@ -111,7 +111,7 @@ fn answer<'a>(
         Message::Breaker => breaker(&instance.ctx, settings.limit(), out),
         Message::SetBreaker(limit) => {
             settings.set_limit(limit);
-            instance.lock().breaker.set_limit(limit);
+            instance.with_repair(|repair, _| repair.breaker.set_limit(limit));
             breaker(&instance.ctx, limit, out)
         }
         Message::Checkpoint => return checkpoint(instance, out),
@@ -135,13 +135,17 @@ fn answer<'a>(
 }
 
 fn rearm(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let mut repair = instance.lock();
-    if repair.breaker.rearm() {
-        instance.ctx.set_tripped(false);
-        repair.note_change();
-        writeln!(out, "relocating again")
-    } else {
-        writeln!(out, "the breaker was closed")
+    let (was_open, _) = instance.with_repair(|repair, ctx| {
+        let was_open = repair.breaker.rearm();
+        if was_open {
+            ctx.set_tripped(false);
+            repair.note_change();
+        }
+        was_open
+    });
+    match was_open {
+        true => writeln!(out, "relocating again"),
+        false => writeln!(out, "the breaker was closed"),
     }
 }
 
@@ -261,21 +265,23 @@ fn cache(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
 }
 
 fn numa(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let repair = instance.lock();
-    for service in repair
-        .shown
-        .services(&instance.ctx.node_replicas, &repair.nodes)
-    {
-        let (node, replica) = (service.node.id(), service.replica.id());
-        match service.served {
-            Some(Served { local, remote }) => writeln!(
-                out,
-                "node {node}: map of node {replica}, allocated {local} local, {remote} remote"
-            )?,
-            None => writeln!(out, "node {node}: map of node {replica}")?,
-        }
+    let list = |repair: &mut Repair, ctx: &Context| {
+        let mut services = repair.shown.services(&ctx.node_replicas, &repair.nodes);
+        services.try_for_each(|service| service_line(&service, out))
+    };
+    instance.with_repair(list).0
+}
+
+/// Says how a node is served.
+fn service_line(service: &Service, out: &mut Text<'_>) -> fmt::Result {
+    let (node, replica) = (service.node.id(), service.replica.id());
+    match service.served {
+        Some(Served { local, remote }) => writeln!(
+            out,
+            "node {node}: map of node {replica}, allocated {local} local, {remote} remote"
+        ),
+        None => writeln!(out, "node {node}: map of node {replica}"),
     }
-    Ok(())
 }
 
 fn reason(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
@@ -311,6 +317,16 @@ fn may_move(ctx: &Context) -> Result<(), Refusal<'static>> {
     }
 }
 
+/// What a `remap` did.
+#[derive(Default)]
+struct Remapped {
+    moved: u64,
+    already: u64,
+    lost: u64,
+    /// How many units stay, since blocks of them cannot be read, and the first sector of the first.
+    unreadable: Option<(u64, u64)>,
+}
+
 fn remap(
     instance: &Instance,
     sector: u64,
@@ -321,67 +337,73 @@ fn remap(
     let first = unit_of(&instance.ctx, sector)?;
     let end = sector.checked_add(sectors - 1);
     let last = unit_of(&instance.ctx, end.ok_or(Refusal::OutOfRange(u64::MAX))?)?;
-    let (mut moved, mut already, mut lost) = (0u64, 0u64, 0u64);
-    let mut unreadable: Option<(u64, u64)> = None;
+    let mut sum = Remapped::default();
     let mut units = (first.0..=last.0).map(Unit).peekable();
     while units.peek().is_some() {
-        let mut repair = instance.lock();
-        may_move(&instance.ctx)?;
-        let batch = units.clone().take(UNITS_AT_ONCE);
-        repair
-            .freeze_all(&instance.ctx, batch.clone())
-            .map_err(|_| Refusal::NoMemory)?;
-        let mut done = Ok(());
-        for unit in units.by_ref().take(UNITS_AT_ONCE) {
-            match remap_one(instance, &mut repair, unit, is_lossy) {
-                Ok(None) => already += 1,
-                Ok(Some(blocks)) => {
-                    moved += 1;
-                    lost += u64::from(blocks);
-                }
-                Err(Refusal::Unreadable(units, at)) => {
-                    let (before, first) = unreadable.unwrap_or((0, at));
-                    unreadable = Some((before + units, first));
-                }
-                Err(refusal) => {
-                    done = Err(refusal);
-                    break;
-                }
-            }
-        }
-        repair.thaw_all(&instance.ctx, batch);
-        settled(instance, &mut repair)?;
+        let (done, settled) = instance
+            .with_repair(|repair, ctx| remap_some(repair, ctx, units.by_ref(), is_lossy, &mut sum));
+        settled.commit.map_err(|_| Refusal::Frozen)?;
         done?;
     }
-    if let Some((units, first)) = unreadable {
+    if let Some((units, first)) = sum.unreadable {
         return Err(Refusal::Unreadable(units, first));
     }
     let text = writeln!(
         out,
-        "remapped {moved} units, {already} already were, {lost} blocks lost"
+        "remapped {} units, {} already were, {} blocks lost",
+        sum.moved, sum.already, sum.lost
     );
     text.map_err(|_| Refusal::NoMemory)
 }
 
-/// Makes durable what was done.
-fn settled(instance: &Instance, repair: &mut Repair) -> Result<(), Refusal<'static>> {
-    let done = repair.settle(&instance.ctx);
-    done.map_err(|_| Refusal::Frozen)
+/// Moves the next of some units, as many as are moved at once, and adds to `sum` what came of it.
+fn remap_some(
+    repair: &mut Repair,
+    ctx: &Context,
+    units: &mut (impl Iterator<Item = Unit> + Clone),
+    is_lossy: bool,
+    sum: &mut Remapped,
+) -> Result<(), Refusal<'static>> {
+    may_move(ctx)?;
+    let batch = units.clone().take(UNITS_AT_ONCE);
+    repair
+        .freeze_all(ctx, batch.clone())
+        .map_err(|_| Refusal::NoMemory)?;
+    let mut done = Ok(());
+    for unit in units.take(UNITS_AT_ONCE) {
+        match remap_one(repair, ctx, unit, is_lossy) {
+            Ok(None) => sum.already += 1,
+            Ok(Some(blocks)) => {
+                sum.moved += 1;
+                sum.lost += u64::from(blocks);
+            }
+            Err(Refusal::Unreadable(units, at)) => {
+                let (before, first) = sum.unreadable.unwrap_or((0, at));
+                sum.unreadable = Some((before + units, first));
+            }
+            Err(refusal) => {
+                done = Err(refusal);
+                break;
+            }
+        }
+    }
+    repair.thaw_all(ctx, batch);
+    done
 }
 
 /// Moves one unit unless it is; how many of its blocks are lost.
 fn remap_one(
-    instance: &Instance,
     repair: &mut Repair,
+    ctx: &Context,
     unit: Unit,
     is_lossy: bool,
 ) -> Result<Option<u32>, Refusal<'static>> {
     if matches!(repair.state(unit), State::Relocated { .. }) {
         return Ok(None);
     }
-    let at = sector_of(&instance.ctx, unit);
+    let at = sector_of(ctx, unit);
     let lost = repair
-        .relocate(&instance.ctx, unit, None, Cause::Message { is_lossy })
+        .relocate(ctx, unit, None, Cause::Message { is_lossy })
         .map_err(|stay| match stay {
             Stay::NoSpare => Refusal::NoSpare(at),
             Stay::NoMemory => Refusal::NoMemory,
@@ -392,47 +414,55 @@ fn remap_one(
             Stay::Io(status) if bad_sector(status) => Refusal::SpareFails(at),
             Stay::Io(_) => Refusal::DeviceFails(at),
         })?;
-    instance.ctx.counters.add(Count::Remapped, 1);
+    ctx.counters.add(Count::Remapped, 1);
     Ok(Some(lost))
 }
 
 fn unremap(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
     let unit = unit_of(&instance.ctx, sector)?;
-    let mut repair = instance.lock();
-    may_move(&instance.ctx)?;
-    repair.unrelocate(&instance.ctx, unit)?;
-    settled(instance, &mut repair)?;
-    repair.serve_parked(&instance.ctx);
-    instance.ctx.counters.add(Count::Unremapped, 1);
+    let (done, _) = instance.with_repair(|repair, ctx| {
+        may_move(ctx)?;
+        repair.unrelocate(ctx, unit)?;
+        // The spare unit is free for those that wait once that is durable.
+        repair.settle(ctx).map_err(|_| Refusal::Frozen)?;
+        repair.serve_parked(ctx);
+        ctx.counters.add(Count::Unremapped, 1);
+        Ok(())
+    });
+    done?;
     writeln!(out, "unremapped 1 unit").map_err(|_| Refusal::NoMemory)
 }
 
 fn checkpoint(instance: &Instance, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
-    let mut repair = instance.lock();
-    may_move(&instance.ctx)?;
-    let written = repair
-        .checkpoint(&instance.ctx)
-        .map_err(|_| Refusal::Frozen)?;
-    if core::mem::take(&mut repair.spares_freed) {
-        repair.serve_parked(&instance.ctx);
-    }
-    let (_, total) = repair.metadata.regions();
+    let (done, _) = instance.with_repair(|repair, ctx| {
+        may_move(ctx)?;
+        let written = repair.checkpoint(ctx).map_err(|_| Refusal::Frozen)?;
+        if core::mem::take(&mut repair.spares_freed) {
+            repair.serve_parked(ctx);
+        }
+        let (_, total) = repair.metadata.regions();
+        Ok((written, total))
+    });
+    let (written, total) = done?;
     writeln!(out, "wrote {written} of {total} regions").map_err(|_| Refusal::NoMemory)
 }
 
 fn retest(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
     let unit = unit_of(&instance.ctx, sector)?;
-    let mut repair = instance.lock();
-    if instance.ctx.is_suspended() {
-        return Err(Refusal::Suspended);
-    }
-    if repair.state(unit) != State::Suspect {
-        return Err(Refusal::NotSuspect(sector));
-    }
-    if repair.read_whole(&instance.ctx, unit).is_err() {
-        return Err(Refusal::MainFails(sector));
-    }
-    repair.clear(&instance.ctx, unit);
+    let (done, _) = instance.with_repair(|repair, ctx| {
+        if ctx.is_suspended() {
+            return Err(Refusal::Suspended);
+        }
+        if repair.state(unit) != State::Suspect {
+            return Err(Refusal::NotSuspect(sector));
+        }
+        if repair.read_whole(ctx, unit).is_err() {
+            return Err(Refusal::MainFails(sector));
+        }
+        repair.clear(ctx, unit);
+        Ok(())
+    });
+    done?;
     writeln!(out, "reads well, no suspect any more").map_err(|_| Refusal::NoMemory)
 }
 

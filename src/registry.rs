@@ -161,10 +161,7 @@ impl Share {
     /// Makes the instance ready for I/O, and says in the kernel log why if that fails. Sleeps.
     pub(crate) fn make_ready(&self, read_only: bool) -> Result {
         let claim = |array: &Array| self.registry.claim(&self.instance, array);
-        let ready = NoIo::run(|| {
-            let mut repair = self.instance.lock();
-            repair.make_ready(&self.instance.ctx, &self.instance.scan, read_only, claim)
-        });
+        let ready = self.instance.make_ready(read_only, claim);
         ready.map_err(|reason| {
             pr_err!("{}: refused: {}\n", self.instance.ctx.name(), reason);
             reason.error()

@@ -23,41 +23,37 @@ impl ScrubHost for Instance {
     }
 
     fn snapshot(&self) -> Map {
-        self.lock().map.clone()
+        self.with_repair(|repair, _| repair.map.clone()).0
     }
 
     fn found_well(&self, unit: Unit) {
-        self.lock().find_well(&self.ctx, unit);
-        self.ctx.tell_changes();
+        self.with_repair(|repair, ctx| repair.find_well(ctx, unit));
     }
 
     fn found_unreadable(&self, unit: Unit) -> bool {
-        let is_new = self.lock().find_unreadable(&self.ctx, unit);
-        self.ctx.tell_changes();
+        let (is_new, _) = self.with_repair(|repair, ctx| repair.find_unreadable(ctx, unit));
         is_new
     }
 
     fn found_weak(&self, unit: Unit, may_move: bool) -> bool {
-        let mut repair = self.lock();
-        let moved = may_move && repair.move_weak(&self.ctx, unit);
-        repair.note_change();
-        drop(repair);
-        if moved {
-            self.ctx.count(Count::ScanMoved);
-        }
-        self.ctx.tell_changes();
+        let (moved, _) = self.with_repair(|repair, ctx| {
+            let moved = may_move && repair.move_weak(ctx, unit);
+            repair.note_change();
+            if moved {
+                ctx.count(Count::ScanMoved);
+            }
+            moved
+        });
         moved
     }
 
     fn note_change(&self) {
-        self.lock().note_change();
-        self.ctx.tell_changes();
+        self.with_repair(|repair, _| repair.note_change());
     }
 
     fn note_failed(&self, error: Error) {
         pr_err!("{}: no scan: error {}\n", self.ctx.name(), error.to_errno());
-        self.lock().note_change();
-        self.ctx.tell_changes();
+        self.with_repair(|repair, _| repair.note_change());
     }
 }
 

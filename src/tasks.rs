@@ -7,24 +7,20 @@ use crate::{
     scanner, //
 };
 use kernel::sync::Arc;
-use kernel_ext::{
-    noio::NoIo,
-    workqueue::DelayedItem, //
-};
+use kernel_ext::workqueue::DelayedItem;
 
-/// Ends the wait for a spare unit (see `parked.rs`).
+/// Ends the wait for a spare unit (see `no_spare.rs`).
 pub(crate) struct Deadline(pub(crate) Arc<Instance>);
 
 impl DelayedItem for Deadline {
     fn run(&self) -> Option<u64> {
-        let instance = &self.0;
-        let mut repair = instance.lock();
-        let left = repair.parked.left(instance.ctx.milliseconds());
-        if left == Some(0) {
-            NoIo::run(|| repair.give_up(&instance.ctx));
-        }
-        drop(repair);
-        instance.ctx.tell_changes();
+        let (left, _) = self.0.with_repair(|repair, ctx| {
+            let left = repair.parked.left(ctx.milliseconds());
+            if left == Some(0) {
+                repair.give_up(ctx);
+            }
+            left
+        });
         left.filter(|&left| left > 0)
     }
 }
@@ -34,13 +30,8 @@ pub(crate) struct Recovery(pub(crate) Arc<Instance>);
 
 impl DelayedItem for Recovery {
     fn run(&self) -> Option<u64> {
-        let instance = &self.0;
-        let mut repair = instance.lock();
-        NoIo::run(|| repair.recover(&instance.ctx));
-        let again = repair.recovery_due();
-        drop(repair);
-        instance.ctx.tell_changes();
-        again
+        let ((), settled) = self.0.with_repair(|repair, ctx| repair.recover(ctx));
+        settled.recovery
     }
 }
 
@@ -50,9 +41,7 @@ pub(crate) struct ScanStart(pub(crate) Arc<Instance>);
 
 impl DelayedItem for ScanStart {
     fn run(&self) -> Option<u64> {
-        let instance = &self.0;
-        scanner::start_if_due(&instance.scan);
-        instance.ctx.tell_changes();
+        scanner::start_if_due(&self.0.scan);
         None
     }
 }

@@ -220,19 +220,19 @@ impl Lane {
     fn repair(&self, bios: BioQueue<BioContext>, failed: &BioQueue<BioContext>) {
         let mut bios = bios.take_all().peekable();
         while bios.peek().is_some() {
-            let mut repair = self.instance.lock();
-            for bio in bios.by_ref().take(AT_ONCE) {
-                match repair.serve(&self.instance.ctx, bio) {
-                    Some(bio) => failed.push(bio),
-                    None => self.served(),
-                }
-            }
             // Those that wait for the commit are told what became of it.
-            let _ = repair.settle(&self.instance.ctx);
-            if let Some(left) = repair.parked.left(self.instance.ctx.milliseconds()) {
+            let ((), settled) = self.instance.with_repair(|repair, ctx| {
+                for bio in bios.by_ref().take(AT_ONCE) {
+                    match repair.serve(ctx, bio) {
+                        Some(bio) => failed.push(bio),
+                        None => self.served(),
+                    }
+                }
+            });
+            if let Some(left) = settled.deadline {
                 self.deadline.arm(left);
             }
-            if let Some(pause) = repair.recovery_due() {
+            if let Some(pause) = settled.recovery {
                 self.recovery.arm(pause);
             }
         }
@@ -248,6 +248,5 @@ impl WorkItem for Lane {
 
     fn run(this: Arc<Lane>) {
         NoIo::run(|| this.serve());
-        this.instance.ctx.tell_changes();
     }
 }
