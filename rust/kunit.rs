@@ -585,7 +585,10 @@ mod device_mapper {
         type Shared = Tracked;
         type PerBio = ();
 
-        fn new(_: &mut Constructor<'_, Self>, _: Args<'_>) -> Result<Pin<KBox<Self>>, NewError> {
+        fn new(
+            _: &mut Constructor<'_, Self::Shared>,
+            _: Args<'_>,
+        ) -> Result<Pin<KBox<Self>>, NewError> {
             Err(NewError::new(c"cannot be made", EINVAL))
         }
 

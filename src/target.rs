@@ -118,7 +118,7 @@ struct LaidOut {
 
 /// Opens both devices and lays the target over them.
 fn lay_out(
-    constructor: &mut Constructor<'_, RemapTarget>,
+    constructor: &mut Constructor<'_, Registry>,
     args: Args<'_>,
 ) -> Result<LaidOut, NewError> {
     let (line, main_name, spare_name) = read_line(args)?;
@@ -185,7 +185,7 @@ impl Target for RemapTarget {
     type PerBio = BioContext;
 
     fn new(
-        constructor: &mut Constructor<'_, Self>,
+        constructor: &mut Constructor<'_, Registry>,
         args: Args<'_>,
     ) -> Result<Pin<KBox<Self>>, NewError> {
         let LaidOut {

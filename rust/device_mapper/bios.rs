@@ -2,10 +2,9 @@
 
 //! The bios of a mapped device, at each stage of their way.
 
-use super::{
-    devices::Devices,
+use super::devices::{
     DeviceId,
-    PerBio, //
+    Devices, //
 };
 use crate::bindings;
 use crate::bio::{
@@ -31,6 +30,18 @@ use kernel::{
         c_void, //
     }, //
 };
+
+/// What a target keeps with each bio, from [`Target::map`](super::Target::map) until the bio has
+/// ended (`per_io_data_size` of `include/linux/device-mapper.h`).
+///
+/// It begins as its default and is never dropped, so it must not need that.
+pub trait PerBio: Default + Send + 'static {
+    /// The bio returned from where [`Target::map`](super::Target::map) sent it. Any context,
+    /// interrupts included: must not sleep.
+    fn returned(&mut self) {}
+}
+
+impl PerBio for () {}
 
 /// What is kept in front of each bio (`dm_per_bio_data`).
 struct Header<P> {

@@ -3,15 +3,14 @@
 //! What a target may do while it is made.
 
 use super::{
-    devices::Devices,
-    registration::TargetType,
-    DeviceId,
-    TableEvents,
-    Target, //
+    devices::{
+        DeviceId,
+        Devices, //
+    },
+    events::TableEvents, //
 };
 use crate::bindings;
 use crate::block_device::BlockDevice;
-use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::{
     error::to_result,
@@ -41,20 +40,20 @@ impl From<kernel::alloc::AllocError> for NewError {
     }
 }
 
-/// A target that is being made.
+/// A target that is being made. `S` is what all targets of its type share.
 ///
 /// # Invariants
 ///
 /// - `raw` is the target that the constructor was called for; its `table`, `begin` and `len` are
 ///   set, and nobody else accesses it meanwhile.
-pub struct Constructor<'a, T> {
+pub struct Constructor<'a, S> {
     raw: NonNull<bindings::dm_target>,
     devices: &'a mut Devices,
     events: &'a TableEvents,
-    _target: PhantomData<T>,
+    shared: Option<Arc<S>>,
 }
 
-impl<'a, T: Target> Constructor<'a, T> {
+impl<'a, S> Constructor<'a, S> {
     /// How many devices a target can open.
     pub const MOST_DEVICES: usize = Devices::MOST;
 
@@ -65,13 +64,14 @@ impl<'a, T: Target> Constructor<'a, T> {
         raw: NonNull<bindings::dm_target>,
         devices: &'a mut Devices,
         events: &'a TableEvents,
+        shared: Option<Arc<S>>,
     ) -> Self {
         // INVARIANT: By the safety requirements.
         Self {
             raw,
             devices,
             events,
-            _target: PhantomData,
+            shared,
         }
     }
 
@@ -104,11 +104,9 @@ impl<'a, T: Target> Constructor<'a, T> {
     }
 
     /// What all targets of the type share. Fails once the type is no longer registered.
-    pub fn shared(&self) -> Result<Arc<T::Shared>, NewError> {
-        // SAFETY: By the type invariant the type is set; it is in a `TargetType<T>`, since only
-        // that has the constructor be called.
-        unsafe { TargetType::<T>::shared((*self.raw.as_ptr()).type_) }
-            .ok_or(NewError::new(c"target type is no longer registered", ENXIO))
+    pub fn shared(&self) -> Result<Arc<S>, NewError> {
+        let shared = self.shared.clone();
+        shared.ok_or(NewError::new(c"target type is no longer registered", ENXIO))
     }
 
     /// The events of this table.
@@ -142,7 +140,8 @@ impl<'a, T: Target> Constructor<'a, T> {
         Ok((id, unsafe { BlockDevice::from_file(file) }))
     }
 
-    /// Takes discards even where not every device of [`Target::iterate_devices`] does.
+    /// Takes discards even where not every device of
+    /// [`Target::iterate_devices`](super::Target::iterate_devices) does.
     pub fn take_discards(&mut self) {
         // SAFETY: By the type invariant.
         unsafe { (*self.raw.as_ptr()).set_discards_supported(true) };

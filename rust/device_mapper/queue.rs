@@ -2,7 +2,7 @@
 
 //! Bios that wait for a worker.
 
-use super::{
+use super::bios::{
     OwnedBio,
     PerBio, //
 };

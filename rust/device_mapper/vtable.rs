@@ -3,19 +3,28 @@
 //! The C side of a target: what device mapper calls, and what it keeps.
 
 use super::{
-    bios::header_size,
-    devices::Devices,
-    Args,
-    Constructor,
-    DeviceVisitor,
-    EndBio,
-    MapBio,
-    NewError,
-    PerBio,
-    QueueLimits,
-    StatusKind,
-    TableEvents,
-    Target, //
+    args::Args,
+    bios::{
+        header_size,
+        EndBio,
+        MapBio,
+        PerBio, //
+    },
+    constructor::{
+        Constructor,
+        NewError, //
+    },
+    devices::{
+        DeviceVisitor,
+        Devices, //
+    },
+    events::TableEvents,
+    limits::QueueLimits,
+    target::{
+        StatusKind,
+        Target, //
+    },
+    target_type::TargetType, //
 };
 use crate::bindings::{
     self,
@@ -110,9 +119,12 @@ impl<T: Target> Vtable<T> {
         // SAFETY: As above.
         let events = unsafe { TableEvents::new(table) }.map_err(|e| NewError::new(MEMORY, e))?;
         let mut devices = Devices::new(raw);
+        // SAFETY: In the constructor the type is set. It is in a `TargetType<T>`, since only that has
+        // this function be called.
+        let shared = unsafe { TargetType::<T>::shared((*raw.as_ptr()).type_) };
         let target = {
             // SAFETY: This is called by `ctr` for its target.
-            let mut constructor = unsafe { Constructor::new(raw, &mut devices, &events) };
+            let mut constructor = unsafe { Constructor::new(raw, &mut devices, &events, shared) };
             T::new(&mut constructor, args)
         };
         let made = target.and_then(|target| {
