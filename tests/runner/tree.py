@@ -6,6 +6,8 @@ import subprocess
 
 from cache import TOP
 
+from runner import imports
+
 # The sizes of what include/uapi/linux/dm-remap.h describes, and where some fields lie.
 SIZES = {"header": 96, "standing": 160, "record": 24, "records": 4080, "log": 4096}
 OFFSETS = {"unit_sectors": 256, "relocated": 280, "region_blocks": 304, "devices": 320}
@@ -55,8 +57,19 @@ def uapi_header():
     return done.stderr.splitlines()
 
 
+def no_import_circle():
+    """The crates of the module whose files import each other in a circle."""
+    return imports.circles(TOP)
+
+
 # The names of the tests, and functions that return complaints.
 TESTS = {
     f"tree.{check.__name__}": check
-    for check in [uapi_header, unsafe_outside_rust, unsafe_forbidden_in_src, unsafe_without_safety]
+    for check in [
+        no_import_circle,
+        uapi_header,
+        unsafe_outside_rust,
+        unsafe_forbidden_in_src,
+        unsafe_without_safety,
+    ]
 }
