@@ -100,8 +100,8 @@ BUGS = [
     (
         "a_unit_that_was_read_after_some_tries_is_well",
         "src/scanner.rs",
-        "            Ok(()) if bad_sector(status) => self.weak(unit),",
-        "            Ok(()) if bad_sector(status) && false => self.weak(unit),",
+        "            Ok(()) if is_mediums || main_works && failed >= BELIEVED => self.weak(unit),",
+        "            Ok(()) if !main_works && failed >= BELIEVED => self.weak(unit),",
         "scan.a_unit_that_is_read_after_some_tries_is_moved",
     ),
     (
@@ -249,8 +249,8 @@ BUGS = [
     (
         "slow_reads_of_a_busy_disk_count",
         "src/core/scan/judge.rs",
-        "            self.slow_for = is_quiet.then_some(sample.milliseconds);",
-        "            self.slow_for = Some(sample.milliseconds);",
+        "            match is_quiet {",
+        "            match is_quiet || piece.len() > 0 {",
         "host.scan.simulation",
     ),
     (
@@ -263,19 +263,15 @@ BUGS = [
     (
         "a_slow_disk_is_weak_everywhere",
         "src/core/scan/judge.rs",
-        "        if self.singles.is_slow(sample.milliseconds) {\n            if is_quiet {\n"
-        "                // The disk is slow as a whole, which it may stay.\n"
-        "                self.singles.learn(sample.milliseconds);\n"
-        "                self.usual(&piece).learn(slow_for);\n            }\n            return None;\n        }\n"
-        "        if is_quiet {\n            self.singles.learn(sample.milliseconds);\n        }\n",
-        "        let _ = (slow_for, is_quiet);\n",
+        "        if self.singles.is_slow(sample.milliseconds) {",
+        "        if self.singles.is_slow(sample.milliseconds) && piece.slow > SLOW {",
         "host.scan.simulation",
     ),
     (
         "a_path_that_failed_makes_units_weak",
         "src/scanner.rs",
-        "            Ok(()) if bad_sector(status) => self.weak(unit),",
-        "            Ok(()) if bad_sector(status) || true => self.weak(unit),",
+        "            Ok(()) if is_mediums || main_works && failed >= BELIEVED => self.weak(unit),",
+        "            Ok(()) if is_mediums || main_works || failed < BELIEVED => self.weak(unit),",
         "scan.a_unit_of_which_the_path_fails_is_not_weak",
     ),
     (
@@ -288,8 +284,8 @@ BUGS = [
     (
         "units_are_passed_over_while_main_does_not_work",
         "src/scanner.rs",
-        "        if !self.goes_on() || !self.main_works(units.start) {",
-        "        if !self.goes_on() || !self.main_works(units.start) && false {",
+        "        if !self.main_works(unit) {",
+        "        if !self.main_works(unit) && false {",
         "scan.it_waits_while_the_path_fails",
     ),
     (
