@@ -15,6 +15,7 @@
 #   make allocations             every allocation fails once
 #   make fuzz       more than a million runs of the fuzz targets
 #   make bench      what I/O costs beside dm-linear, and metadata, on the bench kernel
+#   make bench-native            that part of it that is by the clock, in User-Mode Linux
 #   make bench-compare    fails where I/O costs more than tests/bench/baseline.json says
 #   make soak       five minutes of verified I/O while units are moved
 #   make demo       a disk with bad sectors, without and with remap
@@ -30,12 +31,14 @@
 #             UML=1 (as a process of the host, with DISKS="virtio:64M" at most, without NUMA= and COUNTED=)
 #             LEAKS=0 (no kmemleak and no debugobjects, which is quicker)
 
-export KERNEL UML SMP MEM NUMA LEAKS DISKS T KSERIES ALL OPS SEED SWAP CYCLES N RUNS COUNTS HANDS JSON COUNTED
+export KERNEL UML SMP MEM NUMA LEAKS DISKS T KSERIES ALL OPS SEED SWAP CYCLES N RUNS COUNTS HANDS JSON
+export REPETITIONS COUNTED
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
-.PHONY: all tools test quick flakes bench bench-compare fuzz crash torture mutants allocations demo soak guest shell lint doc rust-analyzer clean
+.PHONY: all tools test quick flakes bench bench-native bench-compare fuzz crash torture mutants allocations
+.PHONY: demo soak guest shell lint doc rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -71,9 +74,13 @@ mutants:
 # One CPU, and memory for the disks.
 bench:
 	@$(ENTER) python3 tests/bench/cost.py
+	@$(ENTER) python3 tests/bench/native.py
 	@$(ENTER) python3 tests/bench/structures.py
 	@KERNEL=bench SMP=1 MEM=4096 $(DEV)/guest.py - <tests/bench/metadata.sh
 	@KERNEL=bench COUNTED=1 SMP=1 MEM=2048 $(DEV)/guest.py - <tests/bench/scan.sh
+
+bench-native:
+	@$(ENTER) python3 tests/bench/native.py
 
 # Fails where I/O costs more than in the figures of the tree.
 bench-compare:

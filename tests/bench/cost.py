@@ -9,14 +9,13 @@ import json
 import os
 import pathlib
 import sys
-import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "scripts/dev"))
 
 # pylint: disable=wrong-import-position
-import guest as guests  # noqa: E402
 import locked  # noqa: E402
+import measured  # noqa: E402
 import module  # noqa: E402
 import vm  # noqa: E402
 from cache import CACHE, say  # noqa: E402
@@ -25,7 +24,6 @@ RUNS = int(os.environ.get("RUNS") or 2)
 COUNTS = os.environ.get("COUNTS") or "0 1000 100000 1000000"
 HANDS = os.environ.get("HANDS") or "1000 10000 100000"
 JSON = os.environ.get("JSON") or CACHE / "bench.json"
-SECONDS = 3600
 # What another build of the same source may cost more, in instructions and as a part of all.
 NOISE = 15
 NOISE_PART = 0.005
@@ -56,22 +54,8 @@ CPUS_COUNTS = "0 100000"
 
 def output(cpus, counts, hands):
     """What the script prints in a guest whose instructions are counted."""
-    shape = vm.Shape("bench", cpus, 6144, leaks=False, counted=True)
-    built = module.build("bench")
     script = f"COUNTS='{counts}' HANDS='{hands}'\n" + (TOP / "tests/bench/cost.sh").read_text(encoding="utf-8")
-    printed = []
-    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
-        payload = pathlib.Path(folder) / "payload.img"
-        vm.payload_image(payload, [built / "dm_remap.ko"], "bench")
-        machine = vm.started(shape, payload, guests.preface(1) + script.encode())
-        try:
-            status = guests.stream(machine, printed.append, seconds=SECONDS)
-            text = b"".join(printed).decode(errors="replace").replace("\r", "")
-            if guests.verdict(machine, status):
-                sys.exit(f"dm-remap: the benchmark failed\n{text}")
-        finally:
-            machine.end()
-    return text
+    return measured.output(vm.Shape("bench", cpus, 6144, leaks=False, counted=True), script)
 
 
 def figures(text):
