@@ -213,22 +213,22 @@ fn acknowledged_after_its_commit() -> Result<()> {
          14336 2048 linear /dev/mapper/second 0",
     )?;
     let r = Remap::create("0 131072 remap /dev/mapper/main 0 /dev/mapper/spare 0 16384")?;
+    let mut others = Writer::new(r.path(), 2000..2011, &log.tell)?;
     for unit in GOOD.end..GOOD.end + 3 {
-        regions.iter().try_for_each(Gate::hold_writes)?;
+        regions.iter().try_for_each(Gate::hold_writes_of_data)?;
         let mut writer = Writer::new(r.path(), unit..=unit, &log.tell)?;
         let write = beside(move || writer.write());
         // A commit goes to one region after the other.
         until(|| Ok(regions[0].held()?.writes + regions[1].held()?.writes == 1))?;
         for _ in 0..20 {
-            r.write(16000, &random(4096))?;
-            // A flush of `r` would wait for the commit.
-            log.lw.flush()?;
+            others.write()?;
         }
         assert!(!write.has_ended(), "acknowledged before its commit");
         regions.iter().try_for_each(Gate::open)?;
         write.end()?;
     }
     assert_eq!(r.used()?, "3/1536");
+    drop(others);
     let [first, second] = regions.map(|region| (*region).clone());
     let replayed = log.replay(&[(*r).clone(), Mapped::at("main")?, spare, first, second])?;
     assert!(replayed.points >= 60, "too few points");

@@ -55,6 +55,15 @@ impl Gate {
         self.delay(0, FOR_EVER)
     }
 
+    /// Holds the writes that come from now on, but not flushes.
+    pub fn hold_writes_of_data(&self) -> Result<()> {
+        self.is_open.set(false);
+        let (disk, sectors) = (&self.disk, self.sectors);
+        self.replace(&format!(
+            "0 {sectors} delay {disk} 0 {disk} {FOR_EVER} {disk} 0"
+        ))
+    }
+
     fn delay(&self, reads: u32, writes: u32) -> Result<()> {
         self.is_open.set(false);
         let (disk, sectors) = (&self.disk, self.sectors);
