@@ -156,10 +156,10 @@ fn body(name: &str) -> Result<ExitCode> {
 fn run(name: &str) -> Result<ExitCode> {
     let status = Command::new(env::current_exe()?)
         .args(["body", name])
-        // A fault of a page takes long, so 64 MiB that were freed stay the program's.
+        // A fault of a page takes long, so what was freed stays the program's, unless it is large.
         .env(
             "GLIBC_TUNABLES",
-            "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=67108864",
+            "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=67108864",
         )
         .status()?;
     if !status.success() {
