@@ -51,7 +51,7 @@ pub const USUAL: Needs = Needs {
 
 /// A test: its name, what it needs, and what it does.
 pub struct Test {
-    /// The subject, which is the module that it is in, and the name of the function.
+    /// The subject, which is the module below the root, and the name of the function.
     pub name: String,
     /// What it needs.
     pub needs: Needs,
@@ -59,9 +59,11 @@ pub struct Test {
     pub run: fn() -> Result<()>,
 }
 
-/// The name of a test: the last part of the module's path, and the function's name.
+/// The name of a test: its subject, which is the module below the root, and the function's name.
+///
+/// The files of a subject's folder share its name: `scan::weak` has tests of `scan`.
 pub fn name(module: &str, function: &str) -> String {
-    let subject = module.rsplit("::").next().unwrap_or(module);
+    let subject = module.split("::").nth(1).unwrap_or(module);
     format!("{subject}.{function}")
 }
 

@@ -3,10 +3,15 @@
 //! A spare of which each region may fail in its own way.
 
 use super::{
+    again,
+    is_refused,
+    regions,
     ten_units,
     LAST, //
 };
 use crate::kit::*;
+
+crate::tests![flakey_writes, flakey_reads,];
 
 /// The table of `r` on such a spare.
 pub const TABLE: &str = "0 131072 remap /dev/main 0 /dev/mapper/low 0 16384";
@@ -93,4 +98,53 @@ impl OnLow {
             image,
         })
     }
+}
+
+fn flakey_writes() -> Result<()> {
+    let OnLow { r, low, image, .. } = OnLow::new()?;
+    low.becomes(Region::FailsWrites, Region::Works)?;
+    r.relocate(8, UNIT)?;
+    let status = r.status()?;
+    assert_eq!(status.health, "degraded");
+    assert_eq!(status.used.to_string(), "11/1536");
+    // What is lost without a word is made good by the other region.
+    low.becomes(Region::LosesWrites, Region::Works)?;
+    r.message("checkpoint")?;
+    r.relocate(16, UNIT)?;
+    r.remove()?;
+    low.works()?;
+    let r = Remap::create(TABLE)?;
+    let status = r.status()?;
+    assert_eq!(status.used.to_string(), "12/1536");
+    assert_eq!(status.regions.to_string(), "2/2");
+    r.holds(&image)?;
+    low.becomes(Region::FailsWrites, Region::FailsWrites)?;
+    refused("no copy of the metadata can be written", || {
+        r.relocate(24, UNIT)
+    })?;
+    assert_eq!(r.status()?.health, "frozen");
+    r.holds(&image)?;
+    low.works()?;
+    let r = again(r, TABLE)?;
+    assert_eq!(regions(&r)?, "2/2");
+    r.holds(&image)
+}
+
+fn flakey_reads() -> Result<()> {
+    let OnLow {
+        r,
+        low,
+        spare,
+        image,
+    } = OnLow::new()?;
+    r.remove()?;
+    low.becomes(Region::CorruptsReads, Region::Works)?;
+    let r = Remap::create(TABLE)?;
+    r.holds(&image)?;
+    r.remove()?;
+    low.becomes(Region::CorruptsReads, Region::FailsReads)?;
+    is_refused("the metadata cannot be read", TABLE)?;
+    low.works()?;
+    spare.wipe(LAST, REGION)?;
+    Remap::create(TABLE)?.holds(&image)
 }

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Regions that fail are dropped, and brought back.
+
+use super::{
+    again,
+    fail_regions,
+    flaky::{
+        self,
+        OnLow,
+        Region::FailsWrites, //
+    },
+    is_refused,
+    mend_regions,
+    regions,
+    ten_units,
+    LAST, //
+};
+use crate::kit::*;
+use rustix::io::Errno;
+
+crate::tests![
+    a_failing_region_is_dropped_and_comes_back,
+    a_failing_region_is_tried_again,
+    without_any_region_nothing_moves_and_io_goes_on,
+    a_device_in_use_resumes_without_its_metadata,
+    a_refused_activation_is_refused_again,
+    a_failing_region_comes_back_by_itself (waits: true),
+];
+
+fn a_failing_region_is_dropped_and_comes_back() -> Result<()> {
+    let Array { r, spare, .. } = Array::new()?;
+    let image = ten_units(&r)?;
+    spare.bad(LAST..=SPARE - 1)?;
+    let events = r.events()?;
+    // A suspend moves nothing, but makes a commit.
+    r.suspend()?;
+    r.resume()?;
+    r.wait_for_event_after(events)?;
+    r.relocate(8, UNIT)?;
+    let status = r.status()?;
+    assert_eq!(status.regions.to_string(), "1/2");
+    assert_eq!(status.health, "degraded");
+    spare.good(LAST..=SPARE - 1)?;
+    assert_eq!(r.message("checkpoint")?.trim_end(), "wrote 2 of 2 regions");
+    assert_eq!(regions(&r)?, "2/2");
+    r.remove()?;
+    spare.wipe(0, REGION)?;
+    let r = Remap::create(TABLE)?;
+    r.holds(&image)?;
+    assert_eq!(r.used()?, "11/1536");
+    Ok(())
+}
+
+fn a_failing_region_is_tried_again() -> Result<()> {
+    /// After so many commits.
+    const COMMITS: u64 = 17;
+    let Array { r, spare, .. } = Array::new()?;
+    spare.bad(LAST..=SPARE - 1)?;
+    r.relocate(8, UNIT)?;
+    assert_eq!(regions(&r)?, "1/2");
+    spare.good(LAST..=SPARE - 1)?;
+    for unit in 2..2 + COMMITS {
+        r.relocate(unit * UNIT, UNIT)?;
+    }
+    assert_eq!(regions(&r)?, "2/2");
+    Ok(())
+}
+
+fn without_any_region_nothing_moves_and_io_goes_on() -> Result<()> {
+    let Array { r, main, spare } = Array::new()?;
+    let image = ten_units(&r)?;
+    main.bad(4000..=4000)?;
+    fail_regions(&spare)?;
+    let unit = random(4096);
+    fails_with(r.write(4000, &unit), Errno::IO)?;
+    let status = r.status()?;
+    assert_eq!(status.health, "frozen");
+    assert_eq!(status.regions.to_string(), "0/2");
+    refused("no copy of the metadata can be written", || {
+        r.relocate(8, UNIT)
+    })?;
+    r.holds(&image)?;
+    let image = random(MIB);
+    r.write(0, &image)?;
+    r.holds(&image)?;
+    // Whether the unit was moved is not known to the disk for certain: it takes no writes, even
+    // when main would, until that is.
+    main.good(4000..=4000)?;
+    fails_with(r.write(4000, &unit), Errno::IO)?;
+    r.read(4000, UNIT)?;
+    r.write(4008, &unit)?;
+    mend_regions(&spare)?;
+    let r = again(r, TABLE)?;
+    r.holds(&image)?;
+    r.write(4000, &unit)?;
+    r.holds_at(4000, &unit)?;
+    r.holds_at(4008, &unit)
+}
+
+fn a_device_in_use_resumes_without_its_metadata() -> Result<()> {
+    let Array { r, spare, .. } = Array::new()?;
+    let image = ten_units(&r)?;
+    fail_regions(&spare)?;
+    r.suspend()?;
+    r.resume()?;
+    assert_eq!(r.status()?.health, "frozen");
+    r.holds(&image)?;
+    r.remove()?;
+    is_refused("the metadata cannot be read", TABLE)?;
+    mend_regions(&spare)?;
+    Remap::create(TABLE)?.holds(&image)
+}
+
+/// The metadata can be read and not written, so that the first activation is refused: the second
+/// one as well.
+fn a_refused_activation_is_refused_again() -> Result<()> {
+    const REASON: &str = "no copy of the metadata can be written";
+    let OnLow { r, low, image, .. } = OnLow::new()?;
+    r.remove()?;
+    low.becomes(FailsWrites, FailsWrites)?;
+    let r = Mapped::without_table("r")?;
+    r.load(flaky::TABLE)?;
+    refused(REASON, || r.resume())?;
+    refused(REASON, || r.resume())?;
+    // It serves nobody.
+    let state = dmsetup(&["info", "--columns", "--noheadings", "-o", "suspended", "r"])?;
+    assert_eq!(state.trim_end(), "Suspended");
+    low.works()?;
+    r.load(flaky::TABLE)?;
+    r.resume()?;
+    let r = Remap::at("r")?;
+    let status = r.status()?;
+    assert_eq!(status.health, "relocated");
+    assert_eq!(status.used.to_string(), "10/1536");
+    assert_eq!(status.mode, "rw");
+    assert_eq!(status.regions.to_string(), "2/2");
+    r.holds(&image)?;
+    // They are counted once.
+    assert_eq!(r.count("remapped")?, 10);
+    Ok(())
+}
+
+/// A region that works again is brought back though nothing is committed.
+fn a_failing_region_comes_back_by_itself() -> Result<()> {
+    let Array { r, spare, .. } = Array::new()?;
+    spare.bad(LAST..=SPARE - 1)?;
+    r.relocate(8, UNIT)?;
+    assert_eq!(regions(&r)?, "1/2");
+    // What is free again is not used while a region says otherwise.
+    r.move_back(8)?;
+    assert_eq!(r.used()?, "1/1536");
+    spare.good(LAST..=SPARE - 1)?;
+    until(|| {
+        let status = r.status()?;
+        Ok(status.regions.to_string() == "2/2" && status.used.to_string() == "0/1536")
+    })
+}
