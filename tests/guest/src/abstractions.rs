@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel abstractions of `rust/` by themselves: their KUnit suites.
+//! The KUnit suites of the kernel abstractions in `rust/`.
 
 use crate::kit::{
     module,
@@ -16,12 +16,12 @@ use std::{
 
 crate::tests![suites, numa(cpus: 2, nodes: 2)];
 
-/// Where the kernel has the suites that it could run.
+/// The directory of the suites that the kernel can run.
 const FOLDER: &str = "/sys/kernel/debug/kunit";
-/// Which suites of modules that are loaded it keeps.
+/// The filter for the suites of loaded modules.
 const FILTER: &str = "/sys/module/kunit/parameters/filter_glob";
 
-/// Loads the module with its suites, without which it is loaded in less time.
+/// Loads the module with its suites. Without them it loads faster.
 fn load_with_suites() -> Result<()> {
     module::unload_all()?;
     fs::write(FILTER, "*")?;
@@ -33,7 +33,7 @@ fn folder(suite: &str) -> PathBuf {
     Path::new(FOLDER).join(format!("dm_remap_{suite}"))
 }
 
-/// Runs a suite, all of whose tests must pass, of which there must be one at least.
+/// Runs a suite. All of its tests must pass, and there must be at least one.
 fn passes(suite: &str) -> Result<()> {
     let folder = folder(suite);
     fs::write(folder.join("run"), "1").with_context(|| format!("the suite {suite}"))?;

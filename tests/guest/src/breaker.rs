@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A disk that fails as a whole is no reason to use up the spare, nor to give up what is on it.
+//! A disk that fails as a whole must not use up the spare, and its data must not be given up.
 
 use crate::kit::{
     scsi_debug::{
@@ -30,7 +30,7 @@ crate::tests![
 /// The bytes of a unit.
 const UNIT_BYTES: usize = UNIT as usize * SECTOR;
 
-/// Units in use and of the spare, and the state of the breaker, as `1/1536 closed`.
+/// Spare units in use and in total, and the state of the breaker, as `1/1536 closed`.
 fn used_and_breaker(r: &Remap) -> Result<String> {
     let status = r.status()?;
     Ok(format!("{} {}", status.used, status.breaker))
@@ -49,7 +49,7 @@ fn too_many_units_at_a_time() -> Result<()> {
     assert_eq!(used_and_breaker(&r)?, "8/1536 open");
     assert!(r.events()? > before);
     log.must_have("too many units fail at a time")?;
-    // What was relocated until then stays so, and main is used where it works.
+    // Units relocated so far remain relocated, and main is used where it works.
     r.holds_at(8000, part(&image, 320, 64))?;
     fails_with(r.write(8064, &image), Errno::IO)?;
     r.write(16384, &image)?;
@@ -57,7 +57,7 @@ fn too_many_units_at_a_time() -> Result<()> {
 }
 
 fn an_open_breaker_passes_on_what_main_says() -> Result<()> {
-    /// Sense key and code of a medium error.
+    /// The sense key and code of a medium error.
     const MEDIUM_ERROR: [u8; 6] = [0, 0, 2, 3, 0x14, 0];
     NullDisk::new("spare", 8)?;
     let disk = ScsiDebug::new("")?;
@@ -73,12 +73,12 @@ fn an_open_breaker_passes_on_what_main_says() -> Result<()> {
     Ok(())
 }
 
-/// `r` on a main that can go away, as when a cable is pulled.
+/// `r` on a main that can disappear, as when a cable is pulled.
 struct Removable {
     r: Remap,
     main: Mapped,
     disk: NullDisk,
-    /// What `r` begins with.
+    /// The first data of `r`.
     image: Vec<u8>,
 }
 
@@ -99,7 +99,7 @@ impl Removable {
         })
     }
 
-    /// From now on nothing on main can be read or written.
+    /// Makes all reads and writes of main fail from now on.
     fn goes(&self) -> Result<()> {
         self.main.replace("0 131072 error")
     }
@@ -131,7 +131,7 @@ fn what_is_on_a_disk_that_is_away_is_not_given_up() -> Result<()> {
     r.holds(&removable.image)
 }
 
-/// How many reads are held back by the device's first target, which is a `delay`.
+/// The number of reads held by the device's first target, which is a `delay`.
 fn held_reads(device: &Mapped) -> Result<u64> {
     let status = dmsetup(&["status", device.name()])?;
     let lines = remap_active::table::parse(&status)?;
@@ -140,7 +140,7 @@ fn held_reads(device: &Mapped) -> Result<u64> {
     Ok(reads.parse()?)
 }
 
-/// Main goes while the rest of a unit is read, a part of which cannot be written there.
+/// Main disappears while the rest of a unit is read, after a partial write of the unit failed.
 fn main_goes_while_a_unit_is_merged() -> Result<()> {
     let disk = NullDisk::new("disk", 64)?;
     NullDisk::new("spare", 8)?;
@@ -157,7 +157,7 @@ fn main_goes_while_a_unit_is_merged() -> Result<()> {
         move || r.write(3, &random(SECTOR))
     });
     until(|| Ok(held_reads(&main)? == 1))?;
-    // What is held fails now, as does all else.
+    // The held requests fail now, as do all others.
     disk.bad(0..=MAIN - 1)?;
     main.replace("0 131072 linear /dev/disk 0")?;
     fails_with(writer.end(), Errno::IO)?;
@@ -185,8 +185,8 @@ fn a_read_outage_makes_no_suspects() -> Result<()> {
     assert_eq!(used_and_breaker(r)?, "0/1536 closed");
     assert_eq!(r.status()?.health, "healthy");
     assert_eq!(r.status()?.suspects, 0);
-    // One sector that cannot be read makes a suspect, as ever, once the module does not believe any
-    // more that nothing on main can be read.
+    // A single unreadable sector makes a suspect as usual, once the verdict that nothing on main
+    // can be read has expired.
     removable.disk.bad(803..=803)?;
     until(|| {
         fails(r.read(800, 8))?;
@@ -216,18 +216,18 @@ fn the_budget_of_a_day() -> Result<()> {
     r.message("rearm")?;
     r.write(8024, &unit)?;
     assert_eq!(used_and_breaker(&r)?, "4/1536 closed");
-    // What an administrator asks for does not count.
+    // Relocations by message do not count.
     r.relocate(0, 80)?;
     assert_eq!(r.ask("breaker")?.value("day")?, "3 left 2");
     Ok(())
 }
 
-/// Main has room for one copy of the metadata, and one block of its log fails: main takes writes
-/// all the same.
+/// Main has room for a single copy of the metadata, and one block of its log fails: main takes
+/// writes nevertheless.
 fn one_bad_block_of_metadata_on_main_opens_nothing() -> Result<()> {
-    /// Where the copy begins.
+    /// The first sector of the copy.
     const COPY: u64 = 128_000;
-    /// Blocks of a region before its log: the two places for a checkpoint.
+    /// Blocks of a region before its log: the two slots for checkpoints.
     const CHECKPOINTS: u64 = 28;
     let Disks { main, .. } = Disks::new()?;
     run(
@@ -271,7 +271,7 @@ fn rearm() -> Result<()> {
     Ok(())
 }
 
-/// Sixty-four units that fail are written when the breaker has no limit.
+/// Without a limit of the breaker, writes of sixty-four failing units succeed.
 fn without_a_limit_all_is_written(r: &Remap, image: &[u8]) -> Result<()> {
     r.message("rearm")?;
     r.write(7680, image)?;
@@ -299,7 +299,7 @@ fn the_limit_by_message() -> Result<()> {
     assert_eq!(used_and_breaker(&r)?, "4/1536 open");
     assert_eq!(r.message("breaker 0 0")?, "no limit\n");
     without_a_limit_all_is_written(&r, &image)?;
-    // It stays, and the table has it.
+    // The limit survives, and the table shows it.
     r.suspend()?;
     r.resume()?;
     assert_eq!(r.message("breaker")?, "no limit\n");
@@ -313,7 +313,7 @@ fn a_dead_disk_uses_no_spare() -> Result<()> {
     r.write(0, &image)?;
     main.bad(0..=MAIN - 1)?;
     let mut log = KernelLog::now()?;
-    // A part of a unit: the rest of it could not be read, and would be lost.
+    // A part of a unit: the rest of the unit cannot be read, and would be lost.
     fails_with(r.wipe(800, 1), Errno::IO)?;
     fails_with(r.write(4096, &image), Errno::IO)?;
     let status = r.status()?;
@@ -343,7 +343,7 @@ fn a_disk_that_is_offline() -> Result<()> {
     main.set_attribute("device/state", "offline")?;
     fails(r.write(0, &image))?;
     fails(r.read(0, 8))?;
-    // A relocated unit needs no main.
+    // A relocated unit does not need main.
     r.holds_at(800, part(&image, 800, 8))?;
     let status = r.status()?;
     assert_eq!(status.used.to_string(), "1/3584");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The power goes while units are being relocated. Written are 64 units that cannot be written on main
-//! and as many beside them; `tests/crash` knows which version each may hold.
+//! Power loss during relocations. The tests write 64 units that cannot be written on main, and as
+//! many beside them. `tests/crash` knows the versions that each unit may hold.
 
 use crate::kit::{
     gate::Gate,
@@ -49,11 +49,11 @@ crate::tests![
     ),
 ];
 
-/// Units that are written. Of these, the second half cannot be written on main.
+/// The units that are written. The second half of them cannot be written on main.
 const WRITTEN: Range<u64> = 936..1064;
-/// Those that can be.
+/// The units that can be written on main.
 const GOOD: Range<u64> = 936..1000;
-/// Sectors of the logged main, where the logged spare begins.
+/// Sectors of the logged main. The logged spare follows.
 const LOGGED_MAIN: u64 = 131_072;
 
 /// A table of main, on another disk, in which the bad units are errors.
@@ -61,10 +61,10 @@ fn with_bad_units(disk: &str) -> String {
     format!("0 8000 linear {disk} 0\n8000 512 error\n8512 122560 linear {disk} 8512")
 }
 
-/// Where it is told what begins, and what was acknowledged, as lines of the story.
+/// Records the start and the acknowledgement of each write, as lines of the log.
 type Tell = Arc<dyn Fn(&str) -> Result<()> + Send + Sync>;
 
-/// What goes on beside the test until it is stopped or fails.
+/// Work beside the test, until it is stopped or fails.
 struct Ongoing {
     stops: Arc<AtomicBool>,
     done: Beside<Result<()>>,
@@ -88,13 +88,13 @@ impl Ongoing {
         self.end()
     }
 
-    /// Waits until it fails.
+    /// Waits until the work fails.
     fn end(self) -> Result<()> {
         self.done.end()
     }
 }
 
-/// Writes units, each time one that is chosen at random.
+/// Writes units in random order.
 struct Writer {
     device: Units,
     units: Vec<u64>,
@@ -104,7 +104,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// A writer of these units, and of no others.
+    /// A writer that alone writes these units.
     fn new(
         path: impl Into<PathBuf>,
         units: impl Iterator<Item = u64>,
@@ -128,7 +128,7 @@ impl Writer {
     }
 }
 
-/// Moves two of the units that can be written to the spare, and one of them back.
+/// Relocates two of the units that can be written, and moves one of them back.
 fn move_units(r: &Remap) -> Result<()> {
     let sector = fastrand::u64(GOOD.start..GOOD.end - 1) * UNIT;
     r.relocate(sector, 2 * UNIT)?;
@@ -136,21 +136,22 @@ fn move_units(r: &Remap) -> Result<()> {
     Ok(())
 }
 
-/// A log of all that is written to main and the spare, in the order in which it became durable.
+/// A log of all writes to main and the spare, in the order in which they became durable.
 struct Logged {
     lw: Mapped,
-    /// What is told goes into the log.
+    /// Adds lines to the log.
     tell: Tell,
 }
 
 impl Logged {
-    /// `/dev/mapper/main`, and behind main on `/dev/mapper/lw` the spare. The log has so many MiB.
+    /// Creates `/dev/mapper/main`, and the spare behind main on `/dev/mapper/lw`, with a log of the
+    /// given MiB.
     fn new(log: u64) -> Result<Self> {
         module::load_ours()?;
         NullDisk::with("disk", 72, &[("cache_size", "8")])?;
         NullDisk::new("journal", log)?;
         let lw = Mapped::create("lw", "0 147456 log-writes /dev/disk /dev/journal")?;
-        // What cannot be written must not be in the log.
+        // Writes that fail must not be in the log.
         Mapped::create("main", &with_bad_units("/dev/mapper/lw"))?;
         let log = lw.clone();
         let mark = move |line: &str| {
@@ -163,8 +164,8 @@ impl Logged {
         })
     }
 
-    /// Ends the log, and replays it. After each flush and each FUA write the power could have gone: the
-    /// array must be readable, and hold what was acknowledged.
+    /// Ends the log, and replays it. The power may be lost after each flush and each FUA write: the
+    /// array must then be readable, and hold the acknowledged data.
     fn replay(self, others: &[Mapped]) -> Result<Replayed> {
         for device in others {
             device.clone().remove()?;
@@ -197,11 +198,11 @@ fn every_point_of_a_log() -> Result<()> {
     Ok(())
 }
 
-/// A write to a unit that has to be relocated is acknowledged when its commit is durable, however long
-/// that takes. Meanwhile others write, and the power may go at each of these writes.
+/// A write that relocates its unit is acknowledged when its commit is durable, however long that
+/// takes. Meanwhile other writes are made, and the power may be lost after each of them.
 fn acknowledged_after_its_commit() -> Result<()> {
     let log = Logged::new(64)?;
-    // The regions of metadata, of which the second is at the end of the spare, can be held.
+    // Writes to both metadata regions can be held; the second region is at the end of the spare.
     let regions = [
         Gate::new("first", &log.lw, LOGGED_MAIN, REGION)?,
         Gate::new("second", &log.lw, LOGGED_MAIN + SPARE - REGION, REGION)?,
@@ -235,7 +236,7 @@ fn acknowledged_after_its_commit() -> Result<()> {
     Ok(())
 }
 
-/// Main goes before the spare does, again and again, while units are written and moved.
+/// Main disappears before the spare, repeatedly, while units are written and relocated.
 fn main_goes_before_the_spare() -> Result<()> {
     const MAIN: &str = "0 131072 linear /dev/disk 0";
     const LOW: &str = "0 32768 linear /dev/low 0";
@@ -251,7 +252,7 @@ fn main_goes_before_the_spare() -> Result<()> {
         r.wipe(WRITTEN.start * UNIT, (WRITTEN.end - WRITTEN.start) * UNIT)?;
         let story = Story::default();
         let mut writer = Writer::new(r.path(), WRITTEN, &story.tell())?;
-        // From some moment on nothing can be written or moved.
+        // After some time, no unit can be written or relocated.
         let writer = Ongoing::start(move || {
             let _ = writer.write();
             Ok(())
@@ -263,7 +264,7 @@ fn main_goes_before_the_spare() -> Result<()> {
         });
         until(|| Ok(story.text().matches("ack").count() >= 30))?;
         main.replace("0 131072 error")?;
-        // Whatever is asked for now, nothing is given up.
+        // No request after this point may give up data.
         for unit in GOOD.step_by(7) {
             let _ = r.message(&format!("remap {} {} lossy", unit * UNIT, 7 * UNIT));
         }
@@ -284,7 +285,7 @@ fn main_goes_before_the_spare() -> Result<()> {
     Ok(())
 }
 
-/// A story that the test keeps itself.
+/// A log in the memory of the test.
 #[derive(Clone, Default)]
 struct Story(Arc<Mutex<String>>);
 
@@ -314,8 +315,9 @@ fn killed_under_load_on_scsi_disks() -> Result<()> {
     killed("/dev/disk0")
 }
 
-/// The guest is killed so many times, while the array is loaded or while units are written and moved. Each
-/// time the array must be whole, and hold what was acknowledged and what was found the time before.
+/// The guest is killed repeatedly, while the array is activated or while units are written and
+/// relocated. Each time the array must be whole, and hold the acknowledged data and the data found
+/// the time before.
 fn killed(main: &str) -> Result<()> {
     let story = match host::boot() {
         1 => String::new(),
@@ -334,9 +336,9 @@ fn killed(main: &str) -> Result<()> {
     let found = known.check_all(&mut Units::of(r.path())?)?;
     let status = r.status()?;
     assert_eq!(status.regions.to_string(), "2/2");
-    // Whether a unit was relocated is left to chance.
+    // Whether a unit was relocated depends on chance.
     if is_over && status.used.of > 0 {
-        eprintln!("{} units have what was acknowledged", known.acked());
+        eprintln!("{} units hold the acknowledged data", known.acked());
         return Ok(());
     }
     if !dies_as_it_loads {
@@ -346,7 +348,7 @@ fn killed(main: &str) -> Result<()> {
     load(&r, known.last())
 }
 
-/// Writes and moves units until the power goes.
+/// Writes and relocates units until the power is lost.
 fn load(r: &Remap, last: u64) -> Result<()> {
     const WRITERS: usize = 3;
     let last = Arc::new(AtomicU64::new(last));

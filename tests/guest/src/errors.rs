@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sectors that fail: the result that the caller sees, the spare units that are used, and the counters.
+//! Failing sectors: the result for the caller, the use of spare units, and the counters.
 
 mod bad_spare;
 mod emulated_disks;
@@ -28,7 +28,7 @@ pub fn tests() -> Vec<Test> {
     parts.into_iter().flatten().collect()
 }
 
-/// The first sector of the spare unit with that number.
+/// The first sector of a spare unit.
 const fn spare_unit(number: u64) -> u64 {
     REGION + number * UNIT
 }
@@ -41,7 +41,7 @@ fn used_and_lost(r: &Remap) -> Result<(u64, u64)> {
     Ok((r.count("spares_used")?, r.count("lost_blocks")?))
 }
 
-/// An array with so many spare units.
+/// An array with the given number of spare units.
 fn with_spare_units(units: u64, features: &str) -> Result<Array> {
     let Disks { main, spare } = Disks::new()?;
     let sectors = 2 * REGION + units * UNIT;

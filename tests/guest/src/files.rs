@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! File systems on a disk on which more and more places cannot be written while they run. What can
-//! be read is all there: no file system may notice, and what was acknowledged is found.
+//! File systems on a disk with a growing number of unwritable units. All data remain readable: no
+//! file system may notice, and acknowledged data must be found.
 
 use crate::kit::{
     module,
@@ -25,7 +25,7 @@ const KIB: usize = 1024;
 /// Sectors of a mebibyte.
 const SECTORS: u64 = (MIB / SECTOR) as u64;
 
-/// `r` on a disk that is well until it is told otherwise.
+/// `r` on a disk without faults at first.
 struct OnDisk {
     r: Remap,
     main: Mapped,
@@ -45,7 +45,7 @@ impl OnDisk {
         Ok(Self { r, main, mebibytes })
     }
 
-    /// From now on the last eight of so many sectors cannot be written.
+    /// Makes the last eight of every `every` sectors unwritable from now on.
     fn goes_bad(&self, every: u64) -> Result<()> {
         let mut lines = Vec::new();
         for start in (0..self.mebibytes * SECTORS).step_by(every as usize) {
@@ -64,16 +64,16 @@ impl OnDisk {
     }
 }
 
-/// Files of 1 to 512 KiB in `/mnt`, with contents that are parts of the same data.
+/// Files of 1 to 512 KiB in `/mnt`, whose contents are parts of the same data.
 struct Files {
     data: Vec<u8>,
     contents: Vec<Range<usize>>,
-    /// How many were written, those included that took another's place.
+    /// The number of files written, including those that replaced others.
     written: usize,
 }
 
 impl Files {
-    /// How many there may be, of some 64 MiB that file systems have room for.
+    /// The maximum number of files, for some 64 MiB of room.
     const MOST: usize = 150;
     const LONGEST: usize = 512;
 
@@ -89,7 +89,7 @@ impl Files {
         format!("/mnt/{number}")
     }
 
-    /// Writes so many files, of which each is durable before the next is begun.
+    /// Writes files one after another, each durable before the next.
     fn write(&mut self, count: usize) -> Result<()> {
         for _ in 0..count {
             self.write_one()?;
@@ -97,7 +97,7 @@ impl Files {
         Ok(())
     }
 
-    /// Writes a file, in the place of the oldest if there are many.
+    /// Writes a file, which replaces the oldest if there are many.
     fn write_one(&mut self) -> Result<()> {
         let number = self.written % Self::MOST;
         let len = fastrand::usize(1..=Self::LONGEST) * KIB;
@@ -129,8 +129,8 @@ impl Files {
         Ok(())
     }
 
-    /// Writes files while the disk goes bad, until units were relocated: where files lie is left to
-    /// the file system, which may miss all bad places.
+    /// Writes files while the disk goes bad, until units are relocated: the file system chooses the
+    /// locations of files, and may miss all bad sectors.
     fn outlive(&mut self, disk: &OnDisk, every: u64) -> Result<()> {
         self.write(8)?;
         disk.goes_bad(every)?;
@@ -202,7 +202,7 @@ fn btrfs() -> Result<()> {
     file_system(256, &["mkfs.btrfs", "-q"], &["btrfs", "check"])
 }
 
-/// A mirror of which one leg is `r`.
+/// A mirror with `r` as one leg.
 fn raid1() -> Result<()> {
     const MIRROR: &str = "/dev/md0";
     let mut log = KernelLog::now()?;
@@ -221,7 +221,7 @@ fn raid1() -> Result<()> {
     let state = fs::read_to_string("/proc/mdstat")?;
     ensure!(state.contains("[UU]"), "a leg failed:\n{state}");
     run("mdadm", &["--stop", MIRROR])?;
-    // The leg by itself has it all.
+    // The leg alone has all data.
     run("mdadm", &["--assemble", "--run", MIRROR, DEVICE])?;
     run("mount", &["-o", "ro", MIRROR, "/mnt"])?;
     files.are_there()?;

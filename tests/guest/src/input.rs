@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bad input: each has a named reason and changes nothing.
+//! Bad input is refused with a named reason and changes nothing.
 
 use crate::kit::{
     module,
@@ -32,17 +32,17 @@ crate::tests![
     help_lists_what_works,
 ];
 
-/// What the tests of messages have, and what each refused message leaves as it is.
+/// The initial status in the tests of messages, which no refused message may change.
 const UNCHANGED: &str = "healthy 0/1536 0 0 0 0 0 rw 2/2 closed 0/0/0 ok stopped 0/16384";
 
-/// Fails unless this table is refused for that reason, and leaves no device.
+/// Fails unless the table is refused for this reason, and leaves no device.
 fn no_table(reason: &str, table: &str) -> Result<()> {
     refused(reason, || Mapped::create("r", table)).with_context(|| table.to_string())?;
     assert_eq!(mapped_names()?, [""; 0], "behind '{table}'");
     Ok(())
 }
 
-/// So too for a target of 64 MiB with these arguments.
+/// Fails unless a target of 64 MiB with these arguments is refused for this reason.
 fn no_target(reason: &str, arguments: &str) -> Result<()> {
     no_table(reason, &format!("0 131072 remap {arguments}"))
 }
@@ -123,7 +123,7 @@ fn device_in_use() -> Result<()> {
     run("mount", &["/dev/main", "/tmp/m"])?;
     no_table("cannot open main device", TABLE)?;
     run("umount", &["/tmp/m"])?;
-    // The file system alone was in the way.
+    // Only the file system was in the way.
     Remap::create(TABLE)?;
     Ok(())
 }
@@ -167,7 +167,7 @@ fn spare_on_main() -> Result<()> {
         "spare area overlaps main",
         "/dev/main 0 /dev/main 126968 4104",
     )?;
-    // Side by side on one disk they are fine.
+    // Separate parts of one disk are accepted.
     let r = Remap::create("0 65536 remap /dev/main 0 /dev/main 65536 8192")?;
     r.relocate(0, 80)?;
     let image = random(MIB);
@@ -185,7 +185,7 @@ fn partitions_of_one_disk() -> Result<()> {
         &["-c", "sfdisk -q --no-tell-kernel /dev/disk <partitions"],
     )?;
     run("partx", &["-a", "/dev/disk"])?;
-    // The kernel itself keeps a disk and a partition of it from being opened together.
+    // The kernel itself prevents a disk and its partition from being opened together.
     no_target("cannot open spare device", "/dev/disk 0 /dev/disk1 0 16384")?;
     no_target(
         "main device ends before the target does",
@@ -221,11 +221,11 @@ fn zoned_main() -> Result<()> {
     no_table("zoned devices are not supported", TABLE)
 }
 
-/// Fails unless `r` refuses the message for that reason, says so when asked, and is as it was.
+/// Fails unless `r` refuses the message for this reason, reports the reason, and is unchanged.
 fn no_message(r: &Remap, reason: &str, message: &str) -> Result<()> {
     refused(reason, || r.message(message)).with_context(|| format!("'{message}'"))?;
     let said = r.message("reason")?;
-    assert!(said.contains(reason), "behind '{message}' is said: {said}");
+    assert!(said.contains(reason), "reason after '{message}': {said}");
     assert_eq!(r.status_words()?, UNCHANGED, "behind '{message}'");
     Ok(())
 }
@@ -287,7 +287,7 @@ fn unremap_what_is_not_relocated() -> Result<()> {
     no_message(&r, "sector 8 is not relocated", "unremap 8")
 }
 
-/// Who asks comes again with more room than 16 KiB.
+/// The caller asks again with a larger buffer than 16 KiB.
 fn long_answers_are_whole() -> Result<()> {
     let r = Array::with(1024, 8, "")?.r;
     r.relocate(2_000_000, 8800)?;
@@ -306,7 +306,7 @@ fn long_answers_are_whole() -> Result<()> {
     Ok(())
 }
 
-/// Each message that `help` names is known, and those that need no argument work without.
+/// Every message in `help` exists, and those without arguments work.
 fn help_lists_what_works() -> Result<()> {
     let r = Array::new()?.r;
     let help = r.message("help")?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests share: disks that fail when told to, mapped devices, I/O that passes the page
-//! cache, the kernel's log, and requests to the host.
+//! The shared parts of the tests: disks that fail on request, mapped devices, I/O that bypasses the
+//! page cache, the kernel log, and requests to the host.
 
 #![allow(dead_code, unused_imports)]
 

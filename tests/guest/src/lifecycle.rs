@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suspend, resume, reload, removal, and the module's own life.
+//! Suspend, resume, reload, removal, and the life cycle of the module.
 
 use crate::kit::{
     faults::{
@@ -43,7 +43,7 @@ crate::tests![
 
 const IN_USE: &str = "in use by another remap device";
 
-/// The device `r`, ten units of which are relocated, and what it holds.
+/// The device `r` with ten relocated units, and its data.
 fn with_ten_units() -> Result<(Remap, Vec<u8>)> {
     let r = Array::new()?.r;
     r.write(0, &random(MIB))?;
@@ -138,7 +138,7 @@ fn second_activation_is_refused() -> Result<()> {
     Mapped::create("s", TABLE)?.remove()
 }
 
-/// Starts a program that writes what it reads again and compares.
+/// Starts a program that writes data, reads them back and compares.
 fn start_load(r: &Remap) -> Result<Running> {
     start(
         "fio",
@@ -159,7 +159,7 @@ fn start_load(r: &Remap) -> Result<Running> {
     )
 }
 
-/// Does something to `r` so many times, each time when I/O has ended since the last.
+/// Disturbs `r` the given number of times, each time after some I/O has completed.
 fn under_load(r: &Remap, times: u32, mut disturb: impl FnMut() -> Result<()>) -> Result<()> {
     let mut left = times;
     while left > 0 {
@@ -208,15 +208,15 @@ fn table_recreates_the_device() -> Result<()> {
 fn unload_with_a_device_open_is_refused() -> Result<()> {
     let r = Array::new()?.r;
     fails(module::unload("dm_remap"))?;
-    assert!(module::is_loaded("dm_remap"), "the module is gone");
+    assert!(module::is_loaded("dm_remap"), "the module is not loaded");
     assert_eq!(r.used()?, "0/1536");
     r.remove()?;
     module::unload("dm_remap")?;
-    assert!(!module::is_loaded("dm_remap"), "the module is there");
+    assert!(!module::is_loaded("dm_remap"), "the module is still loaded");
     Ok(())
 }
 
-/// A life of a device, and tables that are refused.
+/// The life cycle of a device, and refused tables.
 fn moves_and_errors(spare: &NullDisk) -> Result<()> {
     let r = Remap::create(TABLE)?;
     r.relocate(0, 80)?;
@@ -233,7 +233,7 @@ fn moves_and_errors(spare: &NullDisk) -> Result<()> {
     Ok(spare.write_zeroes(0, SPARE)?)
 }
 
-/// How often a life of a device is repeated between two loads that leave time for it (`CYCLES`).
+/// The number of life cycles between two loads of the module (`CYCLES`).
 fn cycles() -> Result<u32> {
     match env::var("CYCLES") {
         Ok(text) => text.parse().context("CYCLES"),
@@ -275,17 +275,17 @@ fn main_under_a_stack_of_targets() -> Result<()> {
     Ok(())
 }
 
-/// What was done with each `STEP`th of its allocations failing.
+/// The results of an operation with each `STEP`th of its allocations failing.
 struct Failing {
-    /// How many allocations it makes.
+    /// The number of its allocations.
     allocations: u64,
-    /// How often it failed when one of them did.
+    /// How often the operation failed because of a failed allocation.
     refused: u64,
-    /// How often it was done.
+    /// How often the operation succeeded.
     done: u64,
 }
 
-/// Each how many of the allocations fail (`STEP`).
+/// The distance between allocations that fail (`STEP`).
 fn step() -> Result<u64> {
     match env::var("STEP") {
         Ok(text) => text.parse().context("STEP"),
@@ -293,8 +293,8 @@ fn step() -> Result<u64> {
     }
 }
 
-/// Has the allocations of one thing fail that is done with `r`, one after the other, from one of
-/// the first on.
+/// Repeats an operation on `r`, and fails one allocation each time, one after another, from a
+/// random one of the first.
 fn each_failing(what: &str, words: &[&str]) -> Result<Failing> {
     let step = step()?;
     let first = fastrand::u64(1..=step).to_string();
@@ -309,8 +309,8 @@ fn each_failing(what: &str, words: &[&str]) -> Result<Failing> {
     })
 }
 
-/// The disks are those of `brd`, of which nothing but allocations can fail: what is counted as an
-/// allocation of null_blk may be a request, which then is not answered.
+/// The disks are `brd` disks, which fail only by allocations. A failed allocation of null_blk may
+/// be a request, which then never completes.
 fn failing_allocations() -> Result<()> {
     const TARGET: [&str; 2] = ["131072", "/dev/ram0 0 /dev/ram1 0 16384"];
     module::load_ours()?;
@@ -318,9 +318,15 @@ fn failing_allocations() -> Result<()> {
     fail_allocations(&[])?;
     Mapped::create("r", "0 131072 error")?;
     let constructor = each_failing("constructor", &TARGET)?;
-    ensure!(constructor.allocations >= 100, "there are fewer");
-    ensure!(step()? > 1 || constructor.refused >= 100, "few are needed");
-    // On a blank spare, that is formatted.
+    ensure!(
+        constructor.allocations >= 100,
+        "the constructor makes too few allocations"
+    );
+    ensure!(
+        step()? > 1 || constructor.refused >= 100,
+        "too few failed allocations fail the constructor"
+    );
+    // On a blank spare, which is formatted.
     each_failing("load", &TARGET)?;
     let r = Remap::at("r")?;
     let moves = each_failing("message", &["remap %"])?;
@@ -339,10 +345,10 @@ fn failing_allocations() -> Result<()> {
     no_leak()
 }
 
-/// Units that are written, around those that are bad on main.
+/// The units that are written, around the units that are bad on main.
 const WRITTEN: Range<u64> = 936..1064;
 
-/// Writes units that are chosen at random, so many times; how many of the writes failed.
+/// Writes random units the given number of times, and returns the number of failed writes.
 fn write_units(r: &Remap, known: &mut Known, times: u64) -> Result<u64> {
     let mut device = Units::of(r.path())?;
     let mut failed = 0;
@@ -357,18 +363,18 @@ fn write_units(r: &Remap, known: &mut Known, times: u64) -> Result<u64> {
     Ok(failed)
 }
 
-/// The units of `r` have what was acknowledged.
+/// Fails unless the units of `r` hold the acknowledged data.
 fn has_what_was_acknowledged(r: &Remap, known: &Known) -> Result<()> {
     known.check_all(&mut Units::of(r.path())?)?;
     Ok(())
 }
 
-/// The device `r`, and what was written to it while a third of what the kernel's workers allocate
+/// The device `r`, and the data written to it while a third of the allocations of kernel workers
 /// failed.
 fn written_by_starved_workers() -> Result<(Remap, Known)> {
     let Disks { main, spare } = Disks::new()?;
     loop {
-        // The disks have their memory before anything fails.
+        // The disks allocate their memory before any failure.
         main.wipe(6144, 4096)?;
         spare.wipe(0, SPARE)?;
         let r = Remap::create(&format!("{TABLE} 3 breaker 0 0"))?;
@@ -384,8 +390,8 @@ fn written_by_starved_workers() -> Result<(Remap, Known)> {
     }
 }
 
-/// Allocations fail in commits and elsewhere: each write works or fails, and what was acknowledged
-/// is kept.
+/// Allocations fail in commits and elsewhere: each write works or fails, and acknowledged data are
+/// kept.
 fn failing_allocations_of_the_workers() -> Result<()> {
     let (r, mut known) = written_by_starved_workers()?;
     has_what_was_acknowledged(&r, &known)?;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the module, which run as root in a guest, one for each run of the program.
+//! Tests of the module, which run as root in a guest. The program runs a single test each time.
 //!
 //! ```text
-//! guest-tests list           the tests and what they need, as JSON
-//! guest-tests requests       what they may ask of the host, as JSON
-//! guest-tests begin          makes a guest as tests expect it
-//! guest-tests as-new         makes a guest as new, and fails if it is not
+//! guest-tests list           prints the tests and their requirements, as JSON
+//! guest-tests requests       prints the possible requests to the host, as JSON
+//! guest-tests begin          prepares a guest for tests
+//! guest-tests as-new         makes a guest fresh again, and fails otherwise
 //! guest-tests no-leak        fails if the kernel leaked memory
-//! guest-tests run NAME       runs a test, and takes down what it put up
+//! guest-tests run NAME       runs a test, and cleans up after it
 //! guest-tests body NAME      runs a test
 //! ```
 //!
-//! `run` exits with 195 if the test passed, and the guest can run no other.
+//! `run` exits with 195 if the test passed, but the guest can run no other.
 
 #![forbid(unsafe_code)]
 
@@ -60,7 +60,7 @@ use std::{
     },
 };
 
-/// What the program exits with when a test passed in a guest that can run no other.
+/// The exit status after a test that passed, in a guest that can run no other.
 const SPENT: u8 = 195;
 
 /// All tests.
@@ -144,7 +144,7 @@ fn body(name: &str) -> Result<ExitCode> {
     let test = find(name)?;
     if let Ok(seed) = env::var("SEED") {
         let seed: u64 = seed.parse().context("SEED")?;
-        // Each boot makes choices of its own.
+        // Each boot makes its own choices.
         fastrand::seed(seed.wrapping_add(u64::from(host::boot() - 1)));
     }
     env::set_current_dir("/tmp")?;
@@ -152,11 +152,11 @@ fn body(name: &str) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The test runs in a process of its own, which may panic, and with which its threads end.
+/// Runs the test in a process of its own. The test may panic, and its threads end with the process.
 fn run(name: &str) -> Result<ExitCode> {
     let status = Command::new(env::current_exe()?)
         .args(["body", name])
-        // A fault of a page takes long, so what was freed stays the program's, unless it is large.
+        // Page faults are slow, so freed memory stays with the program unless it is large.
         .env(
             "GLIBC_TUNABLES",
             "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=67108864",
@@ -167,7 +167,7 @@ fn run(name: &str) -> Result<ExitCode> {
         eprintln!("FAILED: {name}; again: make test T={name} SEED={seed}");
         return Ok(ExitCode::FAILURE);
     }
-    fresh::take_down().context("behind the test")?;
+    fresh::take_down().context("after the test")?;
     host::give_back()?;
     Ok(match fresh::is_as_new()? {
         true => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The map: what goes where, and how bios are cut.
+//! The map: the destination of requests, and the splitting of bios.
 
 use crate::kit::{
     module,
@@ -29,7 +29,7 @@ crate::tests![
     units_far_apart_on_a_large_device,
 ];
 
-/// Relocated units have new data on the spare, and main has the old ones there.
+/// Relocated units have the new data on the spare, and the old data on main.
 fn are_on_the_spare(array: &Array, old: &[u8], new: &[u8]) -> Result<()> {
     for unit in array.r.list()? {
         let part_of = |image| part(image, unit.sector, UNIT);
@@ -39,7 +39,7 @@ fn are_on_the_spare(array: &Array, old: &[u8], new: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Data over these relocated units, written and read in bios of 1 MiB.
+/// Writes and reads data over these relocated units, in bios of 1 MiB.
 fn pattern_over(units: impl IntoIterator<Item = u64>) -> Result<()> {
     let array = Array::new()?;
     let r = &array.r;
@@ -105,7 +105,7 @@ fn unaligned_bios() -> Result<()> {
     let mut image = random(2 * MIB);
     r.write(0, &image)?;
     r.relocate(808, 240)?;
-    // 1 MiB in pieces that begin and end within units.
+    // 1 MiB in requests that start and end within units.
     let new = random(MIB);
     r.write_by(3, &new, 15 * SECTOR)?;
     overwrite(&mut image, 3, &new);
@@ -139,7 +139,7 @@ fn single_sectors_of_a_unit() -> Result<()> {
     r.holds(&image)
 }
 
-/// The device `r` of the usual table, on disks with these attributes.
+/// The device `r` of the default table, on disks with these attributes.
 fn array(main: &[(&str, &str)], spare: &[(&str, &str)]) -> Result<Remap> {
     module::load_ours()?;
     NullDisk::with("main", 64, main)?;
@@ -147,7 +147,7 @@ fn array(main: &[(&str, &str)], spare: &[(&str, &str)]) -> Result<Remap> {
     Remap::create(TABLE)
 }
 
-/// Data are written and read, before and while units of them are relocated.
+/// Writes and reads data, before and while some of their units are relocated.
 fn writes_and_holds(r: &Remap) -> Result<()> {
     let image = random(MIB);
     r.write(0, &image)?;
@@ -158,7 +158,7 @@ fn writes_and_holds(r: &Remap) -> Result<()> {
     r.holds(&image)
 }
 
-/// Fails unless all know that `r` has blocks of 4 KiB.
+/// Fails unless `r` reports blocks of 4 KiB everywhere.
 fn has_blocks_of_4k(r: &Remap) -> Result<()> {
     assert_eq!(r.attribute("queue/logical_block_size")?, "4096");
     assert_eq!(r.attribute("queue/physical_block_size")?, "4096");
@@ -248,7 +248,7 @@ fn short_last_unit() -> Result<()> {
     r.holds(&image)
 }
 
-/// A tree of small files and one of large ones.
+/// A tree of small files, and a tree of large files.
 fn buffered_file_system() -> Result<()> {
     const TREES: [&str; 2] = ["/usr/share/perl5", "/usr/lib/x86_64-linux-gnu/systemd"];
     let r = Array::new()?.r;
@@ -270,7 +270,7 @@ fn buffered_file_system() -> Result<()> {
     Ok(())
 }
 
-/// The filter's regions are many units there.
+/// On such a device, a region of the filter has many units.
 fn units_far_apart_on_a_large_device() -> Result<()> {
     const END: u64 = 1 << 33;
     const MIDDLE: u64 = END / 2 + 4096;
@@ -290,12 +290,12 @@ fn units_far_apart_on_a_large_device() -> Result<()> {
         r.holds_at(*sector, data)?;
     }
     assert_eq!(r.count("redirected")?, 8);
-    // Two of them are within a large read.
+    // A large read contains two of them.
     let read = r.read(MIDDLE - 512, 1024)?;
     same(part(&read, 512, 8), &units[1].1, "the first of them")?;
     same(part(&read, 520, 8), &units[2].1, "the second of them")?;
     assert_eq!(r.count("redirected")?, 10);
-    // What is beside them goes to main.
+    // The units beside them are read from main.
     r.read(16, 8)?;
     r.read(MIDDLE - UNIT, 8)?;
     assert_eq!(r.count("redirected")?, 10);

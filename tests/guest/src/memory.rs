@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is served from where: NUMA nodes, the spare units put aside for each CPU, and what happens
-//! without memory.
+//! Memory: NUMA nodes, the spare units reserved for each CPU, and operation without memory.
 
 use crate::kit::{
     faults::{
@@ -21,25 +20,28 @@ crate::tests![
     units_put_aside_for_a_cpu_that_goes(cpus: 2, hotplug: true),
 ];
 
-/// How a node is served, as a line of the answer to `numa` says it.
+/// A node, as in a line of the answer to `numa`.
 #[derive(Debug, PartialEq)]
 struct Service {
     node: u64,
-    /// Whose map its CPUs search.
+    /// The node whose map its CPUs search.
     map: u64,
-    /// Where the memory lies that was allocated for its map, local and remote, if it has one.
+    /// The allocations for its own map, local and remote, if it has a map.
     allocated: Option<(u64, u64)>,
 }
 
 impl Service {
-    /// Such a line is `node 1: map of node 0, allocated 3 local, 0 remote`, or ends before the
-    /// first comma.
+    /// Parses a line such as `node 1: map of node 0, allocated 3 local, 0 remote`, which may end
+    /// before the first comma.
     fn parse(line: &str) -> Result<Self> {
         let words = line.replace([':', ','], "");
         let words: Vec<_> = words.split(' ').collect();
         let (node, map, allocated) = match words[..] {
             ["node", node, "map", "of", "node", map] => (node, map, None),
-            ["node", node, "map", "of", "node", map, "allocated", local, "local", remote, "remote"] => {
+            ["node", node, "map", "of", "node", map, "allocated", ref counts @ ..] => {
+                let [local, "local", remote, "remote"] = counts[..] else {
+                    bail!("the target answers '{line}'");
+                };
                 (node, map, Some((local.parse()?, remote.parse()?)))
             }
             _ => bail!("the target answers '{line}'"),
@@ -56,12 +58,12 @@ fn services(r: &Remap) -> Result<Vec<Service>> {
     r.message("numa")?.lines().map(Service::parse).collect()
 }
 
-/// Whose map the CPUs of each node search.
+/// The node whose map is searched, for the CPUs of each node.
 fn maps(r: &Remap) -> Result<Vec<u64>> {
     Ok(services(r)?.iter().map(|service| service.map).collect())
 }
 
-/// Each CPU sees that `r` begins with these data.
+/// Fails unless each CPU reads these data at the start of `r`.
 fn seen_from_each_cpu(r: &Remap, data: &[u8]) -> Result<()> {
     for cpu in working_cpus() {
         on_cpu(cpu, || r.holds(data))?.with_context(|| format!("from CPU {cpu}"))?;
@@ -69,7 +71,7 @@ fn seen_from_each_cpu(r: &Remap, data: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Moves the units of these sectors to the spare, and writes the first mebibyte anew.
+/// Relocates the units of these sectors, and rewrites the first mebibyte.
 fn move_and_write(r: &Remap, sector: u64, sectors: u64) -> Result<Vec<u8>> {
     r.relocate(sector, sectors)?;
     let data = random(MIB);
@@ -89,7 +91,7 @@ fn each_node_has_its_map() -> Result<()> {
         let is_local = matches!(service.allocated, Some((1.., 0)));
         ensure!(is_local, "{service:?}");
     }
-    // A map that is loaded is copied.
+    // Activation copies the map.
     a.r.remove()?;
     let r = Remap::create(TABLE)?;
     seen_from_each_cpu(&r, &data)?;
@@ -110,11 +112,11 @@ fn maps_are_given_up_while_memory_is_short() -> Result<()> {
     no_nodes()?;
     let data = move_and_write(&a.r, 0, 64)?;
     assert_eq!(a.r.status()?.memory, "short");
-    // All search that of the node on which the device was made.
+    // All CPUs search the map of the node on which the device was created.
     let shared = maps(&a.r)?;
     assert_eq!(shared[0], shared[1]);
     seen_from_each_cpu(&a.r, &data)?;
-    // A suspect would take of what is left.
+    // A suspect would use a node of the reserve.
     a.main.bad(1024..=1024)?;
     fails(a.r.read(1024, UNIT))?;
     assert_eq!(a.r.status()?.suspects, 0);
@@ -129,7 +131,7 @@ fn maps_are_given_up_while_memory_is_short() -> Result<()> {
     Ok(())
 }
 
-/// A process that may have no more memory asks for what takes some.
+/// A process at its memory limit sends a message that allocates memory.
 fn a_memory_cgroup_at_its_limit() -> Result<()> {
     let a = Array::new()?;
     let data = random(MIB);
@@ -159,7 +161,7 @@ fn a_memory_cgroup_at_its_limit() -> Result<()> {
     Ok(())
 }
 
-/// Units put aside, hits, and misses.
+/// Reserved units, hits, and misses.
 fn cache(r: &Remap) -> Result<String> {
     Ok(r.status()?.cache.to_string())
 }
@@ -167,13 +169,13 @@ fn cache(r: &Remap) -> Result<String> {
 fn units_put_aside() -> Result<()> {
     let a = Array::new()?;
     assert_eq!(cache(&a.r)?, "0/0/0");
-    // Units that are not neighbours.
+    // Units that are not adjacent.
     for sector in (0..=1008).step_by(16) {
         a.r.relocate(sector, UNIT)?;
     }
     assert_eq!(cache(&a.r)?, "0/62/2");
     assert_eq!(a.r.ask("cache")?.number("refills")?, 2);
-    // One that is, and whose neighbour has the last of what was put aside.
+    // An adjacent unit, whose neighbour has the last unit of the reserve.
     a.r.relocate(1016, UNIT)?;
     assert_eq!(a.r.ask("cache")?.number("near")?, 1);
     a.r.relocate(2048, UNIT)?;
@@ -196,7 +198,7 @@ fn units_put_aside_for_a_cpu_that_goes() -> Result<()> {
         relocate_on(0, sector)?;
         relocate_on(1, sector + 8000)?;
     }
-    // Each CPU's lie together.
+    // The spare units of each CPU are adjacent.
     let spare_units: Vec<_> =
         a.r.list()?
             .iter()

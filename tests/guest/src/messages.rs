@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What messages do when they are right.
+//! The effects of correct messages.
 
 use crate::kit::*;
 use rustix::io::Errno;
@@ -14,7 +14,7 @@ crate::tests![
     a_long_reason_is_cut_between_characters,
 ];
 
-/// Whether that is written as a UUID is.
+/// Whether the text is a UUID.
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<_> = text.split('-').map(str::len).collect();
     let is_hex = |letter| matches!(letter, '0'..='9' | 'a'..='f' | '-');
@@ -52,7 +52,7 @@ fn remap_counts_what_it_did() -> Result<()> {
             "remap 800 88",
             "remapped 10 units, 1 already were, 0 blocks lost",
         ),
-        // Both units that it touches.
+        // Both units that the range touches.
         (
             "remap 1607 2",
             "remapped 2 units, 0 already were, 0 blocks lost",
@@ -87,7 +87,7 @@ fn unremap_copies_back() -> Result<()> {
     let status = r.status()?;
     assert_eq!(status.health, "healthy");
     assert_eq!(status.used.to_string(), "0/1536");
-    // The unit that was freed is used again.
+    // The freed unit is used again.
     r.relocate(1600, 1536 * UNIT)?;
     let status = r.status()?;
     assert_eq!(status.health, "exhausted");
@@ -126,17 +126,17 @@ fn unremap_refuses_lost_blocks() -> Result<()> {
     r.holds_at(1000, &unit)
 }
 
-/// What is kept of a reason may end within a character.
+/// The stored reason may end within a character.
 fn a_long_reason_is_cut_between_characters() -> Result<()> {
     let r = Array::new()?.r;
     for ascii in ["", "a", "aa"] {
         fails(r.message(&format!("{ascii}{}", "€".repeat(100))))?;
         let said = r.message("reason")?;
         assert!(said.contains(&format!("'{ascii}€€€€€€€€")), "{said}");
-        // A part of a character is replaced by this where the answer is read.
+        // This character replaces an incomplete character in the answer.
         assert!(!said.contains('\u{fffd}'), "{said}");
     }
-    // A message says no more than fits, and what follows is said in full.
+    // The stored reason is limited, and the next reason is complete again.
     fails(r.message("nothing"))?;
     assert_eq!(
         r.message("reason")?.trim_end(),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Several threads read and write while disks fail, units are moved, and the device is suspended and
-//! reloaded. `tests/model` knows what each block may hold. A scan runs all the time.
+//! Several threads read and write while disks fail, units are relocated, and the device is
+//! suspended and reloaded. `tests/model` knows the possible contents of each block. A scan runs all
+//! the time.
 
 mod faults;
 
@@ -40,20 +41,20 @@ crate::tests![
     sense_codes(seconds: TORTURE),
 ];
 
-/// How long a test may take with the most operations that anybody wants.
+/// The time limit of a test, for the largest number of operations.
 const TORTURE: u32 = 36000;
 const SCAN: &str = "scan_interval 1 scan_rate 65536";
 /// The sectors of `r`, an eighth of the disk.
 const SECTORS: u64 = 16384;
 
-/// `r` on a main, and on the usual spare, with these features.
+/// `r` on a main and the default spare, with these features.
 fn remap_on(main: &str, features: &str) -> Result<Remap> {
     Remap::create(&format!(
         "0 {SECTORS} remap {main} 0 /dev/spare 0 {SPARE} {features}"
     ))
 }
 
-/// What is read and written, and what fails meanwhile.
+/// The work of a test, and the disks that fail meanwhile.
 struct Case {
     r: Remap,
     work: Work,
@@ -63,7 +64,7 @@ struct Case {
 }
 
 impl Case {
-    /// Nothing fails yet.
+    /// A case without faults.
     fn new(r: Remap) -> Result<Self> {
         let seed = amount("SEED").unwrap_or_else(|_| fastrand::u64(..));
         let work = Work::on(r.path(), seed, amount("OPS")?);
@@ -75,14 +76,14 @@ impl Case {
         })
     }
 
-    /// Runs the model once, and looks whether all is there when the device comes again.
+    /// Runs the model once, and checks all data after the device is created again.
     fn run(&self) -> Result<()> {
         let model = Model::new(self.work.clone());
         for sectors in &self.sick {
             model.doom(sectors);
         }
         if self.disks.spare.is_some() {
-            // Any unit may be there.
+            // Every unit may be on the spare.
             model.doom(&(0..self.work.sectors()));
         }
         let mut faults = Faults::new(&model, &self.r, &self.disks);
@@ -98,7 +99,7 @@ impl Case {
         self.is_scanned()
     }
 
-    /// Something was scanned since the device came again.
+    /// Fails unless the scan has read since the device was created again.
     fn is_scanned(&self) -> Result<()> {
         until(|| {
             let scan = self.r.ask("scan")?;
@@ -107,8 +108,8 @@ impl Case {
         })
     }
 
-    /// Runs the model until units were relocated since a disk failed, which is left to chance, each
-    /// time with other choices.
+    /// Runs the model until units are relocated because a disk failed. This depends on chance, so
+    /// each run makes other choices.
     fn relocates(mut self) -> Result<()> {
         loop {
             let before = self.r.count("relocated")?;
@@ -121,7 +122,7 @@ impl Case {
         }
     }
 
-    /// Runs the model, in which no unit may be relocated since a disk failed.
+    /// Runs the model. No unit may be relocated because a disk failed.
     fn relocates_nothing(self) -> Result<()> {
         self.run()?;
         assert_eq!(self.r.count("relocated")?, 0);
@@ -183,12 +184,12 @@ fn main_reallocates() -> Result<()> {
     let features = "9 breaker 0 0 scan_interval 1 scan_rate 1024 proactive off";
     let mut case = Case::new(remap_on("/dev/mapper/dust", features)?)?;
     case.disks.main = Some(FailingMain::Dust(dust));
-    // Each fault is a message for each sector that fails.
+    // Each fault takes a message for each failing sector.
     case.work.faults = 10;
     case.relocates_nothing()
 }
 
-/// A write is on its way for 20 ms, in which its unit may be moved.
+/// A write is in flight for 20 ms, during which its unit may be relocated.
 fn writes_in_flight_while_units_move() -> Result<()> {
     module::load_ours()?;
     NullDisk::new("disk", 64)?;
@@ -215,7 +216,7 @@ fn main_is_gone_at_times() -> Result<()> {
     case.relocates_nothing()
 }
 
-/// On two disks of the host, the first of which has bad sectors.
+/// On two disks of the host. The first has bad sectors.
 fn bad_sectors() -> Result<()> {
     let table = format!("0 {SECTORS} remap /dev/disk0 0 /dev/disk1 0 32768 7 breaker 0 0 {SCAN}");
     let mut case = Case::new(Remap::create(&table)?)?;
@@ -233,8 +234,8 @@ fn an_nvme_disk_with_bad_sectors() -> Result<()> {
     bad_sectors()
 }
 
-/// The device says what is wrong by its sense codes, and where. Its writes do not fail: whether what it
-/// cannot read is written afterwards is left to chance.
+/// The device reports its faults, and their sectors, by sense codes. Its writes do not fail:
+/// whether a sector that cannot be read is written later depends on chance.
 fn sense_codes() -> Result<()> {
     module::load_ours()?;
     NullDisk::new("spare", 8)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Flushes, discards, zeroes, flags and read-only devices.
+//! Flushes, discards, writes of zeroes, request flags and read-only devices.
 
 use crate::kit::{
     module,
@@ -28,7 +28,7 @@ crate::tests![
     limits_fit_the_unit,
 ];
 
-/// The device `r` of the usual table, on disks with these attributes.
+/// The device `r` of the default table, on disks with these attributes.
 fn array(main: &[(&str, &str)], spare: &[(&str, &str)]) -> Result<Array> {
     module::load_ours()?;
     let main = NullDisk::with("main", 64, main)?;
@@ -37,7 +37,7 @@ fn array(main: &[(&str, &str)], spare: &[(&str, &str)]) -> Result<Array> {
     Ok(Array { r, main, spare })
 }
 
-/// How many flushes a disk has completed.
+/// The number of flushes that a disk has completed.
 fn flushes(disk: &NullDisk) -> Result<u64> {
     let stat = disk.attribute("stat")?;
     let count = stat.split_whitespace().nth(15);
@@ -52,11 +52,14 @@ fn flush_reaches_both_devices() -> Result<()> {
     r.flush()?;
     assert!(flushes(&main)? > before.0, "main was not flushed");
     assert!(flushes(&spare)? > before.1, "the spare was not flushed");
-    assert!(r.count("flushes")? >= before.2 + 2, "one for each disk");
+    assert!(
+        r.count("flushes")? >= before.2 + 2,
+        "each disk must count a flush"
+    );
     Ok(())
 }
 
-/// Takes the power of the spare while `r` uses it, and gives it back when `r` is gone.
+/// Cuts the power of the spare while `r` uses it, and restores it after `r` is removed.
 fn power_cut(r: Remap, spare: &NullDisk) -> Result<()> {
     spare.power_off()?;
     r.remove()?;
@@ -83,26 +86,26 @@ fn copied_data_survive_a_power_cut() -> Result<()> {
     spare.holds_at(REGION, part(&image, 800, 8))
 }
 
-/// An entry of the log that dm-log-writes writes.
+/// An entry of the log of dm-log-writes.
 struct Logged {
     sector: u64,
     flags: u64,
 }
 
 impl Logged {
-    /// It was to be durable when it ended.
+    /// The write was durable on completion.
     const FUA: u64 = 2;
-    /// It has no data in the log.
+    /// The entry has no data in the log.
     const DISCARD: u64 = 4;
 }
 
-/// The number of that place in a sector of the log.
+/// The number at an index in a sector of the log.
 fn number(log: &[u8], place: usize) -> Result<u64> {
     let bytes = log.get(place * 8..).and_then(|rest| rest.first_chunk());
     Ok(u64::from_le_bytes(*bytes.context("the log is too short")?))
 }
 
-/// The entries of such a log.
+/// The entries of a log.
 fn logged(log: &[u8]) -> Result<Vec<Logged>> {
     let count = number(log, 2)?;
     let mut at = SECTOR;
@@ -131,7 +134,7 @@ fn fua_writes() -> Result<()> {
     let low = Mapped::create("low", "0 16384 log-writes /dev/spare /dev/journal")?;
     let r = Remap::create("0 131072 remap /dev/main 0 /dev/mapper/low 0 16384")?;
     r.relocate(800, 8)?;
-    // The copy of the unit begins at another sector.
+    // The copy of the unit starts at another sector.
     write_durably(&r, 803, &random(512))?;
     r.remove()?;
     low.remove()?;
@@ -154,8 +157,8 @@ fn discard_passes_down() -> Result<()> {
     r.discard(400, 800)?;
     overwrite(&mut image, 400, &[0; 800 * SECTOR]);
     r.holds(&image)?;
-    assert!(r.count("discards")? >= 3, "discards are not cut");
-    // Units that are discarded stay where they are.
+    assert!(r.count("discards")? >= 3, "discards are not split");
+    // Discarded units remain relocated.
     assert_eq!(r.used()?, "10/1536");
     Ok(())
 }
@@ -233,7 +236,7 @@ fn nowait_passes() -> Result<()> {
     r.write(0, &random(MIB))?;
     r.relocate(800, 8)?;
     let before = r.count("redirected")?;
-    // Each block is met four times.
+    // Each block is accessed four times.
     fio(
         &r,
         &[
@@ -248,13 +251,13 @@ fn nowait_passes() -> Result<()> {
     Ok(())
 }
 
-/// Whoever asks waits by asking the disk, and none of both has an interrupt.
+/// The submitter polls the disk, and neither uses an interrupt.
 fn polled_io() -> Result<()> {
     let polled = [("poll_queues", "1")];
     let Array { r, .. } = array(&polled, &polled)?;
     assert_eq!(r.attribute("queue/io_poll")?, "1");
     r.relocate(800, 64)?;
-    // null_blk must not be polled for what it has no memory for yet.
+    // null_blk must not be polled for blocks without memory.
     fio(&r, &["--rw=write", "--verify=crc32c", "--do_verify=0"])?;
     let before = r.count("redirected")?;
     fio(
@@ -306,7 +309,7 @@ fn dependencies_are_known() -> Result<()> {
     Ok(())
 }
 
-/// A disk with blocks of 512 bytes whose best I/O is no multiple of a unit.
+/// A disk with blocks of 512 bytes whose optimal I/O size is not a multiple of a unit.
 fn limits_fit_the_unit() -> Result<()> {
     module::load_ours()?;
     NullDisk::new("spare", 8)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Disks that are gone, and not bad: no spare unit is used for them.
+//! Absent disks, which are not bad: no spare unit is used for them.
 
 use crate::kit::{
     host,
@@ -16,7 +16,7 @@ crate::tests![
     main_does_not_answer_in_time(waits: true),
 ];
 
-/// The device on a main of 64 MiB and a spare of 16.
+/// The table on a main of 64 MiB and a spare of 16 MiB.
 const ON_SCSI_DISKS: &str = "0 131072 remap /dev/disk0 0 /dev/disk1 0 32768";
 
 fn a_scsi_disk_is_offline() -> Result<()> {
@@ -39,7 +39,7 @@ fn a_scsi_disk_is_offline() -> Result<()> {
     Ok(())
 }
 
-/// A device, ten units of which are on the spare, and what it begins with.
+/// A device with ten relocated units, and its first data.
 fn with_ten_units_on_the_spare() -> Result<(Remap, Vec<u8>)> {
     let r = Remap::create(ON_SCSI_DISKS)?;
     r.relocate(800, 80)?;
@@ -48,7 +48,7 @@ fn with_ten_units_on_the_spare() -> Result<(Remap, Vec<u8>)> {
     Ok((r, image))
 }
 
-/// Reads and writes the device until an error ends that. What is relocated is left alone.
+/// Starts reads and writes of the device, except the relocated units, until an error.
 fn start_load(r: &Remap) -> Result<Running> {
     let load = start(
         "fio",
@@ -78,7 +78,7 @@ fn main_is_pulled() -> Result<()> {
     assert_ne!(load.end()?.status, Some(0));
     fails(r.write(2048, &image))?;
     assert_eq!(r.used()?, "10/3584");
-    // What is on the spare is there still.
+    // The data on the spare are still there.
     r.holds_at(800, part(&image, 800, 80))?;
     fails(r.read(880, 8))
 }
@@ -86,22 +86,22 @@ fn main_is_pulled() -> Result<()> {
 fn the_spare_is_pulled() -> Result<()> {
     let (r, image) = with_ten_units_on_the_spare()?;
     host::pull(1)?;
-    // What was moved cannot be had, and main's old copy is not shown for it.
+    // Relocated units cannot be read, and main's stale data do not appear in their place.
     fails(r.read(800, 8))?;
     fails(r.write(800, part(&image, 800, 8)))?;
-    // All else works.
+    // All other units work.
     r.holds(part(&image, 0, 800))?;
     r.write(2048, &image)?;
     r.holds_at(2048, &image)
 }
 
-/// From now on the disk fails all writes, or it takes them again.
+/// Makes all writes of the disk fail, or work again.
 fn turn(disk: &Device) {
-    // The request may be the first that fails, or the last.
+    // This request may be the first to fail, or the last.
     let _ = disk.write_zeroes(60 << 11, 8);
 }
 
-/// Reads go on, so only a write to the copies of the metadata on main tells.
+/// Reads still work, so only a write to the metadata on main reveals the failure.
 fn main_turns_read_only() -> Result<()> {
     let main = Device::at("/dev/disk0");
     NullDisk::new("spare", 8)?;
@@ -136,8 +136,8 @@ fn main_turns_read_only() -> Result<()> {
     Ok(())
 }
 
-/// From now on the disk answers so many of a hundred requests only when the kernel waits no longer
-/// for them, and has so many milliseconds to answer the others.
+/// Makes the disk leave a percentage of requests unanswered until the kernel's timeout, which is
+/// given in milliseconds.
 fn leave_unanswered(disk: &NullDisk, percent: u32, timeout: u32) -> Result<()> {
     disk.set_attribute("queue/io_timeout", timeout)?;
     disk.set("timeout_inject/times", -1)?;

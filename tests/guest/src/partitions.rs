@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Main and spare are partitions: nothing is read or written outside of them, whatever fails.
+//! Main and spare on partitions: no I/O goes outside of them, whatever fails.
 
 use crate::kit::{
     module,
@@ -19,13 +19,14 @@ crate::tests![
     retries_belong_to_the_control_group,
 ];
 
-/// Where main begins on the disk. Behind what `r` maps of it is room for two copies of the metadata.
+/// The first sector of main on the disk. Main has room for two copies of the metadata behind the
+/// sectors of `r`.
 const MAIN_START: u64 = 4096;
-/// Where the spare begins.
+/// The first sector of the spare on the disk.
 const SPARE_START: u64 = 30720;
 /// Sectors of the disk.
 const WHOLE: u64 = 26 << 11;
-/// Sectors that `r` has.
+/// Sectors of `r`.
 const MAPPED: u64 = 16384;
 /// Sectors of main's partition.
 const MAIN_LEN: u64 = 20488;
@@ -36,7 +37,7 @@ const TABLE: &str = "0 16384 remap /dev/whole1 0 /dev/whole2 0 16384";
 struct Partitioned {
     r: Remap,
     whole: NullDisk,
-    /// What `r` holds.
+    /// The data of `r`.
     image: Vec<u8>,
     outside: Vec<u8>,
 }
@@ -79,7 +80,8 @@ impl Partitioned {
         })
     }
 
-    /// What is outside of the partitions is as it was, also what the kernel has of it.
+    /// Fails unless the data outside of the partitions are unchanged, on the disk and in the page
+    /// cache.
     fn is_unchanged(&self) -> Result<()> {
         same(
             &outside(&self.whole)?,
@@ -92,7 +94,7 @@ impl Partitioned {
         self.r.holds(&self.image)
     }
 
-    /// Writes a unit anew.
+    /// Writes new data to a unit.
     fn write_unit(&mut self, sector: u64) -> Result<Vec<u8>> {
         let unit = random(4096);
         overwrite(&mut self.image, sector, &unit);
@@ -134,7 +136,7 @@ impl Partitioned {
     }
 }
 
-/// What the disk has before, between and behind the partitions. Their table is in its sector 0.
+/// The data before, between and behind the partitions. Sector 0 contains the partition table.
 fn outside(whole: &NullDisk) -> Result<Vec<u8>> {
     let mut all = whole.read(0, MAIN_START)?;
     all.extend(whole.read(MAIN_END, SPARE_START - MAIN_END)?);
@@ -144,7 +146,7 @@ fn outside(whole: &NullDisk) -> Result<Vec<u8>> {
 
 fn bad_sectors_fail() -> Result<()> {
     let p = Partitioned::new(&[])?;
-    // There is something at the sectors of the disk that have these numbers.
+    // Sectors of the disk with these numbers hold other data.
     for sector in [0, 1003, 4096, 12000, 16383] {
         p.bad_main(sector, sector)?;
         fails(p.r.read(sector, 1))?;
@@ -184,7 +186,7 @@ fn relocation() -> Result<()> {
     }
     assert_eq!(p.r.used()?, "5/1536");
     p.holds()?;
-    // A spare unit that cannot be written is passed over, one that cannot be read is an error.
+    // A spare unit that cannot be written is skipped; a spare unit that cannot be read is an error.
     p.bad_spare(spare_unit, spare_unit)?;
     p.bad_main(2000, 2000)?;
     let unit = p.write_unit(2000)?;
@@ -207,7 +209,7 @@ fn remap_and_unremap() -> Result<()> {
     p.r.write(0, &units)?;
     p.r.move_back(0)?;
     p.main_has(0, part(&units, 0, 8))?;
-    // A part of a relocated unit that fails on the spare.
+    // A part of a relocated unit fails on the spare.
     p.bad_spare(REGION + 8, REGION + 8)?;
     fails(p.r.read(8, 1))?;
     p.all_good()?;
@@ -224,7 +226,7 @@ fn zeroes_and_discards() -> Result<()> {
     p.r.holds_at(400, &zeroes)?;
     assert_eq!(p.r.used()?, "11/1536");
     overwrite(&mut p.image, 400, &zeroes);
-    // The first is on main, the last on the spare.
+    // The first unit is on main, the last on the spare.
     p.r.discard(10000, 128)?;
     p.r.discard(840, 8)?;
     overwrite(&mut p.image, 10000, &zeroes[..128 * SECTOR]);
@@ -255,7 +257,7 @@ fn metadata() -> Result<()> {
     assert_eq!(p.r.used()?, "101/1536");
     p.r.remove()?;
     same(&outside(&p.whole)?, &p.outside, "outside of the partitions")?;
-    // The copies on the spare are gone, those on main make them again.
+    // The copies on the spare are lost, and are restored from those on main.
     Device::at("/dev/whole2").wipe(0, 8)?;
     p.r = Remap::create(TABLE)?;
     assert_eq!(p.r.used()?, "101/1536");
@@ -269,7 +271,7 @@ fn metadata() -> Result<()> {
     p.finish()
 }
 
-/// What a control group's `io.stat` counts of a disk.
+/// The requests to a disk in the `io.stat` of a control group.
 fn counted_for_group(disk: &NullDisk, name: &str) -> Result<u64> {
     let stat = fs::read_to_string("/tmp/cgroup/some/io.stat")?;
     let number = disk.attribute("dev")?;
@@ -284,7 +286,7 @@ fn counted_for_group(disk: &NullDisk, name: &str) -> Result<u64> {
     Ok(value.parse()?)
 }
 
-/// What is tried again is done for whoever asked for it.
+/// Retries are accounted to the submitter of the request.
 fn retries_belong_to_the_control_group() -> Result<()> {
     module::load_ours()?;
     let main = NullDisk::with("main", 64, &[("badblocks_once", "1")])?;

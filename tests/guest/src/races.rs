@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Units that are moved while others use them.
+//! Units that are relocated while they are in use.
 
 use crate::kit::*;
 use rustix::io::Errno;
@@ -40,7 +40,7 @@ impl Gated {
         })
     }
 
-    /// Begins to move the units of these sectors, and holds what reads the first of them.
+    /// Begins to relocate the units of these sectors, and holds the read of the first.
     fn begin_move(&self, sector: u64, sectors: u64) -> Result<Beside<Result<String>>> {
         self.main.hold_reads()?;
         let r = self.r.clone();
@@ -49,7 +49,7 @@ impl Gated {
         Ok(mover)
     }
 
-    /// Begins to write the unit at sector 800, and holds that.
+    /// Begins a write of the unit at sector 800, and holds it.
     fn begin_write(&self, unit: &[u8]) -> Result<Beside<io::Result<()>>> {
         self.main.hold_writes()?;
         let (r, unit) = (self.r.clone(), unit.to_vec());
@@ -58,7 +58,8 @@ impl Gated {
         Ok(writer)
     }
 
-    /// Begins to move a unit while a write is held, and returns when the unit is marked as busy.
+    /// Begins to relocate a unit while a write is held, and returns when the unit is marked as
+    /// busy.
     fn begin_move_behind_a_write(&self, sector: u64) -> Result<Beside<Result<String>>> {
         let r = self.r.clone();
         let mover = beside(move || r.relocate(sector, UNIT));
@@ -66,7 +67,7 @@ impl Gated {
         Ok(mover)
     }
 
-    /// Begins a suspend while a write is held, and returns when it waits for that.
+    /// Begins a suspend while a write is held, and returns when the suspend waits for the write.
     fn begin_suspend(
         &self,
         suspend: impl FnOnce(&Remap) -> Result<()> + Send + 'static,
@@ -74,7 +75,10 @@ impl Gated {
         let r = self.r.clone();
         let suspender = beside(move || suspend(&r));
         until(|| Ok(self.r.ask("debug")?.number("suspended")? == 1))?;
-        ensure!(!suspender.has_ended(), "it waits for no write");
+        ensure!(
+            !suspender.has_ended(),
+            "the suspend does not wait for the write"
+        );
         Ok(suspender)
     }
 }
@@ -92,7 +96,7 @@ fn concurrent_messages() -> Result<()> {
     for mover in movers {
         mover.end()?;
     }
-    // Of each four units, one is back on main.
+    // One of every four units is back on main.
     assert_eq!(a.r.used()?, "21/1536");
     a.r.holds(&image)
 }
@@ -100,7 +104,7 @@ fn concurrent_messages() -> Result<()> {
 fn move_to_and_fro(r: &Remap) -> Result<()> {
     for sector in (64..512).step_by(64) {
         r.relocate(sector, 4 * UNIT)?;
-        // Another thread may have moved it back.
+        // Another thread may have moved the unit back.
         let _ = r.move_back(sector);
         r.list()?;
         r.status()?;
@@ -118,15 +122,17 @@ fn write_waits_for_the_move_of_its_unit() -> Result<()> {
         let (r, new) = (a.r.clone(), new.clone());
         move || r.write(801, &new)
     });
-    // It is counted when it is put with those that wait.
+    // The write is counted when it is queued.
     until(|| Ok(a.r.count("repaired")? == 1 || writer.has_ended()))?;
-    ensure!(!writer.has_ended(), "it did not wait");
+    ensure!(!writer.has_ended(), "the write did not wait");
     a.main.open()?;
     mover.end()?;
     writer.end()?;
     assert_eq!(a.r.count("repaired")?, 1);
     assert_eq!(a.r.used()?, "1/1536");
-    a.disk.holds_at(800, &unit).context("it went to main")?;
+    a.disk
+        .holds_at(800, &unit)
+        .context("the write went to main")?;
     overwrite(&mut unit, 1, &new);
     a.r.holds_at(800, &unit)
 }
@@ -134,9 +140,9 @@ fn write_waits_for_the_move_of_its_unit() -> Result<()> {
 fn nowait_does_not_wait_for_a_move() -> Result<()> {
     let a = Gated::new()?;
     let units = random(8 * 4096);
-    write_nowait(&a.r, 800, &units).context("while nothing is moved")?;
+    write_nowait(&a.r, 800, &units).context("while no unit is being moved")?;
     a.r.holds_at(800, &units)?;
-    // Eight units, which are read one after the other while nobody may use any of them.
+    // Eight units, which are read one after another while all of them are busy.
     let mover = a.begin_move(800, 8 * UNIT)?;
     for sector in (800..864).step_by(8) {
         fails_with(write_nowait(&a.r, sector, &random(4096)), Errno::AGAIN)?;
@@ -201,8 +207,8 @@ fn a_write_that_fails_while_a_suspend_waits_for_it() -> Result<()> {
     a.r.holds_at(800, &unit)
 }
 
-/// What fails on one CPU is tried again there, one after the other; another CPU does not wait for
-/// that.
+/// Failed requests of one CPU are retried on it, one after another. Another CPU does not wait for
+/// them.
 fn a_storm_on_one_cpu_does_not_stall_another() -> Result<()> {
     const READS: u64 = 24;
     let disk = NullDisk::new("disk", 64)?;
@@ -220,19 +226,22 @@ fn a_storm_on_one_cpu_does_not_stall_another() -> Result<()> {
     let words: Vec<_> = words.split(' ').collect();
     let mut storm = on_cpu(0, || start("fio", &words))??;
     gate.until_reads_are_held(READS)?;
-    // A suspend lets them go, to fail on this CPU, and holds what is tried again.
+    // A suspend releases the requests, which fail on this CPU, and holds their retries.
     on_cpu(0, || gate.suspend_noflush())??;
     until(|| Ok(r.count("read_errors")? == READS))?;
     fails(on_cpu(1, || r.read(8800, UNIT))?)?;
     assert_eq!(r.count("read_errors")?, READS + 1);
-    ensure!(!storm.has_ended()?, "it waited for the others");
-    ensure!(r.in_flight()?.reads > 0, "it waited for the others");
+    ensure!(!storm.has_ended()?, "the read waited for other requests");
+    ensure!(
+        r.in_flight()?.reads > 0,
+        "the read waited for other requests"
+    );
     gate.open()?;
     storm.end()?;
     Ok(())
 }
 
-/// A move that waits for main holds up nobody who only looks.
+/// A relocation that waits for main does not delay queries.
 fn looking_waits_for_no_disk() -> Result<()> {
     let a = Gated::new()?;
     a.r.relocate(1600, UNIT)?;

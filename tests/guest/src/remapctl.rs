@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The user's command on real devices.
+//! `remapctl` on real devices.
 
 use crate::kit::*;
 use serde_json::{
@@ -44,28 +44,28 @@ crate::tests![
 
 /// The exit status of a check that found damage.
 const DAMAGED: Option<i32> = Some(4);
-/// The exit status of a check that could not be made.
+/// The exit status of a check that was not possible.
 const NOT_CHECKED: Option<i32> = Some(8);
 const CHECK: &str = "check /dev/main /dev/spare";
 const DUMP: &str = "dump /dev/main /dev/spare";
 const REPAIR: &str = "repair /dev/main /dev/spare";
 const CREATE: &str = "create r /dev/main /dev/spare";
 
-/// The usual disks, and udev: the library of `remapctl` waits for it when a device comes or goes,
-/// and so does `dmsetup`.
+/// The default disks, and udev. The library of `remapctl` waits for udev when a device appears or
+/// disappears, and so does `dmsetup`.
 fn disks() -> Result<Disks> {
     env::remove_var("DM_DISABLE_UDEV");
-    // It goes on as a daemon when it hears of devices.
+    // udevd becomes a daemon once it listens for devices.
     run("/lib/systemd/systemd-udevd", &["--daemon"])?;
     Disks::new()
 }
 
-/// Takes down what stands on the disks, while udev is there that others wait for.
+/// Removes the devices while udev, for which others wait, still runs.
 fn finish() -> Result<()> {
     until(|| Ok(remove_all_mapped().is_ok()))
 }
 
-/// Removes a device as soon as udev, which looks at each that was written, has let go of it.
+/// Removes a device as soon as udev, which inspects every written device, has closed it.
 fn once_udev_lets_go(mut remove: impl FnMut() -> Result<()>) -> Result<()> {
     until(|| match remove() {
         Err(error) if format!("{error:?}").contains("busy") => Ok(false),
@@ -82,7 +82,7 @@ fn ctl_ended(words: &str) -> Result<Ended> {
     ended("remapctl", &words)
 }
 
-/// What `remapctl` prints, which must end well.
+/// Runs `remapctl`, which must succeed, and returns its output.
 fn ctl(words: &str) -> Result<String> {
     let printed = ctl_ended(words)?
         .well()
@@ -90,13 +90,13 @@ fn ctl(words: &str) -> Result<String> {
     Ok(printed.trim_end().to_string())
 }
 
-/// What it answers to programs.
+/// Runs `remapctl --json`, and returns its answer.
 fn ctl_json(words: &str) -> Result<Value> {
     let printed = ctl(&format!("--json {words}"))?;
     serde_json::from_str(&printed).context(printed)
 }
 
-/// Fails unless it refuses for that reason; what it printed.
+/// Fails unless `remapctl` refuses for this reason; returns its output.
 fn ctl_refuses(reason: &str, words: &str) -> Result<String> {
     let Ended { status, printed } = ctl_ended(words)?;
     ensure!(status != Some(0), "not refused: {words}\n{printed}");
@@ -104,19 +104,19 @@ fn ctl_refuses(reason: &str, words: &str) -> Result<String> {
     Ok(printed)
 }
 
-/// The device `r`, made by it.
+/// The device `r`, created by `remapctl`.
 fn ctl_create() -> Result<Remap> {
     ctl(CREATE)?;
     created()
 }
 
-/// The device `r`, as soon as udev has made its node.
+/// The device `r`, once udev has made its node.
 fn created() -> Result<Remap> {
     until(|| Ok(Path::new("/dev/mapper/r").exists()))?;
     Remap::at("r")
 }
 
-/// What a check says of a whole array, behind the number of its last commit.
+/// The report of a check of a whole array, behind the generation of its last commit.
 fn checked() -> Result<String> {
     let said = ctl(CHECK)?;
     let last = said.lines().last().unwrap_or_default();
@@ -131,7 +131,7 @@ fn relocated(r: &Remap) -> Result<Vec<u64>> {
     Ok(r.list()?.iter().map(|one| one.sector).collect())
 }
 
-/// Writes 1 MiB to the device, which is returned.
+/// Writes 1 MiB to the device, and returns the data.
 fn filled(r: &Remap) -> Result<Vec<u8>> {
     let image = random(MIB);
     r.write(0, &image)?;
@@ -158,7 +158,7 @@ fn format_create_list_remove() -> Result<()> {
         said.starts_with("r: relocated, 1/192 spare units used, "),
         "{said}"
     );
-    // What is in use is not touched.
+    // Devices in use are refused.
     ctl_refuses("/dev/spare: in use", REPAIR)?;
     ctl_refuses("/dev/spare: in use", "format /dev/main /dev/spare")?;
     once_udev_lets_go(|| ctl("remove r").map(drop))?;
@@ -199,7 +199,7 @@ fn repair_after_damage() -> Result<()> {
     remove(r)?;
     spare.write_junk(0, REGION)?;
     assert_eq!(ctl_ended(CHECK)?.status, DAMAGED);
-    // What cannot be read may be newer.
+    // An unreadable region may be newer.
     spare.bad(0..=REGION - 1)?;
     ctl_refuses(
         "cannot be read, so it may be newer; '--force unreadable' overwrites it",
@@ -302,7 +302,7 @@ fn metadata_on_main_too() -> Result<()> {
     assert_eq!(r.status()?.regions.to_string(), "4/4");
     r.holds(&image)?;
     remove(r)?;
-    // An older copy of the spare, or a new disk in its place, is not believed.
+    // An older copy of the spare, or a new disk in its place, is refused.
     let old = spare.read(0, SPARE)?;
     let r = ctl_create()?;
     r.relocate(1600, UNIT)?;
@@ -314,8 +314,8 @@ fn metadata_on_main_too() -> Result<()> {
     finish()
 }
 
-/// Device-mapper's own I/O goes past the page cache of the spare, which stays as long as somebody
-/// has it open.
+/// The I/O of device mapper bypasses the page cache of the spare, which persists as long as the
+/// spare is open.
 fn what_a_page_cache_kept_is_not_believed() -> Result<()> {
     let Disks { spare, .. } = disks()?;
     let r = Remap::create(TABLE)?;
@@ -332,7 +332,7 @@ fn what_a_page_cache_kept_is_not_believed() -> Result<()> {
     assert_eq!(checked()?, "11 units relocated");
     spare.write_junk(0, REGION)?;
     ctl(REPAIR)?;
-    // What was written is what others see now, through the page cache.
+    // The written data are visible to others through the page cache.
     cached.rewind()?;
     kept.clear();
     cached.read_to_end(&mut kept)?;
@@ -369,7 +369,7 @@ fn check_and_dump_of_an_active_array() -> Result<()> {
     finish()
 }
 
-/// Does something while a unit comes and goes.
+/// Runs `work` while a unit is relocated and moved back repeatedly.
 fn while_it_changes<T>(r: &Remap, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let is_done = Arc::new(AtomicBool::new(false));
     let changes = beside({
@@ -388,7 +388,7 @@ fn while_it_changes<T>(r: &Remap, work: impl FnOnce() -> Result<T>) -> Result<T>
     done
 }
 
-/// The module and the tool agree on areas in which the regions are as long.
+/// The module and the tool agree on the spare lengths that have regions of the same length.
 fn a_spare_of_another_length() -> Result<()> {
     let _disks = disks()?;
     let table = |len: u64| format!("0 131072 remap /dev/main 0 /dev/spare 0 {len}");
@@ -412,7 +412,7 @@ fn a_spare_of_another_length() -> Result<()> {
     finish()
 }
 
-/// `remapctl` is killed when it waits for the disks for that time.
+/// Kills `remapctl` at its nth wait for durability.
 fn ctl_stopped(number: u32, words: &str) -> Result<()> {
     let inject = format!("inject=fdatasync:signal=KILL:when={number}");
     let strace = ["-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e"];
@@ -424,9 +424,9 @@ fn ctl_stopped(number: u32, words: &str) -> Result<()> {
     Ok(())
 }
 
-/// Main's stale data are not shown, whenever it is stopped.
+/// Main's stale data do not appear, wherever `restore` is interrupted.
 fn a_restore_that_is_stopped() -> Result<()> {
-    /// When it is stopped, and whether there is no array then.
+    /// The points of interruption, and whether there is no array then.
     const STOPS: [(u32, bool); 3] = [(3, false), (4, true), (8, false)];
     const RESTORE: &str = "restore /dev/main /dev/spare kept";
     let _disks = disks()?;
@@ -473,7 +473,7 @@ fn import_of_what_cannot_be_read() -> Result<()> {
     assert_eq!(relocated(&r)?, [800, 1008, 1200]);
     ctl("import r list --lossy")?;
     assert_eq!(relocated(&r)?, [800, 1000, 1008, 1200]);
-    // Other errors end it.
+    // Any other error ends the command.
     spare.bad(REGION..=SPARE - REGION - 1)?;
     fs::write("list", "700\n800\n")?;
     let said = ctl_refuses("its spare unit fails", "import r list")?;
@@ -481,7 +481,7 @@ fn import_of_what_cannot_be_read() -> Result<()> {
     finish()
 }
 
-/// What an import says of ranges that are not all relocated.
+/// The ranges that an import reports as not completely relocated.
 fn ranges_that_stay(said: &str) -> Vec<&str> {
     said.lines()
         .filter(|line| line.starts_with("sectors"))

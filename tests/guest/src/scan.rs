@@ -31,30 +31,30 @@ pub fn tests() -> Vec<Test> {
     parts.into_iter().flatten().collect()
 }
 
-/// Units that the scan reads at once.
+/// Units in a batch of the scan.
 const BATCH: u64 = 64;
 /// The table of `r` on a main of 16 MiB.
 const SMALL: &str = "0 32768 remap /dev/main 0 /dev/spare 0 16384";
-/// The same on a mapped device.
+/// The same table on a mapped device.
 const MAPPED: &str = "0 32768 remap /dev/mapper/main 0 /dev/spare 0 16384";
-/// What a pass is that found nothing.
+/// The findings of a pass without any.
 const NOTHING: &str = "0 weak 0 moved 0";
 
 fn small() -> Result<Array> {
     Array::with(16, 8, "")
 }
 
-/// A line of what `scan` answers.
+/// A line of the answer to `scan`.
 fn line(r: &Remap, name: &str) -> Result<String> {
     Ok(r.ask("scan")?.value(name)?.to_string())
 }
 
-/// What the pass has found so far, such as `2 weak 1 moved 0`.
+/// The findings of the pass so far, such as `2 weak 1 moved 0`.
 fn pass(r: &Remap) -> Result<String> {
     line(r, "found")
 }
 
-/// The unit up to which all was read in order.
+/// The unit up to which all units were read in order.
 fn position(r: &Remap) -> Result<u64> {
     Ok(r.status()?.scan_position.of)
 }
@@ -64,10 +64,10 @@ fn until_begun(r: &Remap) -> Result<()> {
     until(|| Ok(position(r)? > 0))
 }
 
-/// Has a scan whose rate is 1 KiB a second read a batch more, and another, until that is so.
+/// Makes a scan at 1 KiB a second read further batches, one at a time, until the condition holds.
 ///
-/// By itself it would read the next in an hour, so that it stays where it is however long a test
-/// takes.
+/// By itself it would read the next batch in an hour, so that its position does not depend on the
+/// duration of the test.
 fn step_until(r: &Remap, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     until(|| {
         r.message("scan start")?;
@@ -75,8 +75,8 @@ fn step_until(r: &Remap, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> 
     })
 }
 
-/// A pass makes suspects of the units of these sectors, which fail, and of no others, and moves
-/// none.
+/// Completes a pass. It must make suspects of the units of these failing sectors, and of no others,
+/// and relocate none.
 fn finds(r: &Remap, sectors: &[u64]) -> Result<()> {
     r.scan()?;
     let units: Vec<_> = sectors.iter().map(|sector| sector / UNIT * UNIT).collect();
@@ -86,7 +86,7 @@ fn finds(r: &Remap, sectors: &[u64]) -> Result<()> {
     Ok(())
 }
 
-/// A pass finds nothing, and nothing is known from before.
+/// Completes a pass, which must find nothing. There must be no suspects from earlier passes.
 fn finds_nothing(r: &Remap) -> Result<()> {
     finds(r, &[])
 }
@@ -98,7 +98,7 @@ fn on_scsi_debug(disk: &ScsiDebug) -> Result<Remap> {
     Remap::create(&format!("0 131072 remap {main} 0 /dev/spare 0 16384"))
 }
 
-/// What the metadata of an array say that is not active.
+/// A dump of the metadata of the inactive array.
 fn dump() -> Result<Value> {
     let text = run("remapctl", &["dump", "/dev/main", "/dev/spare"])?;
     Ok(serde_json::from_str(&text)?)

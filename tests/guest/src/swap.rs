@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory is short, and what makes it less short is a write that has to be relocated, for which
-//! memory is needed.
+//! Swap under memory pressure: the write that frees memory must be relocated, which needs memory.
 
 use crate::kit::{
     amount::amount,
@@ -30,7 +29,7 @@ crate::tests![swap_under_pressure(
 /// Words of a page.
 const WORDS: usize = 512;
 
-/// MiB of memory that programs can have without swapping.
+/// MiB of memory available to programs without swapping.
 fn available() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
     let kibibytes = text
@@ -41,7 +40,7 @@ fn available() -> Result<u64> {
     Ok(kibibytes.parse::<u64>()? >> 10)
 }
 
-/// More memory than there is, each page of which has what was written last.
+/// More memory than the guest has. Each page holds the number of its last write.
 struct Pages {
     words: Vec<u64>,
     writes: Vec<u32>,
@@ -60,7 +59,7 @@ impl Pages {
         this
     }
 
-    /// What the first word of a page is after so many writes.
+    /// The first word of a page after the given number of writes.
     fn first_word(page: usize, writes: u32) -> u64 {
         (((page as u64) << 32) | u64::from(writes)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
@@ -81,7 +80,7 @@ impl Pages {
             .iter()
             .zip(0..)
             .all(|(word, at)| *word == first.wrapping_add(at));
-        ensure!(is_right, "page {page} is wrong");
+        ensure!(is_right, "page {page} has wrong data");
         Ok(())
     }
 
@@ -104,7 +103,7 @@ fn swap_under_pressure() -> Result<()> {
     fail_workers(5)?;
     let mut pages = Pages::new(available()? + 30);
     let begun = Instant::now();
-    // What is swapped where is left to chance.
+    // The locations of swapped pages depend on chance.
     while begun.elapsed() < Duration::from_secs(seconds) || r.count("relocated")? <= 3 {
         for _ in 0..1000 {
             pages.use_one()?;

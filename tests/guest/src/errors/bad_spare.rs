@@ -32,7 +32,7 @@ fn bad_spare_unit_is_retired() -> Result<()> {
     Ok(())
 }
 
-/// Nothing on the spare can be written, and all of it read: its units are not bad.
+/// All writes to the spare fail and all reads succeed: its units are not bad.
 fn a_spare_that_takes_no_writes_loses_no_units() -> Result<()> {
     let Disks { main, .. } = Disks::new()?;
     let low = Mapped::create("low", "0 16384 linear /dev/spare 0")?;
@@ -47,7 +47,7 @@ fn a_spare_that_takes_no_writes_loses_no_units() -> Result<()> {
     let r = Remap::create("0 131072 remap /dev/main 0 /dev/mapper/low 0 16384 3 breaker 2 86400")?;
     put_units_on(&format!("flakey /dev/spare {REGION} 0 600 1 error_writes"))?;
     main.bad(1003..=1003)?;
-    // Nothing is moved, and nothing counts for the breaker.
+    // No unit is relocated, and nothing counts for the breaker.
     let unit = random(UNIT_BYTES);
     for _ in 0..3 {
         fails_with(r.write(1000, &unit), Errno::IO)?;
@@ -65,7 +65,7 @@ fn a_spare_that_takes_no_writes_loses_no_units() -> Result<()> {
     Ok(())
 }
 
-/// More units beside each other fail than are tried: one that is far from them does not.
+/// More adjacent units fail than are tried. A distant unit works.
 fn a_scratch_on_the_spare_is_stepped_over() -> Result<()> {
     let Array { r, main, spare } = Array::new()?;
     main.bad(1003..=1003)?;

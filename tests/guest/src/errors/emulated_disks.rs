@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! NVMe and SCSI disks with bad sectors, as QEMU emulates them.
+//! NVMe and SCSI disks of QEMU with bad sectors.
 
 use super::used_and_lost;
 use crate::kit::*;

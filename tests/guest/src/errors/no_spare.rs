@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The spare units run out: events, errors, and writes that wait for a spare unit.
+//! Exhaustion of the spare: events, errors, and writes that wait for a spare unit.
 
 use super::{
     spare_unit,
@@ -23,7 +23,7 @@ crate::tests![
     exhausted_spare,
 ];
 
-/// A spare of one unit, which is in use, and a main with two units that cannot be written.
+/// A spare of a single unit, which is in use, and a main with two units that cannot be written.
 fn with_one_unit_in_use(features: &str) -> Result<Array> {
     let array = with_spare_units(1, features)?;
     array.main.bad(8000..=8015)?;
@@ -37,7 +37,7 @@ fn write_beside(r: &Remap, sector: u64, data: &[u8]) -> Beside<io::Result<()>> {
     beside(move || r.write(sector, &data))
 }
 
-/// How many writes wait for a spare unit.
+/// The number of writes that wait for a spare unit.
 fn writes_parked(r: &Remap) -> Result<u64> {
     r.ask("debug")?.number("writes_parked")
 }
@@ -46,7 +46,7 @@ fn until_a_write_is_parked(r: &Remap) -> Result<()> {
     until(|| Ok(writes_parked(r)? == 1))
 }
 
-/// The percentages of spare units that the kernel's log calls used up.
+/// The percentages of used spare units that the kernel log reports.
 fn percentages(log: &mut KernelLog) -> Result<Vec<String>> {
     let before = |line: &String| {
         let (before, _) = line.split_once("% of the spare units are used up")?;
@@ -76,7 +76,7 @@ fn the_spare_fills_up() -> Result<()> {
     Ok(())
 }
 
-/// Only what takes a spare unit counts for the breaker.
+/// Only relocations that take a spare unit count for the breaker.
 fn writes_that_find_no_spare_unit_do_not_open_the_breaker() -> Result<()> {
     let Array { r, .. } = with_one_unit_in_use("3 breaker 2 86400")?;
     let unit = random(UNIT_BYTES);
@@ -112,7 +112,7 @@ fn the_last_spare_units_are_bad() -> Result<()> {
     is_exhausted()
 }
 
-/// A unit that is free again is withheld while a region of the metadata is behind.
+/// A freed unit is withheld while a region of the metadata is behind.
 fn a_write_waits_for_a_region_to_come_back() -> Result<()> {
     let Array { r, spare, .. } = with_one_unit_in_use("2 queue_if_no_spare 86400")?;
     let second_region = spare_unit(1)..=spare_unit(1) + REGION - 1;
@@ -138,7 +138,7 @@ fn a_write_waits_for_a_spare_unit() -> Result<()> {
     let unit = random(UNIT_BYTES);
     let writer = write_beside(&r, 8000, &unit);
     until_a_write_is_parked(&r)?;
-    // All else goes on.
+    // All other I/O continues.
     let other = random(UNIT_BYTES);
     r.write(24000, &other)?;
     r.holds_at(24000, &other)?;
@@ -156,7 +156,7 @@ fn a_write_waits_in_vain() -> Result<()> {
     let mut log = KernelLog::now()?;
     fails_with(r.write(8000, &unit), Errno::IO)?;
     log.must_have("no spare unit became free in 2 seconds, 1 writes fail")?;
-    // The next does not wait, until there was one.
+    // Further writes do not wait until a spare unit has been free.
     let mut log = KernelLog::now()?;
     fails_with(r.write(8008, &unit), Errno::IO)?;
     assert!(!log.has("no spare unit became free")?);
@@ -185,7 +185,7 @@ fn exhausted_spare() -> Result<()> {
     let Array { r, main, .. } = with_spare_units(3, "")?;
     let old = random(MIB);
     r.write(0, &old)?;
-    // One unit more than there are spare units.
+    // One unit more than the spare has.
     main.bad(800..=831)?;
     let new = random(MIB);
     fails_with(r.write(0, &new), Errno::IO)?;
@@ -193,7 +193,7 @@ fn exhausted_spare() -> Result<()> {
     assert_eq!(r.status()?.health, "exhausted");
     assert_eq!(r.count("no_spare")?, 1);
     refused("no spare unit is left", || r.message("remap 8"))?;
-    // What is relocated still works, and so does the rest of main.
+    // Relocated units still work, and so does the rest of main.
     r.holds_at(800, part(&new, 800, 24))?;
     r.write(2048, &old)?;
     r.holds_at(2048, &old)

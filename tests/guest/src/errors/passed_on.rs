@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Errors that come once, or are not the medium's, use no spare unit.
+//! Errors that do not recur, or are not medium errors, use no spare unit.
 
 use super::used_and_lost;
 use crate::kit::{
@@ -46,7 +46,8 @@ fn other_errors_are_passed_on() -> Result<()> {
         r.wipe(0, 8)?;
         assert_eq!(used_and_lost(&r)?, (0, 0));
     }
-    // Nor is a unit that cannot be read for such a reason moved with its blocks lost.
+    // A unit that cannot be read because of such an error is not relocated either, and loses no
+    // blocks.
     disk.fail(scsi_debug::READ, None, PATH_FAILED)?;
     refused("a device fails, and not for a bad sector", || {
         r.message("remap 800")

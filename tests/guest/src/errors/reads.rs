@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reads that fail make suspects, which writes and `retest` clear.
+//! Failed reads make suspects, which writes and `retest` clear.
 
 use super::{
     used_and_lost,
@@ -67,7 +67,7 @@ fn readable_again_suspect_is_healed_in_place() -> Result<()> {
     let r = Remap::create("0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384")?;
     fails_with(r.read(1000, 8), Errno::NODATA)?;
     assert_eq!(r.count("suspects")?, 1);
-    // The disk reallocates on a write, as dm-dust does: no spare is needed.
+    // The disk reallocates the sector on a write, as dm-dust does: no spare unit is needed.
     let unit = random(UNIT_BYTES);
     r.write(1000, &unit)?;
     r.holds_at(1000, &unit)?;
@@ -85,7 +85,7 @@ fn suspect_that_cannot_be_read_back_is_relocated() -> Result<()> {
     )?;
     let r = Remap::create("0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384")?;
     fails_with(r.read(1000, 8), Errno::NODATA)?;
-    // Main takes it, and does not give it back.
+    // Main takes the write, and fails to read it back.
     let unit = random(UNIT_BYTES);
     r.write(1000, &unit)?;
     r.holds_at(1000, &unit)?;
@@ -104,7 +104,7 @@ fn retest() -> Result<()> {
     refused("is not a suspect", || r.message("retest 1003"))
 }
 
-/// A unit of a range of which a block cannot be read stays, and the others are moved.
+/// In a range, a unit with an unreadable block stays, and the other units move.
 fn what_cannot_be_read_stays() -> Result<()> {
     let Array { r, main, .. } = Array::new()?;
     let image = random(MIB);

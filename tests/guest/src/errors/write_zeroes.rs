@@ -13,7 +13,7 @@ crate::tests![
     write_zeroes_that_the_disk_does_not_know,
 ];
 
-/// Whether it takes writes of zeroes.
+/// Whether the device offers writes of zeroes.
 fn offers_write_zeroes(r: &Remap) -> Result<bool> {
     Ok(r.attribute("queue/write_zeroes_max_bytes")? != "0")
 }
@@ -29,12 +29,12 @@ fn write_zeroes_over_bad_sectors() -> Result<()> {
     let first = r.list()?.first().map(ToString::to_string);
     assert_eq!(first.as_deref(), Some("1000 2056 8/8"));
     r.holds_at(992, &vec![0; MIB])?;
-    // No more than that was zeroed.
+    // The sectors behind were not zeroed.
     r.holds_at(3040, part(&image, 992, 8))
 }
 
-/// A disk that was only guessed to know how to write zeroes says that it does not: the block layer
-/// writes them.
+/// A disk that was only assumed to support writes of zeroes rejects them: the block layer writes
+/// the zeroes as data.
 fn write_zeroes_that_the_disk_does_not_know() -> Result<()> {
     const WRITE_SAME: [&str; 2] = ["0x41", "0x93"];
     /// Illegal request, invalid operation code.
@@ -49,7 +49,7 @@ fn write_zeroes_that_the_disk_does_not_know() -> Result<()> {
         disk.fail(command, None, UNKNOWN_COMMAND)?;
     }
     r.write_zeroes(0, 1024)?;
-    // No worker served any of it.
+    // No worker served any part of it.
     assert_eq!(r.count("repaired")?, 0);
     r.holds(&vec![0; MIB / 2])?;
     r.holds_at(1024, part(&image, 1024, 1024))?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writes that fail are relocated.
+//! Failed writes are relocated.
 
 use super::{
     used_and_lost,
@@ -24,7 +24,7 @@ fn policy_spare() -> Result<()> {
     main.bad(8003..=8003)?;
     fails_with(r.read(8000, 8), Errno::NODATA)?;
     main.good(8003..=8003)?;
-    // Main would take it.
+    // Main would take this write.
     let unit = random(UNIT_BYTES);
     r.write(8000, &unit)?;
     assert_eq!(used_and_lost(&r)?, (1, 0));
@@ -37,7 +37,7 @@ fn policy_spare() -> Result<()> {
 fn failed_write_is_relocated() -> Result<()> {
     let Array { r, main, .. } = Array::new()?;
     main.bad(1000..=1000)?;
-    // The second write goes straight to the spare.
+    // The second write goes directly to the spare.
     for _ in 0..2 {
         let image = random(MIB);
         r.write(0, &image)?;
@@ -55,7 +55,7 @@ fn partial_write_keeps_the_rest_of_the_unit() -> Result<()> {
     let mut image = random(MIB);
     r.write(0, &image)?;
     main.bad(1003..=1003)?;
-    // The driver loses the whole request, but the other blocks can be read.
+    // The driver fails the whole request, but the other blocks can be read.
     let block = random(SECTOR);
     r.write(1003, &block)?;
     overwrite(&mut image, 1003, &block);
@@ -83,7 +83,7 @@ fn partial_write_loses_only_unreadable_blocks() -> Result<()> {
         assert_eq!(r.count("lost_reads")?, count);
     }
     assert_eq!(r.status()?.health, "damaged");
-    // Only a write makes a lost block good.
+    // Only a write makes a lost block valid.
     r.discard(1000, UNIT)?;
     fails_with(r.read(1004, 1), Errno::NODATA)?;
     r.write(1004, &block)?;
@@ -108,7 +108,7 @@ fn lost_block_is_not_zeroes_nor_old_spare_data() -> Result<()> {
     );
     fails_with(r.read(1004, 1), Errno::NODATA)?;
     main.good(1004..=1004)?;
-    // Even when main can be read again: what it has may be stale.
+    // The block stays invalid even if main can be read again, because its data may be stale.
     fails_with(r.read(1004, 1), Errno::NODATA)
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much of something a test does, which `make torture` and `make crash` raise (tests/run.py).
+//! The amount of work of a test, which `make torture` and `make crash` raise (tests/run.py).
 
 use anyhow::{
     Context,
@@ -8,7 +8,7 @@ use anyhow::{
 };
 use std::env;
 
-/// The amount that the environment has under that name, such as `OPS`.
+/// The amount in the environment variable of that name, such as `OPS`.
 pub fn amount(name: &str) -> Result<u64> {
     let text = env::var(name).with_context(|| name.to_string())?;
     text.parse().with_context(|| format!("{name}={text}"))

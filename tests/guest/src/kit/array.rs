@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The array that most tests are about: the device `r`, and what it says of itself.
+//! The array of most tests: the device `r`, its disks, and its answers.
 
 use super::{
     content::MIB,
@@ -27,58 +27,59 @@ use std::{
     path::Path, //
 };
 
-/// Sectors of a region of metadata on a spare of at most 62 MiB; behind the first begin its units.
+/// Sectors of a metadata region on a spare of at most 62 MiB. The units of the spare follow the
+/// first region.
 pub const REGION: u64 = 2048;
-/// Sectors of the spare that most tests have, 8 MiB.
+/// Sectors of the spare in most tests, 8 MiB.
 pub const SPARE: u64 = 16384;
-/// Sectors of their main, 64 MiB.
+/// Sectors of main in most tests, 64 MiB.
 pub const MAIN: u64 = 131_072;
 /// The table of most tests.
 pub const TABLE: &str = "0 131072 remap /dev/main 0 /dev/spare 0 16384";
 
-/// The device `r`, of one `remap` target.
+/// The device `r`, with a single `remap` target.
 #[derive(Clone, Debug)]
 pub struct Remap(Mapped);
 
 impl Remap {
-    /// Makes it with that table.
+    /// Creates the device with a table.
     pub fn create(table: &str) -> Result<Self> {
         module::load_ours()?;
         Mapped::create("r", table).map(Self)
     }
 
-    /// Makes it for reading only.
+    /// Creates the device with a read-only table.
     pub fn create_read_only(table: &str) -> Result<Self> {
         module::load_ours()?;
         Mapped::create_read_only("r", table).map(Self)
     }
 
-    /// A device that somebody else made, such as `remapctl`.
+    /// The device of that name, created elsewhere, for example by `remapctl`.
     pub fn at(name: &str) -> Result<Self> {
         Mapped::at(name).map(Self)
     }
 
-    /// Removes it.
+    /// Removes the device.
     pub fn remove(self) -> Result<()> {
         self.0.remove()
     }
 
-    /// Its status.
+    /// The status of the device.
     pub fn status(&self) -> Result<Status> {
         self.status_words()?.parse()
     }
 
-    /// Units in use and units of the spare, as `1/1536`.
+    /// Spare units in use and in total, as `1/1536`.
     pub fn used(&self) -> Result<String> {
         Ok(self.status()?.used.to_string())
     }
 
-    /// The lines that are answered to a message.
+    /// The answer to a message.
     pub fn ask(&self, message: &str) -> Result<Answer> {
         self.message(message).map(Answer::new)
     }
 
-    /// One of the counters that `stats` answers.
+    /// A counter of `stats`.
     pub fn count(&self, name: &str) -> Result<u64> {
         self.ask("stats")?.number(name)
     }
@@ -94,7 +95,7 @@ impl Remap {
         Ok(lines.join("\n"))
     }
 
-    /// The first sectors of the units that are suspects.
+    /// The first sectors of the suspects.
     pub fn suspects(&self) -> Result<Vec<u64>> {
         list::suspects(0, |text| self.message(text))
     }
@@ -109,31 +110,31 @@ impl Remap {
         self.message(&format!("unremap {sector}"))
     }
 
-    /// The number of the last commit.
+    /// The generation of the last commit.
     pub fn commits(&self) -> Result<u64> {
         let info = self.message("info")?;
         let commit = info
             .lines()
             .filter(|line| line.starts_with("metadata: "))
             .find_map(|line| line.split_once(" commit "))
-            .context("'info' names the commit")?;
+            .context("the commit in 'info'")?;
         Ok(commit.1.parse()?)
     }
 
-    /// The features of its table, as in `2 policy spare`.
+    /// The features of the table, such as `2 policy spare`.
     pub fn features(&self) -> Result<String> {
         let table = self.table()?;
         Ok(table.splitn(9, ' ').nth(8).unwrap_or_default().to_string())
     }
 
-    /// Scans all units once, as fast as it goes.
+    /// Completes a pass of the scan at the maximum rate.
     pub fn scan(&self) -> Result<()> {
         self.message("scan rate 1000000")?;
         self.message("scan start")?;
         self.until_scan_is("stopped")
     }
 
-    /// Waits until the scan is in that state.
+    /// Waits until the scan is in a state.
     pub fn until_scan_is(&self, state: &str) -> Result<()> {
         until(|| Ok(self.status()?.scan == state))
     }
@@ -157,24 +158,24 @@ impl Block for Remap {
 pub struct Array {
     /// The device.
     pub r: Remap,
-    /// The disk whose bad sectors do not matter.
+    /// The disk with bad sectors.
     pub main: NullDisk,
-    /// The disk that takes their place.
+    /// The disk that replaces them.
     pub spare: NullDisk,
 }
 
 impl Array {
-    /// Main of 64 MiB, and a spare of 8.
+    /// Creates a main of 64 MiB and a spare of 8 MiB.
     pub fn new() -> Result<Self> {
         Self::with(64, 8, "")
     }
 
-    /// The usual disks, and features behind their count, such as `2 policy spare`.
+    /// Creates the default disks, with features after their count, such as `2 policy spare`.
     pub fn with_features(features: &str) -> Result<Self> {
         Self::with(64, 8, features)
     }
 
-    /// Main and a spare of so many mebibytes, and features.
+    /// Creates a main and a spare of the given mebibytes, with features.
     pub fn with(main: u64, spare: u64, features: &str) -> Result<Self> {
         let disks = Disks::with(main, spare)?;
         let mib = (MIB / 512) as u64;
@@ -198,12 +199,12 @@ pub struct Disks {
 }
 
 impl Disks {
-    /// Main of 64 MiB, and a spare of 8.
+    /// Creates a main of 64 MiB and a spare of 8 MiB.
     pub fn new() -> Result<Self> {
         Self::with(64, 8)
     }
 
-    /// Main and a spare of so many mebibytes.
+    /// Creates a main and a spare of the given mebibytes.
     pub fn with(main: u64, spare: u64) -> Result<Self> {
         module::load_ours()?;
         Ok(Self {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! I/O of block devices past the page cache.
+//! I/O on block devices that bypasses the page cache.
 
 use super::{
     command::run,
@@ -47,9 +47,9 @@ use std::{
     },
 };
 
-/// What buffers for direct I/O are aligned to.
+/// The alignment of buffers for direct I/O.
 const ALIGNMENT: usize = 4096;
-/// The bytes of a request, unless a test says otherwise.
+/// The default size of a request in bytes.
 const REQUEST: usize = MIB;
 
 /// A buffer for direct I/O.
@@ -78,9 +78,9 @@ fn opened(path: &Path, write: bool) -> io::Result<File> {
         .open(path)
 }
 
-/// A block device. Sectors have 512 bytes; an error is the kernel's own.
+/// A block device. Sectors have 512 bytes. Errors are those of the kernel.
 pub trait Block: Sized {
-    /// Where it is in `/dev`.
+    /// The path in `/dev`.
     fn path(&self) -> &Path;
 
     /// Reads sectors, in requests of up to 1 MiB.
@@ -90,7 +90,7 @@ pub trait Block: Sized {
         Ok(data)
     }
 
-    /// Reads sectors, and passes on what each request got, with where that begins among them.
+    /// Reads sectors, and passes the data of each request to `got`, with their offset in bytes.
     fn read_each(
         &self,
         sector: u64,
@@ -113,7 +113,7 @@ pub trait Block: Sized {
         self.write_by(sector, data, REQUEST)
     }
 
-    /// Writes data, in requests of so many bytes.
+    /// Writes data, in requests of the given bytes.
     fn write_by(&self, sector: u64, data: &[u8], request: usize) -> io::Result<()> {
         let file = opened(self.path(), true)?;
         let mut buffer = Buffer::new(data.len().min(request));
@@ -127,7 +127,7 @@ pub trait Block: Sized {
         Ok(())
     }
 
-    /// Writes what nobody asks for.
+    /// Writes random data.
     fn write_junk(&self, sector: u64, sectors: u64) -> io::Result<()> {
         const PIECE: u64 = (MIB / SECTOR) as u64;
         let junk = random(MIB.min(sectors as usize * SECTOR));
@@ -143,7 +143,7 @@ pub trait Block: Sized {
         self.write(sector, &vec![0; sectors as usize * SECTOR])
     }
 
-    /// Has the device write zeroes (`REQ_OP_WRITE_ZEROES`), which may fall back on data.
+    /// Makes the device write zeroes (`REQ_OP_WRITE_ZEROES`); the kernel may fall back to data.
     fn write_zeroes(&self, sector: u64, sectors: u64) -> io::Result<()> {
         let file = opened(self.path(), true)?;
         let flags = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
@@ -167,12 +167,12 @@ pub trait Block: Sized {
         Ok(())
     }
 
-    /// Has what was written be durable.
+    /// Makes completed writes durable.
     fn flush(&self) -> io::Result<()> {
         opened(self.path(), true)?.sync_data()
     }
 
-    /// Fails unless the device has these data from that sector on.
+    /// Fails unless the device holds these data at a sector.
     fn holds_at(&self, sector: u64, want: &[u8]) -> Result<()> {
         let what = format!("{} from sector {sector}", self.path().display());
         let mut differs = Ok(());
@@ -187,29 +187,29 @@ pub trait Block: Sized {
         differs
     }
 
-    /// Fails unless the device begins with these data.
+    /// Fails unless the device starts with these data.
     fn holds(&self, want: &[u8]) -> Result<()> {
         self.holds_at(0, want)
     }
 
-    /// The kernel's folder of the device in sysfs.
+    /// The directory of the device in sysfs.
     fn sysfs(&self) -> Result<PathBuf> {
         let number = fs::metadata(self.path())?.rdev();
         let link = format!("/sys/dev/block/{}:{}", major(number), minor(number));
         fs::canonicalize(&link).with_context(|| link)
     }
 
-    /// A file of that folder, such as `queue/write_zeroes_max_bytes`.
+    /// A file of that directory, such as `queue/write_zeroes_max_bytes`.
     fn attribute(&self, name: &str) -> Result<String> {
         let path = self.sysfs()?.join(name);
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         Ok(text.trim().to_string())
     }
 
-    /// Changes such a file.
+    /// Writes such a file.
     fn set_attribute(&self, name: &str, value: impl ToString) -> Result<()> {
         let path = self.sysfs()?.join(name);
-        // Some files want a line, such as `device/state` of SCSI disks.
+        // Some files require a newline, such as `device/state` of SCSI disks.
         let line = format!("{}\n", value.to_string());
         fs::write(&path, line).with_context(|| path.display().to_string())
     }
@@ -219,7 +219,7 @@ pub trait Block: Sized {
         Ok(self.attribute("size")?.parse()?)
     }
 
-    /// What the kernel has counted of it.
+    /// The I/O statistics of the kernel.
     fn counted(&self) -> Result<Counted> {
         let text = self.attribute("stat")?;
         let fields: Vec<u64> = text
@@ -234,7 +234,7 @@ pub trait Block: Sized {
         })
     }
 
-    /// How many reads and writes are under way.
+    /// The number of reads and writes in flight.
     fn in_flight(&self) -> Result<InFlight> {
         let text = self.attribute("inflight")?;
         let mut words = text.split_whitespace();
@@ -246,20 +246,20 @@ pub trait Block: Sized {
     }
 }
 
-/// What the kernel counts of a disk (`Documentation/block/stat.rst` of the kernel).
+/// The I/O statistics of a disk (`Documentation/block/stat.rst` of the kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// Reads that ended.
+    /// Completed reads.
     pub reads: u64,
-    /// What they read.
+    /// Sectors that they read.
     pub sectors_read: u64,
-    /// Writes that ended.
+    /// Completed writes.
     pub writes: u64,
-    /// What they wrote.
+    /// Sectors that they wrote.
     pub sectors_written: u64,
 }
 
-/// Requests under way.
+/// Requests in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InFlight {
     /// Reads.
@@ -273,7 +273,7 @@ pub struct InFlight {
 pub struct Device(PathBuf);
 
 impl Device {
-    /// The device at that path.
+    /// The device at a path.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
@@ -285,10 +285,10 @@ impl Block for Device {
     }
 }
 
-/// Fails unless the I/O failed with that error.
+/// Fails unless the I/O failed with this error.
 pub fn fails_with<T>(result: io::Result<T>, want: rustix::io::Errno) -> Result<()> {
     match result {
-        Ok(_) => anyhow::bail!("should have failed with {want:?}"),
+        Ok(_) => anyhow::bail!("succeeded, want {want:?}"),
         Err(error) if error.raw_os_error() == Some(want.raw_os_error()) => Ok(()),
         Err(error) => anyhow::bail!("failed with {error}, want {want:?}"),
     }
@@ -297,12 +297,12 @@ pub fn fails_with<T>(result: io::Result<T>, want: rustix::io::Errno) -> Result<(
 /// Fails unless the I/O failed.
 pub fn fails<T, E>(result: Result<T, E>) -> Result<()> {
     match result {
-        Ok(_) => anyhow::bail!("should have failed"),
+        Ok(_) => anyhow::bail!("succeeded, want a failure"),
         Err(_) => Ok(()),
     }
 }
 
-/// Writes data in one request that ends when they are durable (`REQ_FUA`).
+/// Writes data in a single request with `REQ_FUA`.
 pub fn write_durably(device: &impl Block, sector: u64, data: &[u8]) -> io::Result<()> {
     let flags = OFlags::DIRECT | OFlags::DSYNC;
     let file = OpenOptions::new()
@@ -315,7 +315,7 @@ pub fn write_durably(device: &impl Block, sector: u64, data: &[u8]) -> io::Resul
     file.write_all_at(copy, sector * SECTOR as u64)
 }
 
-/// Writes data in one request that must not wait (`REQ_NOWAIT`).
+/// Writes data in a single request with `REQ_NOWAIT`.
 pub fn write_nowait(device: &impl Block, sector: u64, data: &[u8]) -> io::Result<()> {
     let file = opened(device.path(), true)?;
     let mut buffer = Buffer::new(data.len());

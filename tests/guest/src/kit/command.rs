@@ -20,17 +20,17 @@ use std::{
     },
 };
 
-/// How a program ended.
+/// The result of a program.
 #[derive(Debug)]
 pub struct Ended {
-    /// Its exit status, or `None` if a signal ended it.
+    /// The exit status, or `None` after a signal.
     pub status: Option<i32>,
-    /// What it printed, errors with the rest.
+    /// Standard output and standard error.
     pub printed: String,
 }
 
 impl Ended {
-    /// What it printed, if it ended well.
+    /// The output, if the program succeeded.
     pub fn well(self) -> Result<String> {
         match self.status {
             Some(0) => Ok(self.printed),
@@ -39,7 +39,7 @@ impl Ended {
     }
 }
 
-/// A program that runs beside the test, and that ends with it.
+/// A program that runs beside the test. Dropping this value ends the program.
 pub struct Running {
     child: Child,
     printed: String,
@@ -61,7 +61,7 @@ pub fn start(program: &str, words: &[&str]) -> Result<Running> {
 }
 
 impl Running {
-    /// Waits for its end.
+    /// Waits for the end of the program.
     pub fn end(mut self) -> Result<Ended> {
         let status = self.child.wait()?.code();
         Ok(Ended {
@@ -70,17 +70,17 @@ impl Running {
         })
     }
 
-    /// What it has printed so far.
+    /// The output so far.
     pub fn printed(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&std::fs::read(&self.printed)?).into_owned())
     }
 
-    /// Whether it has ended.
+    /// Whether the program has ended.
     pub fn has_ended(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_some())
     }
 
-    /// Ends it.
+    /// Kills the program.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -90,19 +90,19 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended, and been waited for.
+        // The program may have ended already.
         let _ = self.child.kill();
-        // Thousands of programs would fill the guest's memory.
+        // The output of thousands of programs would fill the guest's memory.
         let _ = std::fs::remove_file(&self.printed);
     }
 }
 
-/// Runs a program, and returns how it ended.
+/// Runs a program, and returns its result.
 pub fn ended(program: &str, words: &[&str]) -> Result<Ended> {
     start(program, words)?.end()
 }
 
-/// Runs a program, which must end well, and returns what it printed.
+/// Runs a program that must succeed, and returns its output.
 pub fn run(program: &str, words: &[&str]) -> Result<String> {
     ended(program, words)?
         .well()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What disks hold, as the tests expect it.
+//! The expected contents of disks.
 
 use anyhow::{
     bail,
@@ -15,7 +15,7 @@ pub const MIB: usize = 1 << 20;
 /// Sectors of a unit of 4 KiB.
 pub const UNIT: u64 = 8;
 
-/// So many bytes that are not like others. `SEED` makes them the same again.
+/// Random bytes. `SEED` reproduces them.
 pub fn random(bytes: usize) -> Vec<u8> {
     let mut data = vec![0; bytes];
     fastrand::fill(&mut data);
@@ -27,17 +27,17 @@ fn bytes(sector: u64, sectors: u64) -> Range<usize> {
     start..start + sectors as usize * SECTOR
 }
 
-/// The sectors of an image.
+/// Some sectors of an image.
 pub fn part(image: &[u8], sector: u64, sectors: u64) -> &[u8] {
     &image[bytes(sector, sectors)]
 }
 
-/// Changes an image as a write of the data at that sector does.
+/// Applies a write to an image.
 pub fn overwrite(image: &mut [u8], sector: u64, data: &[u8]) {
     image[bytes(sector, (data.len() / SECTOR) as u64)].copy_from_slice(data);
 }
 
-/// An error that names the first sector that differs, of what `what` is.
+/// Fails if the data differ, and names the first differing sector of `what`.
 pub fn same(got: &[u8], want: &[u8], what: &str) -> Result<()> {
     if got.len() != want.len() {
         bail!("{what}: {} bytes, want {}", got.len(), want.len());

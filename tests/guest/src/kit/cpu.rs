@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Work on a CPU that the test chooses.
+//! Work on a chosen CPU.
 
 use anyhow::{
     Context,
@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-/// Does something on that CPU alone, and so do the programs that it starts.
+/// Runs `work`, and the programs that it starts, on a single CPU.
 pub fn on_cpu<T>(cpu: usize, work: impl FnOnce() -> T) -> Result<T> {
     let before = sched_getaffinity(None)?;
     let mut only = CpuSet::new();
@@ -34,9 +34,9 @@ fn folder(cpu: usize) -> PathBuf {
     Path::new("/sys/devices/system/cpu").join(format!("cpu{cpu}"))
 }
 
-/// The CPUs that are there and work.
+/// The CPUs that are online.
 pub fn working_cpus() -> Vec<usize> {
-    // One that cannot be stopped has no such file.
+    // A CPU that cannot go offline lacks this file.
     let works =
         |cpu: &usize| fs::read_to_string(folder(*cpu).join("online")).ok() != Some("0\n".into());
     (0..)
@@ -45,7 +45,7 @@ pub fn working_cpus() -> Vec<usize> {
         .collect()
 }
 
-/// Stops a CPU, or starts it again.
+/// Takes a CPU offline or online.
 pub fn set_working(cpu: usize, works: bool) -> Result<()> {
     let path = folder(cpu).join("online");
     fs::write(&path, u8::from(works).to_string()).with_context(|| path.display().to_string())

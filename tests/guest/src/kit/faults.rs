@@ -13,7 +13,7 @@ use std::{
 };
 
 const DEBUG: &str = "/sys/kernel/debug";
-/// What fails allocations of the slab and of pages.
+/// The injectors for allocations of the slab and of pages.
 const INJECTORS: [&str; 2] = ["failslab", "fail_page_alloc"];
 
 fn set(path: impl AsRef<Path>, value: &str) -> Result<()> {
@@ -21,7 +21,7 @@ fn set(path: impl AsRef<Path>, value: &str) -> Result<()> {
     fs::write(path, value).with_context(|| path.display().to_string())
 }
 
-/// Sets how allocations of the slab and of pages are made to fail. No other test runs in this guest.
+/// Configures failures of slab and page allocations. No other test runs in this guest.
 pub fn fail_allocations(settings: &[(&str, &str)]) -> Result<()> {
     spent()?;
     for injector in INJECTORS {
@@ -36,7 +36,7 @@ pub fn fail_allocations(settings: &[(&str, &str)]) -> Result<()> {
     set(Path::new(DEBUG).join("fail_page_alloc/min-order"), "0")
 }
 
-/// So many of a hundred allocations of the kernel's workers fail.
+/// Makes a percentage of the allocations of kernel workers fail.
 pub fn fail_workers(percent: u32) -> Result<()> {
     let percent = percent.to_string();
     fail_allocations(&[
@@ -54,7 +54,7 @@ pub fn fail_workers(percent: u32) -> Result<()> {
     Ok(())
 }
 
-/// Ends that, and returns how many allocations of the slab failed.
+/// Ends these failures, and returns the number of failed slab allocations.
 pub fn let_workers_be() -> Result<u64> {
     fail_allocations(&[("probability", "0")])?;
     let left: u64 = fs::read_to_string(Path::new(DEBUG).join("failslab/times"))?
@@ -63,7 +63,7 @@ pub fn let_workers_be() -> Result<u64> {
     Ok(1_000_000 - left)
 }
 
-/// From now on there is no memory for nodes of maps.
+/// Makes allocations of map nodes fail from now on.
 pub fn no_nodes() -> Result<()> {
     spent()?;
     set("/sys/kernel/slab/dm_remap_node/failslab", "1")?;
@@ -80,15 +80,15 @@ pub fn no_nodes() -> Result<()> {
     Ok(())
 }
 
-/// There is memory for them again.
+/// Makes allocations of map nodes succeed again.
 pub fn nodes_again() -> Result<()> {
     set(Path::new(DEBUG).join("failslab/probability"), "0")
 }
 
 /// Fails if memory was leaked.
 ///
-/// kmemleak overlooks single objects, to which stale pointers are left, so this says something only
-/// after hundreds of cycles of what might leak.
+/// kmemleak misses single objects with remaining stale pointers, so the result is meaningful only
+/// after hundreds of cycles of the possible leak.
 pub fn no_leak() -> Result<()> {
     let path = Path::new(DEBUG).join("kmemleak");
     set(&path, "scan")?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a guest is like that no test has run in: the module and two disks. Another test may run in a
-//! guest that a test left so.
+//! The state of a guest in which no test has run: the module and two disks. A guest that a test
+//! left in this state runs another test.
 
 use super::{
     mapped::remove_all_mapped,
@@ -25,11 +25,11 @@ use std::{
     path::Path, //
 };
 
-/// Where it is kept what the guest was like.
+/// The saved traces of the fresh guest.
 const TRACES: &str = "/run/guest-traces";
-/// Says that the guest cannot be made as new again.
+/// This file marks a guest that cannot become fresh again.
 const SPENT: &str = "/run/spent";
-/// Folders whose entries a test could leave.
+/// Directories in which a test may leave entries.
 const FOLDERS: [&str; 8] = [
     "/sys/module",
     "/sys/block",
@@ -41,28 +41,28 @@ const FOLDERS: [&str; 8] = [
     "/root",
 ];
 
-/// Makes the guest as tests expect it, and keeps what it is like.
+/// Prepares the guest for tests, and saves its traces.
 pub fn begin() -> Result<()> {
     Disks::new()?;
     Ok(fs::write(TRACES, traces()?)?)
 }
 
-/// Keeps other tests from running in this guest.
+/// Excludes other tests from this guest.
 pub fn spent() -> Result<()> {
     Ok(fs::write(SPENT, "")?)
 }
 
-/// Takes down what a test put up.
+/// Removes the mapped devices of a test, and waits until the module is idle.
 pub fn take_down() -> Result<()> {
     remove_all_mapped()?;
     if !module::is_loaded("dm_remap") {
         return Ok(());
     }
-    // A scan ends soon after its device.
+    // The thread of a scan exits shortly after its device is removed.
     until(|| Ok(fs::read_to_string("/sys/module/dm_remap/refcnt")?.trim() == "0"))
 }
 
-/// Makes the guest as new; whether it is.
+/// Makes the guest fresh again; whether that succeeded.
 pub fn is_as_new() -> Result<bool> {
     let Ok(before) = fs::read_to_string(TRACES) else {
         return Ok(false);
@@ -81,12 +81,12 @@ pub fn is_as_new() -> Result<bool> {
     Disks::new()?;
     let now = traces()?;
     if now != before {
-        eprintln!("the guest is not as it was; before:\n{before}\nnow:\n{now}");
+        eprintln!("the guest has changed; before:\n{before}\nnow:\n{now}");
     }
     Ok(now == before)
 }
 
-/// Ends all processes but those that this one stands under.
+/// Kills all processes except the ancestors of this process.
 fn end_processes() -> Result<()> {
     let ancestors = ancestors()?;
     for entry in fs::read_dir("/proc")? {
@@ -95,19 +95,19 @@ fn end_processes() -> Result<()> {
             continue;
         };
         let line = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
-        // The kernel's own have none.
+        // Kernel threads have no command line.
         if line.is_empty() || ancestors.contains(&number) {
             continue;
         }
         if let Some(pid) = Pid::from_raw(number) {
-            // It may have ended by itself.
+            // The process may have ended by itself.
             let _ = kill_process(pid, Signal::KILL);
         }
     }
     Ok(())
 }
 
-/// This process, its parent, and so on.
+/// This process and its ancestors.
 fn ancestors() -> Result<Vec<i32>> {
     let mut all = vec![std::process::id() as i32];
     loop {
@@ -116,7 +116,7 @@ fn ancestors() -> Result<Vec<i32>> {
         let parent = status
             .lines()
             .find_map(|line| line.strip_prefix("PPid:"))
-            .context("a process has a parent")?
+            .context("the parent of a process")?
             .trim()
             .parse()?;
         if parent == 0 {
@@ -126,7 +126,7 @@ fn ancestors() -> Result<Vec<i32>> {
     }
 }
 
-/// Removes what is in a folder but for some entries.
+/// Removes the entries of a directory, with exceptions.
 fn empty(folder: &str, but: &[&str]) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -143,7 +143,7 @@ fn empty(folder: &str, but: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// What a test could leave.
+/// The traces that a test may leave.
 fn traces() -> Result<String> {
     let mut text = fs::read_to_string("/proc/mounts")?;
     text += &fs::read_to_string("/proc/swaps")?;

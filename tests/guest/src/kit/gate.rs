@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device that holds what it is asked until it is told to let go.
+//! A device that holds requests until it is opened.
 
 use super::{
     block::{
@@ -20,11 +20,11 @@ use std::{
     path::Path, //
 };
 
-/// A day, in milliseconds, which no test takes.
+/// A day in milliseconds, longer than any test.
 const FOR_EVER: u32 = 100_000_000;
 
-/// Such a device, on a part of a disk. What it holds goes on when this is dropped, so that a test
-/// that fails can end.
+/// A device that holds requests, on a part of a disk. Dropping it releases them, so that a failed
+/// test can end.
 pub struct Gate {
     mapped: Mapped,
     disk: String,
@@ -33,7 +33,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate that is open, to so many sectors of a disk from `start` on.
+    /// Creates an open gate to the given sectors of a disk.
     pub fn new(name: &str, disk: &impl Block, start: u64, sectors: u64) -> Result<Self> {
         let disk = format!("{} {start}", disk.path().display());
         let mapped = Mapped::create(name, &format!("0 {sectors} linear {disk}"))?;
@@ -45,17 +45,17 @@ impl Gate {
         })
     }
 
-    /// Holds the reads that come from now on.
+    /// Holds further reads.
     pub fn hold_reads(&self) -> Result<()> {
         self.delay(FOR_EVER, 0)
     }
 
-    /// Holds the writes that come from now on.
+    /// Holds further writes and flushes.
     pub fn hold_writes(&self) -> Result<()> {
         self.delay(0, FOR_EVER)
     }
 
-    /// Holds the writes that come from now on, but not flushes.
+    /// Holds further writes, but not flushes.
     pub fn hold_writes_of_data(&self) -> Result<()> {
         self.is_open.set(false);
         let (disk, sectors) = (&self.disk, self.sectors);
@@ -70,19 +70,19 @@ impl Gate {
         self.replace(&format!("0 {sectors} delay {disk} {reads} {disk} {writes}"))
     }
 
-    /// Lets go what is held, and holds nothing more.
+    /// Releases the held requests, and holds no more.
     pub fn open(&self) -> Result<()> {
         self.replace(&format!("0 {} linear {}", self.sectors, self.disk))?;
         self.is_open.set(true);
         Ok(())
     }
 
-    /// What is held.
+    /// The held requests.
     pub fn held(&self) -> Result<InFlight> {
         let words = self.status_words()?;
         let mut words = words.split(' ');
         let mut next = || -> Result<u64> {
-            let word = words.next().context("a gate that holds nothing")?;
+            let word = words.next().context("the held requests in the status")?;
             Ok(word.parse()?)
         };
         Ok(InFlight {
@@ -91,12 +91,12 @@ impl Gate {
         })
     }
 
-    /// Waits until so many reads are held.
+    /// Waits until the given number of reads is held.
     pub fn until_reads_are_held(&self, reads: u64) -> Result<()> {
         until(|| Ok(self.held()?.reads == reads))
     }
 
-    /// Waits until so many writes are held.
+    /// Waits until the given number of writes is held.
     pub fn until_writes_are_held(&self, writes: u64) -> Result<()> {
         until(|| Ok(self.held()?.writes == writes))
     }
@@ -119,7 +119,7 @@ impl Block for Gate {
 impl Drop for Gate {
     fn drop(&mut self) {
         if !self.is_open.get() {
-            // The test has failed, and says why.
+            // The test has failed, and reports its own error.
             let _ = self.open();
         }
     }

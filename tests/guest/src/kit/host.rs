@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a test asks of the host. A request is a line of JSON on standard output, which is the
-//! guest's control port; what people read goes to standard error.
+//! Requests of a test to the host. A request is a line of JSON on standard output, which is the
+//! guest's control port. Text for people goes to standard error.
 
 use super::{
     block::Block,
@@ -25,35 +25,35 @@ use std::{
     path::Path, //
 };
 
-/// A request. `scripts/dev/requests.py` has the host's side, and `guest-tests requests` lists them,
-/// so that the host finds out before the first test if it knows others.
+/// A request. `scripts/dev/requests.py` is the host's side. `guest-tests requests` lists the
+/// requests, so that the host detects a mismatch before the first test.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
 pub enum Request {
-    /// To take a disk out (`disks` of the test).
+    /// Removes a disk (`disks` of the test).
     Pull {
-        /// Its number.
+        /// The number of the disk.
         disk: u32,
     },
-    /// To take all disks out that can be.
+    /// Removes all removable disks.
     GiveBack,
-    /// To keep a line, which the test has in its next boot.
+    /// Keeps a line for the next boot of the test.
     Remember {
         /// The line.
         line: String,
     },
-    /// To take the power when it has been asked to remember so many more lines, and to run the test
+    /// Cuts the power after the given number of further `Remember` requests, and runs the test
     /// again with the same disks.
     CutPower {
-        /// How many lines.
+        /// The number of lines.
         lines: u32,
-        /// How long it waits behind the last of them.
+        /// The delay after the last line, in microseconds.
         microseconds: u32,
     },
 }
 
 impl Request {
-    /// One of each.
+    /// One request of each kind.
     pub fn all() -> Vec<Self> {
         vec![
             Self::Pull { disk: 0 },
@@ -72,24 +72,25 @@ impl Request {
 fn ask(request: &Request) -> Result<()> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    // In one call, so that lines of several threads stay whole.
+    // A single call keeps the lines of several threads whole.
     std::io::stdout().lock().write_all(&line)?;
     std::io::stdout().flush()?;
-    // User-Mode Linux keeps what the host has no room for. QEMU's port is no terminal, and keeps nothing.
+    // User-Mode Linux buffers output while the host has no room for it. QEMU's port is not a
+    // terminal, and buffers nothing.
     match tcdrain(std::io::stdout()) {
         Ok(()) | Err(Errno::NOTTY) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Has the host take that disk out, and waits until it is gone.
+/// Asks the host to remove a disk, and waits until the disk is gone.
 pub fn pull(disk: u32) -> Result<()> {
     let folder = Device::at(format!("/dev/disk{disk}")).sysfs()?;
     ask(&Request::Pull { disk })?;
     until(|| Ok(!folder.exists()))
 }
 
-/// Has the host take the power when it was asked to remember so many more lines.
+/// Asks the host to cut the power after the given number of further remembered lines.
 pub fn cut_power(lines: u32, microseconds: u32) -> Result<()> {
     ask(&Request::CutPower {
         lines,
@@ -97,17 +98,17 @@ pub fn cut_power(lines: u32, microseconds: u32) -> Result<()> {
     })
 }
 
-/// Has the host keep a line for the next boot.
+/// Asks the host to keep a line for the next boot.
 pub fn remember(line: &str) -> Result<()> {
     ask(&Request::Remember { line: line.into() })
 }
 
-/// What the host was asked to remember before the power was cut.
+/// The lines that the host kept from before the power cut.
 pub fn remembered() -> Result<String> {
-    fs::read_to_string("/run/remembered").context("what was remembered")
+    fs::read_to_string("/run/remembered").context("the remembered lines")
 }
 
-/// Which boot of the test this is, from 1.
+/// The number of this boot of the test, from 1.
 pub fn boot() -> u32 {
     env::var("BOOT")
         .ok()
@@ -115,7 +116,7 @@ pub fn boot() -> u32 {
         .unwrap_or(1)
 }
 
-/// Has the host take out the disks that it put in.
+/// Asks the host to remove the disks that it plugged in.
 pub fn give_back() -> Result<()> {
     let disks: Vec<_> = (0..)
         .map(|number| Device::at(format!("/dev/disk{number}")))
@@ -128,7 +129,7 @@ pub fn give_back() -> Result<()> {
         .iter()
         .map(|disk| fs::read_link(disk.path()))
         .collect::<Result<_, _>>()?;
-    // The host can take out SCSI disks only.
+    // The host can remove only SCSI disks.
     if !targets
         .iter()
         .all(|target| target.to_string_lossy().starts_with("sd"))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's log, and refusals that it explains.
+//! The kernel log, and refusals that it explains.
 
 use super::wait::until;
 use anyhow::{
@@ -23,14 +23,14 @@ use std::{
     os::unix::fs::OpenOptionsExt,
 };
 
-/// What the kernel has said since this was made (`Documentation/ABI/testing/dev-kmsg` of the kernel).
+/// The lines of the kernel log since a moment (`Documentation/ABI/testing/dev-kmsg` of the kernel).
 pub struct KernelLog {
     file: File,
     lines: Vec<String>,
 }
 
 impl KernelLog {
-    /// From now on.
+    /// The log from now on.
     pub fn now() -> Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -54,7 +54,7 @@ impl KernelLog {
                     self.lines.extend(message.lines().next().map(String::from));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(&self.lines),
-                // Older records were overwritten.
+                // The kernel has overwritten older records.
                 Err(error)
                     if error.raw_os_error() == Some(rustix::io::Errno::PIPE.raw_os_error()) => {}
                 Err(error) => return Err(error.into()),
@@ -62,12 +62,12 @@ impl KernelLog {
         }
     }
 
-    /// Whether a line has that text.
+    /// Whether a line contains the text.
     pub fn has(&mut self, text: &str) -> Result<bool> {
         Ok(self.lines()?.iter().any(|line| line.contains(text)))
     }
 
-    /// Fails unless a line has that text.
+    /// Fails unless a line contains the text.
     pub fn must_have(&mut self, text: &str) -> Result<()> {
         if self.has(text)? {
             return Ok(());
@@ -78,13 +78,13 @@ impl KernelLog {
         )
     }
 
-    /// Waits until a line has that text.
+    /// Waits until a line contains the text.
     pub fn wait_for(&mut self, text: &str) -> Result<()> {
         until(|| self.has(text))
     }
 }
 
-/// Fails unless `request` is refused and the kernel's log says why.
+/// Fails unless `request` is refused and the kernel log gives the reason.
 pub fn refused<T, E: Debug>(reason: &str, request: impl FnOnce() -> Result<T, E>) -> Result<()> {
     let mut log = KernelLog::now()?;
     if request().is_ok() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mapped devices, by `dmsetup`.
+//! Mapped devices, controlled by `dmsetup`.
 
 use super::{
     block::Block,
@@ -21,14 +21,14 @@ use std::{
     },
 };
 
-/// Runs `dmsetup`, and returns what it printed.
+/// Runs `dmsetup`, and returns its output.
 ///
-/// An error has what the kernel's error is called, such as `Device or resource busy`.
+/// An error contains the description of the kernel's error, such as `Device or resource busy`.
 pub fn dmsetup(words: &[&str]) -> Result<String> {
     run("dmsetup", words)
 }
 
-/// A device of device-mapper. It stays when this is dropped; behind the test it is removed.
+/// A mapped device. It remains when this value is dropped, and is removed after the test.
 #[derive(Clone, Debug)]
 pub struct Mapped {
     name: String,
@@ -36,25 +36,25 @@ pub struct Mapped {
 }
 
 impl Mapped {
-    /// Makes a device with that table.
+    /// Creates a device with a table.
     pub fn create(name: &str, table: &str) -> Result<Self> {
         dmsetup(&["create", name, "--table", table])?;
         Self::at(name)
     }
 
-    /// Makes a device that can only be read.
+    /// Creates a read-only device.
     pub fn create_read_only(name: &str, table: &str) -> Result<Self> {
         dmsetup(&["create", name, "--readonly", "--table", table])?;
         Self::at(name)
     }
 
-    /// Makes a device without a table. Its node comes with the first that is resumed.
+    /// Creates a device without a table. Its node appears when a table is first resumed.
     pub fn without_table(name: &str) -> Result<Self> {
         dmsetup(&["create", name, "--notable"])?;
         Ok(Self::named(name))
     }
 
-    /// A device that is there already.
+    /// An existing device.
     pub fn at(name: &str) -> Result<Self> {
         let device = Self::named(name);
         let path = &device.path;
@@ -69,42 +69,42 @@ impl Mapped {
         }
     }
 
-    /// Its name.
+    /// The name of the device.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Loads a table, which the next resume makes live.
+    /// Loads a table, which becomes live with the next resume.
     pub fn load(&self, table: &str) -> Result<()> {
         dmsetup(&["load", &self.name, "--table", table]).map(drop)
     }
 
-    /// Loads a table for reading only.
+    /// Loads a read-only table.
     pub fn load_read_only(&self, table: &str) -> Result<()> {
         dmsetup(&["load", &self.name, "--readonly", "--table", table]).map(drop)
     }
 
-    /// Takes back a table that was loaded.
+    /// Clears the loaded table.
     pub fn clear(&self) -> Result<()> {
         dmsetup(&["clear", &self.name]).map(drop)
     }
 
-    /// Suspends it, when what is under way has ended.
+    /// Suspends the device after the I/O in flight has completed.
     pub fn suspend(&self) -> Result<()> {
         dmsetup(&["suspend", &self.name]).map(drop)
     }
 
-    /// Suspends it, and has the target hold requests back.
+    /// Suspends the device; the target requeues I/O instead of completing it.
     pub fn suspend_noflush(&self) -> Result<()> {
         dmsetup(&["suspend", "--noflush", "--nolockfs", &self.name]).map(drop)
     }
 
-    /// Resumes it.
+    /// Resumes the device.
     pub fn resume(&self) -> Result<()> {
         dmsetup(&["resume", &self.name]).map(drop)
     }
 
-    /// Gives it another table.
+    /// Replaces the table.
     pub fn replace(&self, table: &str) -> Result<()> {
         self.load(table)?;
         self.suspend()?;
@@ -123,7 +123,7 @@ impl Mapped {
         Ok(dmsetup(&["table", &self.name])?.trim_end().to_string())
     }
 
-    /// The words of the status of its only target.
+    /// The status of the only target, without start, length and type.
     pub fn status_words(&self) -> Result<String> {
         match &mut table::parse(&dmsetup(&["status", &self.name])?)?[..] {
             [line] => Ok(std::mem::take(&mut line.words)),
@@ -131,7 +131,7 @@ impl Mapped {
         }
     }
 
-    /// How many events there were.
+    /// The number of events so far.
     pub fn events(&self) -> Result<u32> {
         let words = [
             "info",
@@ -144,12 +144,12 @@ impl Mapped {
         Ok(dmsetup(&words)?.trim().parse()?)
     }
 
-    /// Waits until there were more events than that.
+    /// Waits until more events have occurred.
     pub fn wait_for_event_after(&self, events: u32) -> Result<()> {
         until(|| Ok(self.events()? > events))
     }
 
-    /// Removes it.
+    /// Removes the device.
     pub fn remove(self) -> Result<()> {
         dmsetup(&["remove", &self.name]).map(drop)
     }
@@ -171,7 +171,7 @@ pub fn mapped_names() -> Result<Vec<String>> {
         .collect())
 }
 
-/// Removes all mapped devices, each before those that it stands on.
+/// Removes all mapped devices, each before the devices below it.
 pub fn remove_all_mapped() -> Result<()> {
     loop {
         let names = mapped_names()?;

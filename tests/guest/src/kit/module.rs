@@ -25,7 +25,7 @@ use std::{
 
 /// The file of a module.
 pub fn file(name: &str) -> Result<PathBuf> {
-    let folder = env::var("MODULES").context("MODULES is the folder with the modules")?;
+    let folder = env::var("MODULES").context("MODULES must name the directory of the modules")?;
     Ok(Path::new(&folder).join(format!("{name}.ko")))
 }
 
@@ -38,7 +38,7 @@ pub fn load(name: &str, parameters: &str) -> Result<()> {
 
 /// Unloads a module.
 pub fn unload(name: &str) -> Result<()> {
-    // O_NONBLOCK: nobody waits for a module that is in use.
+    // `O_NONBLOCK`: the call does not wait for a module in use.
     const NONBLOCK: i32 = 0o4000;
     delete_module(&CString::new(name)?, NONBLOCK).with_context(|| format!("unloading {name}"))
 }
@@ -48,7 +48,7 @@ pub fn is_loaded(name: &str) -> bool {
     Path::new("/sys/module").join(name).exists()
 }
 
-/// Loads our module, if it is not loaded.
+/// Loads the module under test, if it is not loaded.
 pub fn load_ours() -> Result<()> {
     if is_loaded("dm_remap") {
         return Ok(());
@@ -56,7 +56,7 @@ pub fn load_ours() -> Result<()> {
     load("dm_remap", "")
 }
 
-/// Unloads all modules, the newest first.
+/// Unloads all modules, the most recent first.
 pub fn unload_all() -> Result<()> {
     let loaded = fs::read_to_string("/proc/modules")?;
     for line in loaded.lines() {

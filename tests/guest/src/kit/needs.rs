@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a test is, and what it needs of the machine. It does not say where it runs: what needs no
-//! emulated hardware runs in User-Mode Linux.
+//! A test and its requirements. A test does not specify where it runs: tests without hardware
+//! requirements run in User-Mode Linux.
 
 use anyhow::Result;
 use serde::Serialize;
 
-/// What a test needs of its guest.
+/// The requirements of a test.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Needs {
-    /// How many CPUs.
+    /// The number of CPUs.
     pub cpus: u32,
-    /// How much memory, in MiB; 0 for the usual.
+    /// The memory in MiB, or 0 for the default.
     pub memory: u32,
-    /// How many NUMA nodes.
+    /// The number of NUMA nodes.
     pub nodes: u32,
-    /// How many of these have no memory.
+    /// The number of nodes without memory.
     pub bare_nodes: u32,
-    /// Disks beside those that the guest's kernel makes, as `DISKS=` describes them
-    /// (`Documentation/development.rst`). In the guest they are `/dev/disk0`, `/dev/disk1` ...
+    /// Additional disks, as in `DISKS=` (`Documentation/development.rst`). In the guest they are
+    /// `/dev/disk0`, `/dev/disk1` and so on.
     pub disks: &'static [&'static str],
-    /// CPUs that go and come.
+    /// CPUs that go offline and online.
     pub hotplug: bool,
-    /// A host that takes disks out.
+    /// A host that removes disks.
     pub hands: bool,
-    /// kmemleak and debugobjects, which follow each object of the kernel.
+    /// kmemleak and debugobjects, which track each object of the kernel.
     pub leaks: bool,
-    /// Whether it mostly waits, so that it runs beside the others.
+    /// Whether the test mostly waits, and therefore runs beside the others.
     pub waits: bool,
-    /// Whether `make crash` has it run many times (`TIMES=`): what it meets is left to chance.
+    /// Whether the test depends on chance, and `make crash` repeats it (`TIMES=`).
     pub repeated: bool,
-    /// How long it may take at the most: a test that takes longer hangs.
+    /// The time limit in seconds, after which the test is considered hung.
     pub seconds: u32,
 }
 
-/// What a test needs that says nothing.
+/// The default requirements.
 pub const USUAL: Needs = Needs {
     cpus: 1,
     memory: 0,
@@ -49,25 +49,26 @@ pub const USUAL: Needs = Needs {
     seconds: 900,
 };
 
-/// A test: its name, what it needs, and what it does.
+/// A test.
 pub struct Test {
     /// The subject, which is the module below the root, and the name of the function.
     pub name: String,
-    /// What it needs.
+    /// The requirements of the test.
     pub needs: Needs,
-    /// What it does; an error or a panic is a failure.
+    /// The body of the test. An error or a panic is a failure.
     pub run: fn() -> Result<()>,
 }
 
-/// The name of a test: its subject, which is the module below the root, and the function's name.
+/// The name of a test: its subject, which is the module below the root, and the name of the
+/// function.
 ///
-/// The files of a subject's folder share its name: `scan::weak` has tests of `scan`.
+/// The files in the directory of a subject share its name: `scan::weak` contains tests of `scan`.
 pub fn name(module: &str, function: &str) -> String {
     let subject = module.split("::").nth(1).unwrap_or(module);
     format!("{subject}.{function}")
 }
 
-/// The tests of a subject: functions, each with what it needs if that is not the usual.
+/// Defines the tests of a subject: functions, each with its requirements other than the defaults.
 #[macro_export]
 macro_rules! tests {
     ($($function:ident $(($($need:ident: $value:expr),+ $(,)?))?),* $(,)?) => {

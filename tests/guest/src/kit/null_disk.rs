@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Disks of null_blk, in memory, with sectors that can be made bad (`Documentation/block/null_blk.rst`
+//! Disks of null_blk, in memory, with configurable bad sectors (`Documentation/block/null_blk.rst`
 //! of the kernel).
 
 use super::block::Block;
@@ -20,7 +20,7 @@ use std::{
 
 const FOLDER: &str = "/sys/kernel/config/nullb";
 
-/// Such a disk, `/dev/NAME`.
+/// A disk of null_blk, `/dev/NAME`.
 #[derive(Clone, Debug)]
 pub struct NullDisk {
     path: PathBuf,
@@ -28,14 +28,14 @@ pub struct NullDisk {
 }
 
 impl NullDisk {
-    /// A disk of so many mebibytes.
+    /// Creates a disk of the given mebibytes.
     pub fn new(name: &str, mebibytes: u64) -> Result<Self> {
         Self::with(name, mebibytes, &[])
     }
 
-    /// A disk with attributes, such as `("blocksize", "4096")`.
+    /// Creates a disk with attributes, such as `("blocksize", "4096")`.
     ///
-    /// A guest begins with the disks of most tests; one that is as it should be is not made anew.
+    /// A fresh guest has the disks of most tests; a disk in the wanted state is reused.
     pub fn with(name: &str, mebibytes: u64, attributes: &[(&str, &str)]) -> Result<Self> {
         let disk = Self {
             path: Path::new("/dev").join(name),
@@ -54,7 +54,7 @@ impl NullDisk {
             disk.set(name, value)?;
         }
         disk.set("power", 1)?;
-        ensure!(disk.path.exists(), "no {}", disk.path.display());
+        ensure!(disk.path.exists(), "{} did not appear", disk.path.display());
         Ok(disk)
     }
 
@@ -70,7 +70,7 @@ impl NullDisk {
         fs::write(&path, value.to_string()).with_context(|| path.display().to_string())
     }
 
-    /// Reads and writes of these sectors fail from now on.
+    /// Makes reads and writes of these sectors fail.
     pub fn bad(&self, sectors: RangeInclusive<u64>) -> Result<()> {
         self.set(
             "badblocks",
@@ -78,7 +78,7 @@ impl NullDisk {
         )
     }
 
-    /// They work again.
+    /// Makes these sectors work again.
     pub fn good(&self, sectors: RangeInclusive<u64>) -> Result<()> {
         self.set(
             "badblocks",
@@ -86,17 +86,17 @@ impl NullDisk {
         )
     }
 
-    /// The file with the bad sectors, for programs that change them.
+    /// The file of the bad sectors, for programs that change them.
     pub fn bad_sectors(&self) -> PathBuf {
         self.folder.join("badblocks")
     }
 
-    /// Takes the power: the disk is gone, and with it what is in its cache (`cache_size`).
+    /// Cuts the power: the disk disappears, and its cache (`cache_size`) is lost.
     pub fn power_off(&self) -> Result<()> {
         self.set("power", 0)
     }
 
-    /// Gives it the power again.
+    /// Restores the power.
     pub fn power_on(&self) -> Result<()> {
         self.set("power", 1)
     }
@@ -113,7 +113,7 @@ impl Block for NullDisk {
     }
 }
 
-/// Removes all of them.
+/// Removes all null_blk disks.
 pub fn remove_all() -> Result<()> {
     for entry in fs::read_dir(FOLDER)? {
         let path = entry?.path();

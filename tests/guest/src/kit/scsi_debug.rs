@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A disk of scsi_debug, which says by sense codes what is wrong with it.
+//! A disk of scsi_debug, which reports faults by sense codes.
 
 use super::{
     block::Block,
@@ -19,12 +19,12 @@ use std::{
     },
 };
 
-/// READ (10) and WRITE (10), as `error` of scsi_debug names commands.
+/// READ (10), as the file `error` of scsi_debug names commands.
 pub const READ: &str = "0x28";
 /// WRITE (10).
 pub const WRITE: &str = "0x2a";
 
-/// Such a disk, of 64 MiB.
+/// A disk of scsi_debug, of 64 MiB.
 #[derive(Clone, Debug)]
 pub struct ScsiDebug {
     path: PathBuf,
@@ -57,15 +57,15 @@ impl ScsiDebug {
         })
     }
 
-    /// So many of these commands fail; all of them for `None`. The codes are the host byte, the
-    /// driver byte, the status byte, the sense key, and its two qualifiers.
+    /// Makes the given number of these commands fail, or all of them for `None`. The codes are the
+    /// host byte, the driver byte, the status byte, the sense key, and its two qualifiers.
     pub fn fail(&self, command: &str, times: Option<u32>, codes: [u8; 6]) -> Result<()> {
         let times = times.map_or(1, |times| -i64::from(times));
         let codes: Vec<_> = codes.iter().map(|code| format!("{code:#x}")).collect();
         self.order(&format!("2 {times} {command} {}", codes.join(" ")))
     }
 
-    /// They work again.
+    /// Makes these commands work again.
     pub fn work(&self, command: &str) -> Result<()> {
         self.order(&format!("- 2 {command}"))
     }
@@ -75,7 +75,7 @@ impl ScsiDebug {
     }
 }
 
-/// The name of the disk, when the kernel has looked at it.
+/// The name of the disk, once the kernel has found it.
 fn found() -> Result<Option<String>> {
     for entry in fs::read_dir("/sys/block")? {
         let name = entry?.file_name().to_string_lossy().into_owned();

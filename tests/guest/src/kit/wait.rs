@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Waiting for what must come. There is no limit but the test's own, so that a slow machine makes
-//! no test fail.
+//! Waits for expected events. The only limit is the limit of the test, so that a slow machine fails
+//! no test.
 
 use anyhow::Result;
 use std::{
@@ -10,10 +10,10 @@ use std::{
     time::Duration, //
 };
 
-/// How often is looked.
+/// The interval between two checks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits until that is so.
+/// Waits until the condition holds.
 pub fn until(mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     while !is_so()? {
         thread::sleep(PAUSE);
@@ -21,7 +21,7 @@ pub fn until(mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     Ok(())
 }
 
-/// Does something beside the test, such as I/O that will be held.
+/// Runs work beside the test, such as I/O that will be held.
 pub fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Beside<T> {
     let seed = fastrand::u64(..);
     Beside(thread::spawn(move || {
@@ -30,22 +30,22 @@ pub fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> B
     }))
 }
 
-/// What is done beside the test.
+/// Work beside the test.
 pub struct Beside<T>(JoinHandle<T>);
 
 impl<T> Beside<T> {
-    /// Waits for the end of it, and returns what it returned.
+    /// Waits for the end of the work, and returns its result.
     ///
     /// # Panics
     ///
-    /// If it panicked.
+    /// Panics if the work panicked.
     pub fn end(self) -> T {
         self.0
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// Whether it has ended.
+    /// Whether the work has ended.
     pub fn has_ended(&self) -> bool {
         self.0.is_finished()
     }

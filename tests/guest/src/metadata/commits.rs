@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Commits: how many there are, checkpoints, and a commit that fails.
+//! Commits: their number, checkpoints, and a failed commit.
 
 use super::{
     again,
@@ -27,7 +27,7 @@ crate::tests![
     a_failed_commit_fails_the_request_that_it_was_made_for,
 ];
 
-/// The write is one bio, of which forty units fail.
+/// The write is a single bio with forty failing units.
 fn relocations_that_arrive_together_share_a_commit() -> Result<()> {
     let Array { r, main, .. } = Array::with_features("3 breaker 0 0")?;
     for unit in (0..240).step_by(6) {
@@ -48,8 +48,8 @@ fn relocations_that_arrive_together_share_a_commit() -> Result<()> {
     Ok(())
 }
 
-/// Forty units of which nothing can be read: each block that is written is valid from then on,
-/// which is a commit.
+/// Forty units without readable blocks. Each write of a block makes the block valid, which is a
+/// commit.
 fn a_full_log_becomes_a_checkpoint() -> Result<()> {
     const LOST: u64 = 320;
     let Array { r, main, spare } = Array::new()?;
@@ -71,7 +71,7 @@ fn a_full_log_becomes_a_checkpoint() -> Result<()> {
     let r = again(r, TABLE)?;
     holds_all(&r)?;
     r.remove()?;
-    // The last region by itself.
+    // The last region alone.
     spare.wipe(0, REGION)?;
     holds_all(&Remap::create(TABLE)?)
 }
@@ -85,9 +85,9 @@ fn a_suspended_device_says_it_was_shut_down() -> Result<()> {
     Ok(())
 }
 
-/// A request for two units, of which main takes the first never and the second at the third try.
-/// The first is moved, and its commit fails while the second is served: what was taken back is not
-/// acknowledged.
+/// A request for two units. Main never takes the first, and takes the second at the third attempt.
+/// The first unit is relocated, and its commit fails while the second is served: the relocation is
+/// rolled back, and the request must not be acknowledged.
 fn a_failed_commit_fails_the_request_that_it_was_made_for() -> Result<()> {
     module::load_ours()?;
     let disk = NullDisk::new("disk", 64)?;
@@ -103,8 +103,8 @@ fn a_failed_commit_fails_the_request_that_it_was_made_for() -> Result<()> {
     format_with_copies_on_main("/dev/mapper/main")?;
     let r = Remap::create("0 126968 remap /dev/mapper/main 0 /dev/spare 0 16384")?;
     assert_eq!(regions(&r)?, "4/4");
-    // The first commit that follows finds out whether main takes writes, the second is for the
-    // first unit.
+    // The next commit probes whether main takes writes. The commit after that is for the first
+    // unit.
     let failing = r.commits()? + 2;
     for (below, region) in [
         (&spare, 0),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Regions that fail are dropped, and brought back.
+//! Failing regions are dropped and restored.
 
 use super::{
     again,
@@ -33,7 +33,7 @@ fn a_failing_region_is_dropped_and_comes_back() -> Result<()> {
     let image = ten_units(&r)?;
     spare.bad(LAST..=SPARE - 1)?;
     let events = r.events()?;
-    // A suspend moves nothing, but makes a commit.
+    // A suspend relocates nothing, but makes a commit.
     r.suspend()?;
     r.resume()?;
     r.wait_for_event_after(events)?;
@@ -53,7 +53,7 @@ fn a_failing_region_is_dropped_and_comes_back() -> Result<()> {
 }
 
 fn a_failing_region_is_tried_again() -> Result<()> {
-    /// After so many commits.
+    /// The number of commits after which a region is retried.
     const COMMITS: u64 = 17;
     let Array { r, spare, .. } = Array::new()?;
     spare.bad(LAST..=SPARE - 1)?;
@@ -84,8 +84,8 @@ fn without_any_region_nothing_moves_and_io_goes_on() -> Result<()> {
     let image = random(MIB);
     r.write(0, &image)?;
     r.holds(&image)?;
-    // Whether the unit was moved is not known to the disk for certain: it takes no writes, even
-    // when main would, until that is.
+    // The disk may or may not hold the relocation. Until this is resolved, the unit takes no
+    // writes, even if main would take them.
     main.good(4000..=4000)?;
     fails_with(r.write(4000, &unit), Errno::IO)?;
     r.read(4000, UNIT)?;
@@ -112,8 +112,7 @@ fn a_device_in_use_resumes_without_its_metadata() -> Result<()> {
     Remap::create(TABLE)?.holds(&image)
 }
 
-/// The metadata can be read and not written, so that the first activation is refused: the second
-/// one as well.
+/// The metadata can be read but not written. The first activation is refused, and so is the second.
 fn a_refused_activation_is_refused_again() -> Result<()> {
     const REASON: &str = "no copy of the metadata can be written";
     let OnLow { r, low, image, .. } = OnLow::new()?;
@@ -123,7 +122,7 @@ fn a_refused_activation_is_refused_again() -> Result<()> {
     r.load(flaky::TABLE)?;
     refused(REASON, || r.resume())?;
     refused(REASON, || r.resume())?;
-    // It serves nobody.
+    // The device serves no I/O.
     let state = dmsetup(&["info", "--columns", "--noheadings", "-o", "suspended", "r"])?;
     assert_eq!(state.trim_end(), "Suspended");
     low.works()?;
@@ -136,18 +135,18 @@ fn a_refused_activation_is_refused_again() -> Result<()> {
     assert_eq!(status.mode, "rw");
     assert_eq!(status.regions.to_string(), "2/2");
     r.holds(&image)?;
-    // They are counted once.
+    // The relocations are counted once.
     assert_eq!(r.count("remapped")?, 10);
     Ok(())
 }
 
-/// A region that works again is brought back though nothing is committed.
+/// A region that works again is restored without a commit.
 fn a_failing_region_comes_back_by_itself() -> Result<()> {
     let Array { r, spare, .. } = Array::new()?;
     spare.bad(LAST..=SPARE - 1)?;
     r.relocate(8, UNIT)?;
     assert_eq!(regions(&r)?, "1/2");
-    // What is free again is not used while a region says otherwise.
+    // The freed unit is not reused while a region still lists it.
     r.move_back(8)?;
     assert_eq!(r.used()?, "1/1536");
     spare.good(LAST..=SPARE - 1)?;

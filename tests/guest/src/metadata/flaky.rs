@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A spare of which each region may fail in its own way.
+//! A spare with individual faults in each region.
 
 use super::{
     again,
@@ -16,14 +16,14 @@ crate::tests![flakey_writes, flakey_reads,];
 /// The table of `r` on such a spare.
 pub const TABLE: &str = "0 131072 remap /dev/main 0 /dev/mapper/low 0 16384";
 
-/// What becomes of requests to a region.
+/// The behaviour of a region.
 #[derive(Clone, Copy)]
 pub enum Region {
-    /// They work.
+    /// All requests succeed.
     Works,
     /// Reads fail.
     FailsReads,
-    /// Reads get a bit that is wrong.
+    /// Reads return a wrong bit.
     CorruptsReads,
     /// Writes fail.
     FailsWrites,
@@ -32,7 +32,7 @@ pub enum Region {
 }
 
 impl Region {
-    /// A line of a table. Nothing of dm-flakey works while it is down, which it always is.
+    /// A line of the table. dm-flakey applies its faults while it is down, which is always.
     fn line(self, start: u64) -> String {
         let below = format!("/dev/spare {start}");
         let target = match self {
@@ -46,21 +46,21 @@ impl Region {
     }
 }
 
-/// `/dev/mapper/low`, which is the spare.
+/// `/dev/mapper/low`, the spare.
 pub struct Low(Mapped);
 
 impl Low {
-    /// Both regions work.
+    /// Creates the spare; both regions work.
     pub fn new() -> Result<Self> {
         Mapped::create("low", &table(Region::Works, Region::Works)).map(Self)
     }
 
-    /// What the first and the last region do from now on.
+    /// Sets the behaviour of the first and the last region.
     pub fn becomes(&self, first: Region, last: Region) -> Result<()> {
         self.0.replace(&table(first, last))
     }
 
-    /// Both regions work from now on.
+    /// Makes both regions work again.
     pub fn works(&self) -> Result<()> {
         self.becomes(Region::Works, Region::Works)
     }
@@ -76,16 +76,16 @@ fn table(first: Region, last: Region) -> String {
 pub struct OnLow {
     /// The device.
     pub r: Remap,
-    /// The spare below it.
+    /// The spare.
     pub low: Low,
-    /// The disk below that.
+    /// The disk below the spare.
     pub spare: NullDisk,
-    /// What `r` holds.
+    /// The data of `r`.
     pub image: Vec<u8>,
 }
 
 impl OnLow {
-    /// All works.
+    /// Creates `r`; all regions work.
     pub fn new() -> Result<Self> {
         let disks = Disks::new()?;
         let low = Low::new()?;
@@ -107,7 +107,7 @@ fn flakey_writes() -> Result<()> {
     let status = r.status()?;
     assert_eq!(status.health, "degraded");
     assert_eq!(status.used.to_string(), "11/1536");
-    // What is lost without a word is made good by the other region.
+    // The other region replaces the silently lost writes.
     low.becomes(Region::LosesWrites, Region::Works)?;
     r.message("checkpoint")?;
     r.relocate(16, UNIT)?;

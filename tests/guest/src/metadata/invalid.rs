@@ -25,7 +25,7 @@ fn tamper_heads(spare: &NullDisk, offset: usize, bytes: &[u8]) -> Result<()> {
 
 fn a_newer_format() -> Result<()> {
     const NEWER: &str = "the metadata are of a newer format";
-    // Where a block has the version of the format, and its features.
+    // Offsets of the format version and of the feature flags in a block.
     const VERSION: usize = 12;
     const COMPAT: usize = 48;
     const RO_COMPAT: usize = 52;
@@ -42,7 +42,8 @@ fn a_newer_format() -> Result<()> {
     tamper_heads(&spare, VERSION, &[2])?;
     is_refused(NEWER, TABLE)?;
     tamper_heads(&spare, VERSION, &[1])?;
-    // A bit of incompat forbids reading, one of ro_compat writing, one of compat nothing.
+    // A bit of incompat forbids reading, a bit of ro_compat forbids writing, a bit of compat
+    // nothing.
     tamper_heads(&spare, INCOMPAT_HIGHEST, &[0x80])?;
     is_refused(NEWER, TABLE)?;
     tamper_heads(&spare, INCOMPAT_HIGHEST, &[0])?;
@@ -56,8 +57,8 @@ fn a_newer_format() -> Result<()> {
     Remap::create(TABLE)?.holds(&image)
 }
 
-/// A checkpoint says of its first two units, at 96 and 120: the unit, its kind in the last of 8
-/// bytes, the spare unit, and which blocks are valid.
+/// The first two records of the checkpoint are at 96 and 120. A record holds the unit, with its
+/// kind in the last of 8 bytes, the spare unit, and the valid blocks.
 fn metadata_that_contradict_themselves() -> Result<()> {
     const CHANGES: [(usize, &[u8]); 9] = [
         (96, &[0xff, 0xff, 0xff, 0xff]),

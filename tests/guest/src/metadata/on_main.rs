@@ -38,8 +38,8 @@ fn copies_on_main_are_in_use() -> Result<()> {
     Ok(())
 }
 
-/// A table over all of main does not see that main has copies of the metadata, and a blank spare
-/// says nothing of them.
+/// A table over all of main overlooks the copies of the metadata on main, and a blank spare does
+/// not mention them.
 fn a_blank_spare_does_not_hide_what_main_has() -> Result<()> {
     const REASON: &str = "the spare's metadata are older than main's";
     let Disks { main, spare } = Disks::new()?;
@@ -51,7 +51,7 @@ fn a_blank_spare_does_not_hide_what_main_has() -> Result<()> {
     is_refused(REASON, TABLE)?;
     is_blank(&spare)?;
     refused(REASON, || Remap::create_read_only(TABLE))?;
-    // Somebody who knows that they are of no use wipes them.
+    // An administrator who knows that the copies are useless wipes them.
     main.wipe(SHORTER_LEN, MAIN - SHORTER_LEN)?;
     Remap::create(TABLE)?;
     Ok(())

@@ -35,8 +35,7 @@ fn read_only_tables_write_nothing() -> Result<()> {
     Ok(())
 }
 
-/// What a scan finds on a read-only table is not committed, wherever there are copies of the
-/// metadata.
+/// The findings of a scan on a read-only table are committed to no copy of the metadata.
 fn a_read_only_table_with_metadata_on_main_writes_nothing() -> Result<()> {
     let Disks { main, spare } = Disks::new()?;
     format_with_copies_on_main("/dev/main")?;

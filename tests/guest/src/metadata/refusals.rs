@@ -25,7 +25,7 @@ crate::tests![
     two_histories_of_one_array,
 ];
 
-/// Makes a spare blank, as far as anybody asks.
+/// Makes the regions of a spare blank.
 fn wipe_regions(spare: &NullDisk) -> Result<()> {
     spare.wipe(0, REGION)?;
     Ok(spare.wipe(LAST, REGION)?)
@@ -38,7 +38,7 @@ fn only_a_blank_spare_is_formatted() -> Result<()> {
         is_refused("the spare holds something that is not ours", TABLE)?;
         disks.spare.wipe(sector, 1)?;
     }
-    // What lies in the units does not matter.
+    // The contents of units do not matter.
     disks.spare.write_junk(REGION, 8192)?;
     Remap::create(TABLE)?;
     Ok(())
@@ -116,7 +116,7 @@ fn another_layout_of_the_same_array() -> Result<()> {
         "the metadata are for another unit: add '2 unit 4096'",
         &format!("{TABLE} 2 unit 8192"),
     )?;
-    // A shorter area does not find the last region, and trusts the first no more.
+    // With a shorter area, the second region is not found, and the first is not valid.
     is_refused("refused", "0 131072 remap /dev/main 0 /dev/spare 0 8192")?;
     Remap::create(&format!("{TABLE} 2 unit 4096"))?.holds(&image)
 }
@@ -136,7 +136,7 @@ fn unreadable_metadata() -> Result<()> {
     Remap::create(TABLE)?.holds(&image)
 }
 
-/// One array, of which two copies are used apart: their regions are not put together.
+/// Two copies of an array are used separately: their regions are not combined.
 fn two_histories_of_one_array() -> Result<()> {
     let spare = Disks::new()?.spare;
     let fork = NullDisk::new("fork", 8)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mappings, counters and data survive removal and power cuts.
+//! Mappings, counters and data survive removal and power loss.
 
 use super::{
     again,
@@ -48,7 +48,7 @@ fn survives_removal_and_unload() -> Result<()> {
     r.holds(&image)
 }
 
-/// Of each of them the I/O path must be told that there is something, which takes memory.
+/// The filter needs memory for each of these units.
 fn units_far_apart_survive() -> Result<()> {
     const TABLE: &str = "0 524288 remap /dev/main 0 /dev/spare 0 16384";
     const DISTANCE: usize = 32768;
@@ -72,7 +72,7 @@ fn units_far_apart_survive() -> Result<()> {
     r.holds_at(FARTHEST, part(&data, 0, UNIT))
 }
 
-/// Main and the spare as disks with a cache that the power holds, and attributes.
+/// Main and the spare as disks with a volatile cache, and attributes.
 fn disks_with_caches(attributes: &[(&str, &str)]) -> Result<Disks> {
     module::load_ours()?;
     let attributes = [&[("cache_size", "8")], attributes].concat();
@@ -82,7 +82,7 @@ fn disks_with_caches(attributes: &[(&str, &str)]) -> Result<Disks> {
     })
 }
 
-/// What is in the caches is lost, while `r` uses the disks.
+/// Activates `r` again after its disks lost their caches.
 fn after_a_power_cut(r: Remap, disks: &Disks) -> Result<Remap> {
     disks.main.power_off()?;
     disks.spare.power_off()?;
@@ -106,7 +106,7 @@ fn survives_a_power_cut() -> Result<()> {
     r.holds(&image)
 }
 
-/// Nobody flushes: what is acknowledged after an error is durable by itself.
+/// An acknowledged write after an error is durable without a flush.
 fn a_relocated_write_survives_a_power_cut() -> Result<()> {
     let disks = disks_with_caches(&[("fua", "1")])?;
     let r = Remap::create(TABLE)?;
@@ -133,11 +133,14 @@ fn partial_units_and_counters_survive() -> Result<()> {
     assert_eq!(r.count("spares_retired")?, 1);
     assert_eq!(r.count("lost_blocks")?, 1);
     assert_eq!(r.count("relocated")?, 1);
-    assert!(r.count("write_errors")? >= 1, "errors are forgotten");
+    assert!(
+        r.count("write_errors")? >= 1,
+        "the count of errors was lost"
+    );
     // The retired unit is never used again.
     r.relocate(0, 80)?;
     assert!(r.list()?.iter().all(|one| one.spare_sector != REGION));
-    // A block is made good.
+    // A write makes a block valid.
     r.write(1004, &sector)?;
     let r = again(r, TABLE)?;
     r.holds_at(1004, &sector)

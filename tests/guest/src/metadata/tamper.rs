@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Metadata as a later version, a faulty one, or somebody with bad intentions could have written
-//! them.
+//! Metadata as written by a later version, by a faulty version, or by an attacker.
 
 use crate::kit::*;
 use remap_core::metadata::block::{
@@ -11,7 +10,8 @@ use remap_core::metadata::block::{
     MAGIC, //
 };
 
-/// Changes bytes of a block of metadata, which is sealed anew. Blocks count from the disk's start.
+/// Changes bytes of a metadata block, and updates its checksum. Blocks count from the start of the
+/// disk.
 pub fn tamper(disk: &NullDisk, block: u64, offset: usize, bytes: &[u8]) -> Result<()> {
     let sector = block * BLOCK_SECTORS;
     let mut changed = [0; BLOCK_BYTES];

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What goes wrong while the model is run, and what an administrator does.
+//! Faults of the disks during a run of the model, and actions of an administrator.
 
 use crate::kit::*;
 use ::model::Model;
 use std::ops::Range;
 
-/// The most places of a disk that fail at a time.
+/// The maximum number of failing ranges of a disk.
 const PLACES: usize = 12;
 
 /// The disks that fail.
 #[derive(Default)]
 pub struct FailingDisks {
-    /// Main, of which sectors fail.
+    /// Main, with failing sectors.
     pub main: Option<FailingMain>,
-    /// The spare, and which of its sectors may fail.
+    /// The spare, and the sectors that may fail.
     pub spare: Option<(NullDisk, Range<u64>)>,
-    /// What main is on, in whose place there is only an error now and then.
+    /// The device below main, which is replaced by an error target now and then.
     pub gone_at_times: Option<Mapped>,
 }
 
-/// A main whose sectors can be made bad.
+/// A main with configurable bad sectors.
 pub enum FailingMain {
     /// Reads and writes fail.
     Null(NullDisk),
@@ -28,7 +28,7 @@ pub enum FailingMain {
     Dust(Mapped),
 }
 
-/// Has sectors of a disk fail, or fail no more.
+/// Makes sectors of a disk fail, or work again.
 fn set(disk: &NullDisk, sectors: &Range<u64>, bad: bool) -> Result<()> {
     let sectors = sectors.start..=sectors.end - 1;
     match bad {
@@ -50,11 +50,11 @@ pub struct Faults<'a> {
     count: u64,
 }
 
-/// One kind of them.
+/// A kind of fault.
 type Fault<'a> = fn(&mut Faults<'a>) -> Result<()>;
 
 impl<'a> Faults<'a> {
-    /// Faults of these disks, and requests to `r`.
+    /// Faults of these disks, and messages to `r`.
     pub fn new(model: &'a Model, r: &'a Mapped, disks: &'a FailingDisks) -> Self {
         Self {
             model,
@@ -67,7 +67,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Does them until the work is done. All disks are well then.
+    /// Injects faults until the work is done. Then all disks work.
     pub fn run(&mut self) -> Result<()> {
         let kinds = self.kinds();
         while self.model.wait_for(self.rng.u64(0..16)) {
@@ -79,12 +79,12 @@ impl<'a> Faults<'a> {
         self.end()
     }
 
-    /// How many there were.
+    /// The number of faults so far.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Those that may happen, each as often as it is listed.
+    /// The possible kinds, each as often as it is listed.
     fn kinds(&self) -> Vec<Fault<'a>> {
         let mut kinds: Vec<Fault<'a>> = vec![Self::message; 4];
         kinds.extend([Self::suspend as Fault<'a>, Self::reload]);
@@ -102,7 +102,7 @@ impl<'a> Faults<'a> {
         kinds
     }
 
-    /// A few sectors out of `all`, in whole blocks.
+    /// A few sectors of `all`, in whole blocks.
     fn some(&mut self, all: Range<u64>) -> Range<u64> {
         let step = self.model.work().block_sectors();
         let start = self.rng.u64(all.clone()) / step * step;
@@ -115,7 +115,7 @@ impl<'a> Faults<'a> {
             Some(FailingMain::Dust(dust)) => {
                 let what = if bad { "addbadblock" } else { "removebadblock" };
                 for sector in sectors.clone() {
-                    // A block that was written is not bad any more.
+                    // A written block is no longer bad.
                     let _ = dust.message(&format!("{what} {sector}"));
                 }
             }
@@ -124,7 +124,7 @@ impl<'a> Faults<'a> {
         Ok(())
     }
 
-    /// A place of main begins to fail, or, less often, ends to.
+    /// A range of main begins to fail or, less often, works again.
     fn main_fails(&mut self) -> Result<()> {
         if self.main.len() < PLACES && self.rng.u32(0..4) > 0 {
             let sectors = self.some_of_main();
@@ -139,19 +139,19 @@ impl<'a> Faults<'a> {
         Ok(())
     }
 
-    /// Half of the time they are where threads meet.
+    /// Some sectors of main: half of the time in the range that all threads share.
     fn some_of_main(&mut self) -> Range<u64> {
         let all = self.model.work().sectors();
         let part = if self.rng.bool() { all.min(256) } else { all };
         let mut sectors = self.some(0..part);
         if matches!(self.disks.main, Some(FailingMain::Dust(_))) {
-            // A message for each.
+            // Each sector takes a message.
             sectors.end = sectors.end.min(sectors.start + 2);
         }
         sectors
     }
 
-    /// Ends the failing of sectors, but for those that fail for another reason too.
+    /// Makes sectors work again, except those that are still in another failing range.
     fn main_works(&self, sectors: &Range<u64>) -> Result<()> {
         self.set_main(sectors, false)?;
         self.model.good(sectors);
@@ -175,7 +175,7 @@ impl<'a> Faults<'a> {
         Ok(())
     }
 
-    /// A message that is answered or refused.
+    /// Sends a message, which may be refused.
     fn message(&mut self) -> Result<()> {
         let unit = self.rng.u64(0..self.model.work().sectors() / UNIT);
         let sector = unit * UNIT;
@@ -204,10 +204,10 @@ impl<'a> Faults<'a> {
         self.suspend()
     }
 
-    /// Main is gone for some operations, and then there for some at least.
+    /// Removes main for some operations, and restores it for at least some.
     fn outage(&mut self) -> Result<()> {
         let main = self.disks.gone_at_times.as_ref();
-        let main = main.context("a disk that goes")?;
+        let main = main.context("a disk that can be absent")?;
         let (here, gone) = (main.table()?, format!("0 {} error", main.sectors()?));
         for table in [gone, here] {
             main.load(&table)?;
@@ -218,7 +218,7 @@ impl<'a> Faults<'a> {
         Ok(())
     }
 
-    /// All disks are well again.
+    /// Makes all disks work again.
     fn end(&mut self) -> Result<()> {
         while let Some(sectors) = self.main.pop() {
             self.main_works(&sectors)?;
@@ -228,7 +228,7 @@ impl<'a> Faults<'a> {
                 set(disk, &sectors, false)?;
             }
         }
-        // Nothing may have been tripped.
+        // The breaker may be closed.
         let _ = self.r.message("rearm");
         Ok(())
     }

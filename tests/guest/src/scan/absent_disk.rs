@@ -22,7 +22,7 @@ crate::tests![
     a_disk_that_is_gone_has_no_bad_units,
 ];
 
-/// It is told to end while it reads, and would wait for an hour then.
+/// The scan is stopped during a read, and would otherwise wait for an hour afterwards.
 fn it_ends_with_its_device_while_it_reads() -> Result<()> {
     let disk = NullDisk::new("disk", 16)?;
     NullDisk::new("spare", 8)?;
@@ -36,7 +36,7 @@ fn it_ends_with_its_device_while_it_reads() -> Result<()> {
     until(|| Ok(fs::read_to_string("/sys/module/dm_remap/refcnt")?.trim() == "0"))
 }
 
-/// Nobody waits for a disk that hangs: not a suspend, nor a removal.
+/// Neither a suspend nor a removal waits for a hung disk.
 fn a_disk_that_hangs_holds_up_nobody_but_the_scan() -> Result<()> {
     let disk = NullDisk::new("disk", 64)?;
     NullDisk::new("spare", 8)?;
@@ -53,12 +53,13 @@ fn a_disk_that_hangs_holds_up_nobody_but_the_scan() -> Result<()> {
     r.remove()?;
     assert_eq!(main.held()?.reads, 1, "the read that hangs");
     fails(module::unload("dm_remap"))?;
-    // The disk answers at once what it is asked when it is given up.
+    // The disk answers the read at once when the gate opens.
     main.open()?;
     until(|| Ok(module::unload("dm_remap").is_ok()))
 }
 
-/// The disk of `r` is gone: its scan, which reads batch after batch, finds out, and no bad units.
+/// The disk of `r` is absent. Its scan, which reads batch after batch, must detect this, and find
+/// no bad units.
 fn finds_no_disk(r: &Remap) -> Result<()> {
     step_until(r, || Ok(r.status()?.health == "tripped"))?;
     let status = r.status()?;
@@ -79,7 +80,7 @@ fn a_disk_is_pulled() -> Result<()> {
     r.remove()
 }
 
-/// The disk is gone: nothing is found, and it is tried again when it is back.
+/// The scan of an absent disk finds nothing, and resumes when the disk is back.
 fn a_disk_that_is_gone_has_no_bad_units() -> Result<()> {
     const THERE: &str = "0 32768 linear /dev/disk 0";
     NullDisk::new("disk", 16)?;

@@ -25,7 +25,7 @@ crate::tests![
     units_of_a_disk_that_becomes_slow_stay_where_they_are(waits: true),
 ];
 
-/// `r` on main but for its first unit, which others can read past `r`, and be held there.
+/// `r` on main without its first unit, which others can read directly, and which can be held there.
 struct SharedDisk {
     r: Remap,
     main: Mapped,
@@ -34,7 +34,7 @@ struct SharedDisk {
 }
 
 impl SharedDisk {
-    /// With these lines of main's table behind the first unit.
+    /// Creates the device, with these lines in main's table behind the first unit.
     fn new(lines: &str) -> Result<Self> {
         let disk = NullDisk::new("disk", 17)?;
         NullDisk::new("spare", 8)?;
@@ -57,7 +57,7 @@ impl SharedDisk {
         self.main.replace(&Self::table(lines))
     }
 
-    /// Somebody reads main past `r` from now on, until the gate is opened.
+    /// Starts a direct read of main, which is held until the gate is opened.
     fn read_past_r(&self) -> Result<Beside<io::Result<Vec<u8>>>> {
         self.gate.hold_reads()?;
         let main = self.main.clone();
@@ -66,7 +66,7 @@ impl SharedDisk {
         Ok(reader)
     }
 
-    /// Nobody does any more.
+    /// Ends the direct read.
     fn let_be(&self, reader: Beside<io::Result<Vec<u8>>>) -> Result<()> {
         self.gate.open()?;
         reader.end()?;
@@ -74,7 +74,7 @@ impl SharedDisk {
     }
 }
 
-/// How many reads of the pass took more than half a second.
+/// The number of reads of the pass that took more than half a second.
 fn slow_reads(r: &Remap) -> Result<u64> {
     let counts = line(r, "reads_by_milliseconds")?;
     counts
@@ -84,19 +84,19 @@ fn slow_reads(r: &Remap) -> Result<u64> {
         .sum()
 }
 
-/// Waits until so many reads more were slow.
+/// Waits for the given number of further slow reads.
 fn until_more_are_slow(r: &Remap, more: u64) -> Result<()> {
     let before = slow_reads(r)?;
     until(|| Ok(slow_reads(r)? >= before + more))
 }
 
-/// Begins a pass that knows what reads of batches take, and of single units, since a unit at sector
-/// 800 of `r`, which is in the second batch, cannot be read.
+/// Begins a pass that knows the latency of batches and of single units, because a unit at sector
+/// 800 of `r`, in the second batch, cannot be read.
 fn begin_pass_that_knows(r: &Remap) -> Result<()> {
     step_until(r, || Ok(pass(r)? == "1 weak 0 moved 0"))
 }
 
-/// Others use the disk past the device, and all reads of the scan are slow: no unit is weak for
+/// The disk is in use directly, and all reads of the scan are slow: no unit is weak because of
 /// that.
 fn units_of_a_busy_disk_stay_where_they_are() -> Result<()> {
     const QUICK: &str = "8 32768 linear /dev/disk 8";
@@ -116,7 +116,7 @@ fn units_of_a_busy_disk_stay_where_they_are() -> Result<()> {
     Ok(())
 }
 
-/// A weak unit is told from one of a busy disk when the disk is not busy any more.
+/// The scan identifies a weak unit of a busy disk once the disk is idle.
 fn a_weak_unit_of_a_busy_disk_is_moved_when_it_is_quiet() -> Result<()> {
     let lines = |milliseconds| with_slow_unit(UNIT, SLOW + UNIT, 32776, milliseconds);
     let mut milliseconds = MILLISECONDS;
@@ -135,7 +135,7 @@ fn a_weak_unit_of_a_busy_disk_is_moved_when_it_is_quiet() -> Result<()> {
         if pass(&a.r)? != NOTHING {
             break;
         }
-        // A machine whose other reads take long too hides the unit.
+        // On a slow machine, other slow reads hide the unit.
         milliseconds *= 2;
         a.replace(&lines(milliseconds))?;
     }
@@ -144,7 +144,7 @@ fn a_weak_unit_of_a_busy_disk_is_moved_when_it_is_quiet() -> Result<()> {
     Ok(())
 }
 
-/// All reads are slow and nobody else reads: that is how the disk is.
+/// All reads are slow on an otherwise idle disk: the disk as a whole is slow.
 fn units_of_a_disk_that_becomes_slow_stay_where_they_are() -> Result<()> {
     const QUICK: &str = "0 32768 linear /dev/disk 0";
     let disk = NullDisk::new("disk", 16)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The scan without memory: it pauses, or it fails, and nothing else does.
+//! The scan without memory: it pauses or fails, and nothing else does.
 
 use super::{
     line,
@@ -19,7 +19,7 @@ use std::fs;
 
 crate::tests![it_waits_while_memory_is_short, a_scan_that_fails,];
 
-/// The scan waits, as what it might do takes of what is left.
+/// The scan waits, because its findings would use the reserve.
 fn it_waits_while_memory_is_short() -> Result<()> {
     let a = small()?;
     a.main.bad(20000..=20000)?;
@@ -40,22 +40,21 @@ fn it_waits_while_memory_is_short() -> Result<()> {
     Ok(())
 }
 
-/// Fails unless the scan has failed for want of memory.
+/// Fails unless the scan has failed for lack of memory.
 fn scan_has_failed(r: &Remap) -> Result<()> {
     assert_eq!(r.status()?.scan, "failed");
     assert_eq!(line(r, "error")?, "-12");
     Ok(())
 }
 
-/// Starts the scan and waits until it ends, or is done; whether it could be started.
+/// Starts the scan and waits for its end; returns whether it started.
 fn starts(r: &Remap) -> Result<bool> {
     let started = r.message("scan start").is_ok();
     until(|| Ok(["stopped", "failed"].contains(&r.status()?.scan.as_str())))?;
     Ok(started)
 }
 
-/// The thread cannot be started, or ends since it gets no memory: that concerns nobody but the
-/// scan.
+/// The thread cannot be started, or ends for lack of memory. Only the scan is affected.
 fn a_scan_that_fails() -> Result<()> {
     let a = small()?;
     let image = random(MIB);
@@ -63,8 +62,7 @@ fn a_scan_that_fails() -> Result<()> {
     a.r.message("scan rate 1000000")?;
     fail_allocations(&[])?;
     let mut log = KernelLog::now()?;
-    // The next allocation of the one that makes all threads of the kernel, unless that is for
-    // another.
+    // Fails the next allocation of kthreadd, unless it serves another thread.
     until(|| {
         fs::write("/proc/2/fail-nth", "1")?;
         Ok(!starts(&a.r)?)
@@ -76,14 +74,14 @@ fn a_scan_that_fails() -> Result<()> {
     scan_has_failed(&a.r)?;
     a.r.write(0, &image)?;
     a.r.holds(&image)?;
-    // It can be begun again.
+    // The scan can be started again.
     a.r.scan()?;
     assert_eq!(a.r.status()?.scan, "stopped");
     Ok(())
 }
 
-/// Has the thread be made and get so many bytes, until it gets too few: another thread may take the
-/// failure.
+/// Lets the thread start and allocate a number of bytes, until one of its allocations fails:
+/// another thread may meet the failure.
 fn fail_later(r: &Remap) -> Result<()> {
     for bytes in (8192..=65536).step_by(256).cycle() {
         fail_allocations(&[

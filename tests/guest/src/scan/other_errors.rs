@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Errors that are not the medium's make no unit weak or suspect.
+//! Errors other than medium errors make no unit weak or suspect.
 
 use super::{
     finds_nothing,
@@ -25,12 +25,12 @@ crate::tests![
     it_waits_while_the_path_fails,
 ];
 
-/// Reads fail as a path does: DID_TRANSPORT_FAILFAST.
+/// A path failure: DID_TRANSPORT_FAILFAST.
 const PATH: [u8; 6] = [0xf, 0, 0, 0, 0, 0];
-/// Reads fail for no reason that is told: DID_NO_CONNECT, which is `BLK_STS_IOERR`.
+/// A failure without a specific cause: DID_NO_CONNECT, which is `BLK_STS_IOERR`.
 const NO_CONNECT: [u8; 6] = [1, 0, 0, 0, 0, 0];
 
-/// `r` on a main of which two units are on a disk of scsi_debug.
+/// `r` on a main with two units on a disk of scsi_debug.
 fn with_path_to_a_part() -> Result<(Remap, ScsiDebug)> {
     let part = ScsiDebug::new("")?;
     NullDisk::new("disk", 16)?;
@@ -45,12 +45,12 @@ fn with_path_to_a_part() -> Result<(Remap, ScsiDebug)> {
     Ok((Remap::create(MAPPED)?, part))
 }
 
-/// How many units the pass has passed over, if it has any.
+/// The number of units that the pass has passed over, if any.
 fn passed_over(r: &Remap) -> Result<Option<String>> {
     Ok(r.ask("scan")?.find("passed_over").map(String::from))
 }
 
-/// Reads fail for a while, for a reason that is not the medium's.
+/// Reads fail for a while with an error other than a medium error.
 fn a_unit_of_which_the_path_fails_is_not_weak() -> Result<()> {
     let (r, part) = with_path_to_a_part()?;
     for times in [2, 3] {
@@ -62,20 +62,20 @@ fn a_unit_of_which_the_path_fails_is_not_weak() -> Result<()> {
     Ok(())
 }
 
-/// An error that may be the path's makes a unit weak only if it comes twice while the rest of main
-/// works.
+/// An error that may come from the path makes a unit weak only if it occurs twice while the rest of
+/// main works.
 fn a_unit_that_fails_once_with_any_error_is_not_weak() -> Result<()> {
     let (r, part) = with_path_to_a_part()?;
     let image = random(MIB);
     r.write(7000, &image)?;
-    // The batch, and then its first unit.
+    // The reads of the batch, and then of its first unit, fail.
     part.fail(READ, Some(2), NO_CONNECT)?;
     finds_nothing(&r)?;
     let status = r.status()?;
     assert_eq!(status.suspects, 0);
     assert_eq!(status.used.to_string(), "0/1536");
     part.work(READ)?;
-    // The unit once more.
+    // One more read of the unit fails.
     part.fail(READ, Some(3), NO_CONNECT)?;
     r.scan()?;
     assert_eq!(pass(&r)?, "0 weak 1 moved 1");
@@ -84,8 +84,7 @@ fn a_unit_that_fails_once_with_any_error_is_not_weak() -> Result<()> {
     r.holds_at(7000, &image)
 }
 
-/// A part of main fails for a reason that is not the medium's, again and again: the pass gets by
-/// it.
+/// A part of main always fails with an error other than a medium error: the pass gets past it.
 fn units_that_fail_for_other_reasons_are_passed_over() -> Result<()> {
     let (r, part) = with_path_to_a_part()?;
     part.fail(READ, None, PATH)?;
@@ -101,14 +100,14 @@ fn units_that_fail_for_other_reasons_are_passed_over() -> Result<()> {
     Ok(())
 }
 
-/// For how many seconds the scan waits before it tries main again.
+/// The seconds until the scan retries main.
 fn waits_for_main(r: &Remap) -> Result<Option<u64>> {
     let answer = r.ask("scan")?;
     let seconds = answer.find("waits_for_main").map(str::parse);
     Ok(seconds.transpose()?)
 }
 
-/// Main does not work at all, which says nothing of its units.
+/// All reads of main fail, which is no finding about its units.
 fn it_waits_while_the_path_fails() -> Result<()> {
     let disk = ScsiDebug::new("")?;
     let r = on_scsi_debug(&disk)?;
@@ -118,20 +117,20 @@ fn it_waits_while_the_path_fails() -> Result<()> {
     r.message("scan start")?;
     let (mut reads, mut seconds) = (0, 0);
     until(|| {
-        // Asked for first, as another try may follow.
+        // Read first, because another attempt may follow.
         reads = disk.counted()?.reads - before;
         seconds = waits_for_main(&r)?.unwrap_or(0);
         Ok(seconds >= 4)
     })?;
-    // The pause begins with a second and doubles with each try, which reads a batch and a unit in
-    // four other places.
+    // The pause starts with a second and doubles with each attempt, which reads a batch and a unit
+    // in four other places.
     let tries = u64::from(seconds.ilog2()) + 1;
     ensure!(reads <= 5 * tries, "{reads} reads in {tries} tries");
     let status = r.status()?;
     assert_eq!(status.scan, "running");
     assert_eq!(status.scan_position.to_string(), "0/16384");
     disk.work(READ)?;
-    // It need not wait until the pause is over.
+    // The message ends the pause.
     r.message("scan start")?;
     r.until_scan_is("stopped")?;
     assert_eq!(waits_for_main(&r)?, None);

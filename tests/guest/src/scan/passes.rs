@@ -26,8 +26,7 @@ crate::tests![
     a_pass_that_takes_too_long(waits: true),
 ];
 
-/// Makes the numbers of an array that is not active as large as there are, and those that no
-/// counter has.
+/// Sets all numbers of an inactive array to their maximum, including those of unknown counters.
 fn make_numbers_large() -> Result<()> {
     let mut dump = dump()?;
     dump["cursor"] = json!(u64::MAX);
@@ -45,7 +44,7 @@ fn make_numbers_large() -> Result<()> {
     Ok(())
 }
 
-/// What the metadata say may be any number.
+/// Numbers in the metadata may have any value.
 fn numbers_as_large_as_there_are() -> Result<()> {
     let a = small()?;
     a.r.remove()?;
@@ -87,7 +86,7 @@ fn it_waits_goes_on_and_ends() -> Result<()> {
     assert_eq!(a.r.message("scan stop")?.trim_end(), "there was no scan");
     a.r.scan()?;
     assert_eq!(line(&a.r, "pass")?, "1", "the pass that was interrupted");
-    // How many passes there were is kept.
+    // The number of passes is saved.
     a.r.remove()?;
     let r = Remap::create(SMALL)?;
     r.scan()?;
@@ -105,18 +104,21 @@ fn it_goes_on_where_it_was() -> Result<()> {
     let before = position(&a.r)?;
     a.r.remove()?;
     let kept = dump()?["cursor"].as_u64().context("the cursor")?;
-    ensure!(kept >= before, "{kept} is kept, it was at {before}");
+    ensure!(
+        kept >= before,
+        "saved position {kept}, expected at least {before}"
+    );
     let r = Remap::create(&slowly)?;
     assert_eq!(r.message("scan pause")?.trim_end(), "there was no scan");
     r.message("scan start")?;
     until_begun(&r)?;
-    // A thread that begins when it was told to already reads two batches.
+    // A thread that starts after its command reads two batches.
     let now = position(&r)?;
     ensure!(
         now == kept + BATCH || now == kept + 2 * BATCH,
         "at {now}, it was at {kept}"
     );
-    // Another table of the same device goes on with it.
+    // Another table of the same device continues the pass.
     r.replace(&format!("{SMALL} 2 scan_rate 1000000"))?;
     r.until_scan_is("stopped")?;
     assert_eq!(line(&r, "pass")?, "1");
@@ -129,7 +131,7 @@ fn it_begins_by_itself_again_and_again() -> Result<()> {
     until(|| Ok(a.r.ask("scan")?.number("pass")? >= 3))?;
     assert_eq!(a.r.features()?, FEATURES);
     a.r.wait_for_event_after(a.r.events()?)?;
-    // What was ended begins by itself with the next resume only.
+    // A stopped scan starts by itself only with the next resume.
     a.r.message("scan stop")?;
     a.r.until_scan_is("stopped")?;
     a.r.suspend()?;
@@ -137,7 +139,7 @@ fn it_begins_by_itself_again_and_again() -> Result<()> {
     a.r.until_scan_is("waiting")?;
     a.r.message("scan stop")?;
     a.r.until_scan_is("stopped")?;
-    // A table that is loaded and not used changes nothing.
+    // A loaded table that does not become live changes nothing.
     a.r.load(&format!("{SMALL} 2 scan_interval 2"))?;
     a.r.clear()?;
     until_another_has_begun_by_itself()?;
@@ -146,7 +148,7 @@ fn it_begins_by_itself_again_and_again() -> Result<()> {
     Ok(())
 }
 
-/// Waits until the scan of another device has begun by itself, which that of `r` would have done
+/// Waits until the scan of another device has started by itself; that of `r` would have started
 /// before.
 fn until_another_has_begun_by_itself() -> Result<()> {
     NullDisk::new("main2", 4)?;
@@ -159,9 +161,9 @@ fn until_another_has_begun_by_itself() -> Result<()> {
 
 fn a_pass_that_takes_too_long() -> Result<()> {
     let mut log = KernelLog::now()?;
-    // It reads one batch, and the next in an hour.
+    // The scan reads one batch now, and the next in an hour.
     let a = Array::with(16, 8, "4 scan_interval 1 scan_rate 1")?;
-    // It is called late once it will be, and is late after two seconds.
+    // The scan is called late as soon as the delay is foreseen, and is late after two seconds.
     let is_late = |answer: Answer| {
         let seconds = answer.find("seconds").unwrap_or_default();
         let age = seconds.split(' ').next().and_then(|age| age.parse().ok());

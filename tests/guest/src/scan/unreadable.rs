@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Units that cannot be read become suspects, and units that can be read again are dropped.
+//! Unreadable units become suspects, and suspects that are readable again are cleared.
 
 use super::{
     finds,
@@ -31,7 +31,7 @@ crate::tests![
 ];
 
 fn all_units_that_cannot_be_read() -> Result<()> {
-    // In one batch with others, at both ends of a batch, alone, and in the last unit.
+    // Several in a batch, at both ends of a batch, alone, and in the last unit.
     const BAD: [u64; 7] = [800, 1024, 1535, 9000, 9008, 16390, 32767];
     let a = small()?;
     let image = random(800 * SECTOR);
@@ -46,12 +46,12 @@ fn all_units_that_cannot_be_read() -> Result<()> {
     assert_eq!(a.r.count("suspects")?, 7);
     assert_eq!(line(&a.r, "regions_with_trouble")?, "1");
     assert_eq!(line(&a.r, "region")?, "0 15");
-    a.r.holds(&image).context("a neighbour")?;
-    // Those that are known are not found again.
+    a.r.holds(&image).context("the adjacent sectors")?;
+    // Known suspects are not counted again.
     a.r.scan()?;
     assert_eq!(a.r.count("scan_found")?, 7);
     assert_eq!(line(&a.r, "before")?, "found 7 weak 0 moved 0");
-    // A write heals or moves them.
+    // A write clears or relocates them.
     a.main.good(0..=32767)?;
     a.r.wipe(800, UNIT)?;
     assert_eq!(a.r.status()?.suspects, 6);
@@ -93,7 +93,7 @@ fn a_disk_of_dust() -> Result<()> {
     finds(&r, &[1016, 1024, 20000])
 }
 
-/// A part of the disk fails all reads, and another is not there.
+/// A part of the disk fails all reads, and another part is missing.
 fn a_disk_of_parts() -> Result<()> {
     let main = "0 8192 linear /dev/disk 0\n\
                 8192 16 flakey /dev/disk 8192 0 1 1 error_reads\n\
@@ -126,7 +126,7 @@ fn two_bad_units_of_a_disk() -> Result<()> {
     finds(&r, &[8003, 70001])
 }
 
-/// Suspects that are well again are none any more after a pass.
+/// A pass clears the suspects that are readable again.
 fn suspects_are_read_again() -> Result<()> {
     let a = small()?;
     for sector in (800..=4000).step_by(80) {

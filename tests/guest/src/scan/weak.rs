@@ -24,13 +24,13 @@ crate::tests![
     a_weak_unit_stays_if_no_spare_unit_is_left(waits: true),
 ];
 
-/// The first reads of a unit fail, and one that follows works.
+/// The first reads of a unit fail, and a later read succeeds.
 fn a_unit_that_is_read_after_some_tries_is_moved() -> Result<()> {
     let disk = ScsiDebug::new("")?;
     let r = on_scsi_debug(&disk)?;
     let image = random(MIB);
     r.write(0, &image)?;
-    // The batch, and then its first unit: a medium error.
+    // The reads of the batch, and then of its first unit, fail with a medium error.
     disk.fail(READ, Some(2), [0, 0, 0x2, 0x3, 0x11, 0])?;
     r.scan()?;
     assert_eq!(pass(&r)?, "0 weak 1 moved 1");
@@ -40,11 +40,11 @@ fn a_unit_that_is_read_after_some_tries_is_moved() -> Result<()> {
     r.holds(&image)
 }
 
-/// The first sector of a unit that takes its time.
+/// The first sector of the slow unit.
 pub(super) const SLOW: u64 = 20000;
 
-/// Lines of a table that are the sectors from `first` to `end` of a disk, of which the unit at
-/// sector `slow` takes so many milliseconds for a read.
+/// Lines of a table that map the sectors from `first` to `end` of a disk. Reads of the unit at
+/// sector `slow` are delayed by `milliseconds`.
 pub(super) fn with_slow_unit(first: u64, slow: u64, end: u64, milliseconds: u32) -> String {
     let behind = slow + UNIT;
     format!(
@@ -56,7 +56,7 @@ pub(super) fn with_slow_unit(first: u64, slow: u64, end: u64, milliseconds: u32)
     )
 }
 
-/// How long a slow unit takes in the first pass that looks for it.
+/// The delay of a slow unit in the first pass.
 pub(super) const MILLISECONDS: u32 = 1500;
 
 /// `r` on a main with a slow unit.
@@ -75,9 +75,9 @@ impl SlowUnit {
         Ok(Self { r, main, disk })
     }
 
-    /// Scans until a pass finds something, and returns how many events that pass raised.
+    /// Scans until a pass finds something, and returns the number of events of that pass.
     ///
-    /// A machine whose other reads take long too hides the unit, so it is slower from pass to pass.
+    /// On a slow machine, other slow reads hide the unit, so its delay grows from pass to pass.
     fn scan(&self) -> Result<u32> {
         let mut milliseconds = MILLISECONDS;
         loop {
@@ -100,7 +100,7 @@ fn a_weak_unit_is_moved_while_it_can_be_read() -> Result<()> {
     a.scan()?;
     assert_eq!(pass(&a.r)?, "0 weak 1 moved 1");
     assert_eq!(a.r.list_lines()?, "20000 2048 8/8");
-    // What is on main is not asked for any more.
+    // The data on main are no longer used.
     a.disk.wipe(SLOW, UNIT)?;
     a.r.holds_at(19000, &image)?;
     a.r.scan()?;
@@ -113,7 +113,7 @@ fn a_weak_unit_stays_if_that_is_wanted() -> Result<()> {
     let events = a.scan()?;
     assert_eq!(pass(&a.r)?, "0 weak 1 moved 0");
     assert_eq!(a.r.used()?, "0/1536");
-    // One for the unit, and one for the end of the pass.
+    // An event for the unit, and an event for the end of the pass.
     assert_eq!(events, 2);
     assert_eq!(line(&a.r, "region")?, "0 2");
     Ok(())
