@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Any bytes, as each kind of block.
+//! Arbitrary bytes, as each kind of block.
 
 #![no_main]
 
@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut block: Block = [0; BLOCK_BYTES];
     let len = bytes.len().min(BLOCK_BYTES);
     block[..len].copy_from_slice(&bytes[..len]);
-    // As it is, and with a checksum that is right.
+    // First unchanged, then with a correct checksum.
     let _ = Header::read(&block, crc32c::crc32c);
     block[..MAGIC.len()].copy_from_slice(&MAGIC);
     renew(&mut block, crc32c::crc32c);

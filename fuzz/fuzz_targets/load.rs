@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An array that was damaged in any way: what is read of it is what it held after the newest commit
-//! that can still be seen, or nothing.
+//! An array with arbitrary damage. Recovery must return the state after the newest commit that is
+//! still visible, or refuse the array.
 
 #![no_main]
 
@@ -19,7 +19,7 @@ use remap_fuzz::{
 use remap_host::memory::Memory;
 use std::sync::LazyLock;
 
-/// An array, what it held after each commit, and which of its blocks hold something.
+/// An array, its state after each commit, and its blocks that are in use.
 struct History {
     memory: Memory,
     models: Vec<Model>,
@@ -36,7 +36,7 @@ static HISTORY: LazyLock<History> = LazyLock::new(|| {
     }
 });
 
-/// The newest generation of any head or log block that is whole.
+/// The newest generation of any whole head or log block.
 fn newest(memory: &Memory) -> Option<u64> {
     let blocks = memory.blocks.values();
     let headers = blocks.filter_map(|block| Header::read(block, crc32c::crc32c).ok());
@@ -46,7 +46,8 @@ fn newest(memory: &Memory) -> Option<u64> {
         .max()
 }
 
-/// Damages blocks as four bytes each say. Returns whether what was changed was sealed again.
+/// Damages blocks, each as four bytes specify. Returns whether a changed block got a correct
+/// checksum.
 fn damage(memory: &mut Memory, places: &[(usize, u64)], bytes: &[u8]) -> bool {
     let mut sealed = false;
     for step in bytes.chunks_exact(5).take(64) {
@@ -83,7 +84,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok((end, model)) = read(&mut memory) else {
         return;
     };
-    // What was sealed again says what it says: it is enough that nothing panics.
+    // A changed block with a correct checksum may mean anything: recovery must only not panic.
     if !sealed {
         assert_eq!(model, history.models[end as usize], "commit {end}");
         let newest = newest(&memory);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Any words, as a table line and as a message.
+//! Arbitrary words, as a table line and as a message.
 
 #![no_main]
 

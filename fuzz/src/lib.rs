@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 const MAIN_SECTORS: u64 = 8 * 100;
 const SPARE_SECTORS: u64 = 4096 + 40 * 8;
 
-/// What an array holds: the spare unit and the valid blocks of each relocated unit.
+/// The state of an array: the spare unit and the valid blocks of each relocated unit.
 pub type Model = BTreeMap<u64, (u64, u64)>;
 
 fn relocated(unit: u64, (spare, valid): (u64, u64)) -> Record {
@@ -37,7 +37,7 @@ fn relocated(unit: u64, (spare, valid): (u64, u64)) -> Record {
     }
 }
 
-/// An array with some commits and checkpoints, and what it held after each commit.
+/// An array with some commits and checkpoints, and its state after each commit.
 pub fn history() -> (Memory, Vec<Model>) {
     let array = Array {
         uuid: Uuid([1; 16]),
@@ -86,7 +86,7 @@ pub fn history() -> (Memory, Vec<Model>) {
     (memory, models)
 }
 
-/// Reads an array as the target does: the last commit, and what it holds.
+/// Reads an array as the target does, and returns its last commit and its state.
 pub fn read(memory: &mut Memory) -> Result<(u64, Model), Unreadable> {
     let geometry = plain_geometry(MAIN_SECTORS, SPARE_SECTORS).unwrap();
     let contained = Contained::read(memory, &geometry)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A module with bugs. Loading it with `bug=N` makes one of them happen, so that the tests can see that the
-//! kernel they run on complains of such a bug, and that the harness hears it.
+//! A module with bugs. Loading it with `bug=N` triggers one of them, so that tests can verify that
+//! the kernel reports such a bug, and that the harness detects the report.
 
 use core::hint::black_box;
 use kernel::{
@@ -31,7 +31,7 @@ module! {
 }
 
 unsafe extern "C" {
-    /// `1 << bits`, in C, where nothing checks `bits`.
+    /// `1 << bits` in C, without a check of `bits`.
     fn planted_shift(bits: i32) -> i32;
 }
 
@@ -82,7 +82,7 @@ impl kernel::Module for Planted {
 
 fn read_freed_memory() -> Result {
     let raw = KBox::into_raw(KBox::new([1u64; 8], GFP_KERNEL)?);
-    // SAFETY: It comes from `into_raw`.
+    // SAFETY: The pointer comes from `into_raw`.
     drop(unsafe { KBox::from_raw(raw) });
     // SAFETY: None: this is the bug.
     black_box(unsafe { raw.cast::<u64>().read_volatile() });
@@ -112,7 +112,7 @@ fn allocate_with_a_spinlock() -> Result {
 }
 
 fn shift_too_far() {
-    // SAFETY: The function takes any number; that it does not check it is the bug.
+    // SAFETY: The function accepts any number; the missing check is the bug.
     black_box(unsafe { planted_shift(black_box(40)) });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Units that are written version after version, and what of that a crash may leave behind.
+//! Units that are written in successive versions, and the versions that a crash may leave behind.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The log that dm-log-writes keeps (drivers/md/dm-log-writes.c).
+//! The log of dm-log-writes (drivers/md/dm-log-writes.c).
 
 use anyhow::{
     ensure,
@@ -15,25 +15,25 @@ const DISCARD: u64 = 4;
 const MARK: u64 = 8;
 const SECTOR: usize = 512;
 
-/// One entry of the log, in the order in which it became durable.
+/// An entry of the log. Entries are in the order in which they became durable.
 pub struct Entry {
-    /// The first sector that was written.
+    /// The first written sector.
     pub sector: u64,
-    /// What was written there; nothing for a discard, a flush or a mark.
+    /// The written data; empty for a discard, a flush or a mark.
     pub data: Vec<u8>,
-    /// Whether all before it is durable now, or it is itself.
+    /// Whether all earlier entries, or this entry itself, are durable now.
     pub is_point: bool,
     /// The text of a mark.
     pub mark: Option<String>,
 }
 
-/// A log that is read from its start.
+/// A log, read from its start.
 pub struct Log<R> {
     from: R,
     left: u64,
 }
 
-/// The numbers with which the superblock and each entry begin.
+/// The first numbers of the superblock and of each entry.
 fn numbers(sector: &[u8; SECTOR]) -> [u64; 4] {
     let mut words = sector.chunks_exact(8);
     std::array::from_fn(|_| {

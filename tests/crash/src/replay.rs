@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Replays a log of dm-log-writes, entry by entry. Wherever the power could have gone, the array is
-//! read as the target would read it, and every unit must hold a version that it may hold.
+//! Replays a log of dm-log-writes, entry by entry. At each point of a possible power loss, the
+//! array is read as the target reads it, and every unit must hold an allowed version.
 
 use crate::{
     log::Log,
@@ -110,7 +110,7 @@ impl Storage for Disk {
     }
 }
 
-/// Reads the array as it would be found if the power went now.
+/// Checks the array as it is after a power loss at this point.
 fn check(disk: &mut Disk, known: &Known) -> Result<()> {
     let geometry = disk.geometry;
     let map = match Contained::read(disk, &geometry) {
@@ -134,15 +134,15 @@ fn check(disk: &mut Disk, known: &Known) -> Result<()> {
     Ok(())
 }
 
-/// What was replayed.
+/// The result of a replay.
 pub struct Replayed {
-    /// After how many entries the power could have gone.
+    /// The number of points of a possible power loss.
     pub points: u64,
-    /// How many units have a version that was acknowledged.
+    /// The number of units with an acknowledged version.
     pub acked: usize,
 }
 
-/// Replays a log. On the logged device the spare follows main, and marks are lines of the story (see
+/// Replays a log. On the logged device, the spare follows main. Marks are lines of the story (see
 /// [`Known`]) with dashes for spaces.
 pub fn replay(log: impl Read, main_sectors: u64, spare_sectors: u64) -> Result<Replayed> {
     let mut disk = Disk::new(main_sectors, spare_sectors)?;
@@ -152,7 +152,7 @@ pub fn replay(log: impl Read, main_sectors: u64, spare_sectors: u64) -> Result<R
         let entry = entry?;
         if let Some(mark) = entry.mark {
             let line = mark.replace('-', " ");
-            // The log has a mark of its own at its end.
+            // dm-log-writes adds a mark of its own at the end.
             if line != "dm log writes end" {
                 known.note(&line).with_context(|| mark)?;
             }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Units of a device, of which each has a version.
+//! Units of a device, each with a version.
 
 use crate::versions::UNIT_BYTES;
 use anyhow::{
@@ -26,7 +26,7 @@ use std::{
 #[repr(align(4096))]
 struct Aligned([u8; UNIT_BYTES]);
 
-/// A device whose units are read and written past the page cache. A write is durable when it returns.
+/// A device whose units are read and written with direct I/O. A write is durable when it returns.
 pub struct Units {
     file: File,
     unit: Box<Aligned>,
@@ -45,13 +45,13 @@ impl Units {
         })
     }
 
-    /// Gives a unit a version.
+    /// Writes a version to a unit.
     pub fn write(&mut self, unit: u64, version: u64) -> io::Result<()> {
         fill(&mut self.unit.0, unit, version);
         self.file.write_all_at(&self.unit.0, place(unit))
     }
 
-    /// What a unit holds.
+    /// The contents of a unit.
     pub fn read(&mut self, unit: u64) -> io::Result<&[u8]> {
         self.file.read_exact_at(&mut self.unit.0, place(unit))?;
         Ok(&self.unit.0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What units hold, and what they may hold. Versions of a unit grow, and 0 is what it holds at first.
+//! The versions that units hold, and may hold. Versions of a unit increase; 0 is its initial
+//! contents.
 
 use crate::units::Units;
 use anyhow::{
@@ -18,22 +19,22 @@ use std::collections::BTreeMap;
 /// The bytes of a unit.
 pub const UNIT_BYTES: usize = 4096;
 
-/// What is known of one unit.
+/// The known versions of a unit.
 #[derive(Clone, Copy, Default)]
 struct Versions {
     acked: u64,
     begun: u64,
 }
 
-/// What is known of all units.
+/// The known versions of all units.
 ///
-/// It follows from a story of lines: `begin UNIT VERSION`, `ack UNIT VERSION`, and
-/// `found UNIT=VERSION ...` where units were read since.
+/// They follow from a story of lines: `begin UNIT VERSION`, `ack UNIT VERSION`, and `found
+/// UNIT=VERSION ...` after units were read.
 #[derive(Default)]
 pub struct Known(BTreeMap<u64, Versions>);
 
 impl Known {
-    /// Takes all lines of a story into account.
+    /// Evaluates all lines of a story.
     pub fn of(story: &str) -> Result<Self> {
         let mut known = Self::default();
         for line in story.lines() {
@@ -42,7 +43,7 @@ impl Known {
         Ok(known)
     }
 
-    /// Takes a line into account.
+    /// Evaluates a line.
     pub fn note(&mut self, line: &str) -> Result<()> {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
@@ -58,7 +59,7 @@ impl Known {
                     };
                 }
             }
-            _ => bail!("this says nothing of units"),
+            _ => bail!("not a line about units"),
         }
         Ok(())
     }
@@ -67,7 +68,7 @@ impl Known {
         Ok(self.0.entry(number.parse()?).or_default())
     }
 
-    /// The units of which something is known.
+    /// The units in the story.
     pub fn units(&self) -> impl Iterator<Item = u64> + '_ {
         self.0.keys().copied()
     }
@@ -78,26 +79,26 @@ impl Known {
         begun.max().unwrap_or_default()
     }
 
-    /// How many of them have a version that was acknowledged.
+    /// The number of units with an acknowledged version.
     pub fn acked(&self) -> usize {
         self.0.values().filter(|unit| unit.acked > 0).count()
     }
 
-    /// Checks that a unit holds the last version that was acknowledged, or one that began later, and
-    /// returns which.
+    /// Checks that a unit holds the last acknowledged version, or a later version that was begun,
+    /// and returns the version.
     pub fn check(&self, unit: u64, bytes: &[u8]) -> Result<u64> {
         let Versions { acked, begun } = self.0.get(&unit).copied().unwrap_or_default();
         let Content::Whole(found) = identify(bytes, unit) else {
-            bail!("unit {unit} holds what was never written to it, or is torn");
+            bail!("unit {unit} holds data never written to it, or is torn");
         };
         if found < acked || found > begun {
-            bail!("unit {unit} holds version {found}, {acked} was acknowledged, {begun} begun");
+            bail!("unit {unit} holds version {found}; acknowledged: {acked}, begun: {begun}");
         }
         Ok(found)
     }
 
-    /// Checks all units of a device, and returns a line of the story with what was found. What was never
-    /// acknowledged may be unreadable.
+    /// Checks all units of a device, and returns a line of the story with the versions found. A
+    /// unit without an acknowledged version may be unreadable.
     pub fn check_all(&self, device: &mut Units) -> Result<String> {
         let mut found = "found".to_string();
         for (&unit, versions) in &self.0 {

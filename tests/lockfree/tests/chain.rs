@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The queue between the I/O path and the workers, in every order of events that memory allows.
+//! The queue between the I/O path and the workers, in every order of events of the memory model.
 
 use lockfree::chain::{
     Chain,
@@ -24,7 +24,7 @@ use std::ptr::{
     NonNull, //
 };
 
-/// What stands for a bio: loom complains of accesses to its fields that nothing orders.
+/// Represents a bio. loom reports unordered accesses to its fields.
 struct Item {
     next: UnsafeCell<*mut Item>,
     content: UnsafeCell<u32>,
@@ -33,7 +33,8 @@ struct Item {
 // SAFETY: The link is in the object, in a cell of its own.
 unsafe impl Linked for Item {
     unsafe fn replace_next(object: NonNull<Self>, next: *mut Self) -> *mut Self {
-        // SAFETY: The caller says that the object is valid and its link not in use, which loom checks.
+        // SAFETY: By the contract of this function, the object is valid and its link is unused,
+        // which loom checks.
         unsafe {
             object
                 .as_ref()
@@ -46,7 +47,7 @@ unsafe impl Linked for Item {
 /// A chain that owns its items.
 struct Queue(Chain<Item>);
 
-// SAFETY: Items are handed over as a whole.
+// SAFETY: Items are transferred as a whole.
 unsafe impl Send for Queue {}
 // SAFETY: As above.
 unsafe impl Sync for Queue {}
@@ -69,9 +70,9 @@ impl Queue {
 
     fn take_all(&self) -> Vec<u32> {
         let content = |item: NonNull<Item>| {
-            // SAFETY: Each item is a leaked box that is handed out once.
+            // SAFETY: Each item is a leaked box that is returned once.
             let item = unsafe { Box::from_raw(item.as_ptr()) };
-            // SAFETY: It is ours, which loom checks.
+            // SAFETY: The item is owned here, which loom checks.
             item.content.with(|at| unsafe { *at })
         };
         self.0.take_all().map(content).collect()
@@ -127,8 +128,9 @@ fn two_takers_share_what_there_is() {
     });
 }
 
-/// A lane of `src/workers.rs`, with what a work queue promises of its work: queueing sets a bit and does
-/// nothing where it is set, and a run, of which there is one at a time, clears it first, with full barriers.
+/// A lane of `src/workers.rs`, with the guarantees of a workqueue: queueing sets a bit, and has no
+/// effect if the bit is set. A run first clears the bit, with full barriers. There is a single run
+/// at a time.
 struct Lane {
     waiting: Queue,
     pending: AtomicBool,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The published map and the I/O that is in flight, in every order of events that memory allows.
+//! The published map and the I/O in flight, in every order of events of the memory model.
 
 use kernel::prelude::*;
 use lockfree::published::{
@@ -14,12 +14,12 @@ use loom::{
 };
 use std::pin::Pin;
 
-/// A map, which is dropped when nobody reads it any more: loom complains if somebody does.
+/// A map, which is dropped after its last reader. loom reports a later access.
 struct Map {
     gate: UnsafeCell<Gate>,
 }
 
-// SAFETY: What is in the cell is changed by its maker and by its drop only, which loom checks.
+// SAFETY: Only the constructor and the destructor change the cell, which loom checks.
 unsafe impl Send for Map {}
 // SAFETY: As above.
 unsafe impl Sync for Map {}
@@ -54,11 +54,12 @@ impl Drop for Map {
 /// A device with a unit on it.
 struct Device {
     map: Pin<KBox<Published<Map>>>,
-    /// The unit's content.
+    /// The contents of the unit.
     unit: UnsafeCell<u32>,
 }
 
-// SAFETY: The unit is used by who is in a section in which it is not busy, or by who made it busy: loom checks that.
+// SAFETY: Only a thread in a section in which the unit is not busy, or the thread that made the
+// unit busy, uses the unit, which loom checks.
 unsafe impl Send for Device {}
 // SAFETY: As above.
 unsafe impl Sync for Device {}
@@ -84,7 +85,7 @@ impl Device {
         self.map.replace(blank, Map::new(gate));
     }
 
-    /// A write that is mapped and ends.
+    /// Maps and completes a write.
     fn write(&self, value: u32) -> bool {
         let map = self.map.read();
         let gate = map.gate();
@@ -99,7 +100,8 @@ impl Device {
         true
     }
 
-    /// What who moves the unit reads: all writes that were let through, and none while it reads.
+    /// Reads the unit for a relocation: after all writes that were mapped, and concurrently with
+    /// none.
     fn copy(&self) -> u32 {
         self.publish(Gate::Busy);
         self.map.synchronize();

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Blocks that say what was written to them.
+//! Blocks that identify the write that wrote them.
 
-/// What a block was given by one write; each write has a value of its own, 0 is a block of zeroes.
+/// The value that a write stores in a block. Each write has a unique value; 0 is a block of zeroes.
 pub type Value = u64;
 
-/// What is in a block.
+/// The contents of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// All that a write gave it.
+    /// The complete data of a write.
     Whole(Value),
-    /// Something that nobody wrote to this block.
+    /// Data that were never written to this block.
     Foreign,
 }
 
-/// The words of block `block` with `value`: both, and then what follows from both.
+/// The words of block `block` with `value`: both numbers, followed by words derived from them.
 fn words(block: u64, value: Value) -> impl Iterator<Item = u64> {
     let seed = block.rotate_left(32) ^ value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let rest = (1..).map(move |n: u64| seed.wrapping_add(n).wrapping_mul(0xbf58_476d_1ce4_e5b9));
@@ -32,7 +32,7 @@ pub fn fill(bytes: &mut [u8], block: u64, value: Value) {
     }
 }
 
-/// What block number `block` holds.
+/// Identifies the contents of block number `block`.
 pub fn identify(bytes: &[u8], block: u64) -> Content {
     if bytes.iter().all(|&byte| byte == 0) {
         return Content::Whole(0);

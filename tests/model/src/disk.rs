@@ -16,7 +16,7 @@ use std::{
     path::Path,
 };
 
-/// Opens a device for I/O that passes the page cache by.
+/// Opens a device for direct I/O.
 pub fn open(device: &Path, flags: OFlags) -> Result<File> {
     let flags = (OFlags::DIRECT | flags).bits();
     let mut options = OpenOptions::new();
@@ -26,14 +26,14 @@ pub fn open(device: &Path, flags: OFlags) -> Result<File> {
         .with_context(|| device.display().to_string())
 }
 
-/// Memory that begins where direct I/O wants it to.
+/// Memory that is aligned for direct I/O.
 pub struct Buffer {
     bytes: Vec<u8>,
     start: usize,
 }
 
 impl Buffer {
-    /// So many bytes.
+    /// Allocates the given number of bytes.
     pub fn new(bytes: usize) -> Self {
         const PAGE: usize = 4096;
         let bytes = vec![0; bytes + PAGE];

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which values a block may hold, when several write and read it at once.
+//! The possible values of a block under concurrent writes and reads.
 //!
-//! A block is a register. A write takes effect at some moment between its begin and its end; one that
-//! failed may have taken effect or not, but does not do so later. A read gives what took effect last.
-//! So a value may not be read any more once another one, whose write began after the first had ended,
-//! is known to have taken effect: because it was acknowledged, or because somebody read it.
+//! A block is a register. A write takes effect at some moment between its begin and its end. A
+//! failed write may or may not take effect, but not after its end. A read returns the value that
+//! took effect last. A value can therefore no longer be read once another value is known to have
+//! taken effect, by its acknowledgement or by a read, if the write of the other value began after
+//! the write of the first had ended.
 
 use crate::content::{
     Content,
@@ -13,7 +14,7 @@ use crate::content::{
 };
 use std::ops::Range;
 
-/// Moments, counted by what happens.
+/// A moment, counted in events.
 type Moment = u64;
 /// Not yet.
 const NEVER: Moment = Moment::MAX;
@@ -24,19 +25,20 @@ struct Write {
     value: Value,
     begun: Moment,
     ended: Moment,
-    /// When it surely had taken effect.
+    /// The first moment at which the write had certainly taken effect.
     effective: Moment,
 }
 
-/// What is known of one block.
+/// The known state of a block.
 #[derive(Clone, Debug)]
 struct Block {
     writes: Vec<Write>,
-    /// Until when it may have lost its data: reads may fail until it is written after that.
+    /// The moment until which the block may have lost its data. Reads may fail until the block is
+    /// written after that moment.
     bad_until: Moment,
-    /// It may lose them at any time.
+    /// The block may lose its data at any time.
     doomed: bool,
-    /// When the last write that was acknowledged began.
+    /// The begin of the last acknowledged write.
     written: Moment,
 }
 
@@ -56,13 +58,13 @@ impl Block {
         }
     }
 
-    /// Whether what `write` wrote cannot be read by a read that began at `moment`.
+    /// Whether a read that began at `moment` can no longer return the value of `write`.
     fn is_over(&self, write: &Write, moment: Moment) -> bool {
         let over = |other: &Write| other.begun > write.ended && other.effective < moment;
         self.writes.iter().any(over)
     }
 
-    /// Forgets what no read that began at `moment` or later may find.
+    /// Forgets the values that no read that began at `moment` or later can return.
     fn forget(&mut self, moment: Moment) {
         let kept = self
             .writes
@@ -72,12 +74,12 @@ impl Block {
         self.writes = kept;
     }
 
-    /// Takes note that a read from `begun` to `ended` found `value`; whether it may have.
+    /// Records that a read from `begun` to `ended` found `value`; returns whether that is possible.
     fn found(&mut self, value: Value, begun: Moment, ended: Moment) -> bool {
         let is_it = |write: &Write| write.value == value && !self.is_over(write, begun);
         let may: Vec<bool> = self.writes.iter().map(is_it).collect();
         let mut those = self.writes.iter_mut().zip(may).filter(|(_, may)| *may);
-        // Of several writes of zeroes nobody can tell which it was.
+        // Several writes of zeroes cannot be told apart.
         match (those.next(), those.next()) {
             (None, _) => false,
             (Some((write, _)), None) => {
@@ -94,35 +96,35 @@ impl Block {
     }
 }
 
-/// What went wrong.
+/// A contradiction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lie {
-    /// A block had a value that it cannot have had.
+    /// A block had an impossible value.
     Wrong {
         /// The block.
         block: u64,
-        /// What it had.
+        /// The contents found.
         found: Content,
-        /// What it may have had.
+        /// The possible values.
         want: Vec<Value>,
     },
-    /// No block that was read can have failed.
+    /// A read failed, but none of its blocks may fail.
     Failed {
         /// The blocks.
         blocks: Range<u64>,
     },
 }
 
-/// What is known of all blocks of a device, which held zeroes at first.
+/// The known state of all blocks of a device, which initially holds zeroes.
 pub struct History {
     blocks: Vec<Block>,
     now: Moment,
-    /// When the reads began that have not ended.
+    /// The begins of the reads in progress.
     reading: Vec<Moment>,
 }
 
 impl History {
-    /// That of a device with so many blocks.
+    /// The history of a device with the given number of blocks.
     pub fn new(blocks: usize) -> Self {
         Self {
             blocks: vec![Block::new(); blocks],
@@ -140,7 +142,7 @@ impl History {
         &mut self.blocks[blocks.start as usize..blocks.end as usize]
     }
 
-    /// A write of `value` begins; returns the moment.
+    /// Begins a write of `value`, and returns the moment.
     pub fn begin_write(&mut self, blocks: &Range<u64>, value: Value) -> Moment {
         let begun = self.tick();
         for block in self.range(blocks) {
@@ -154,7 +156,7 @@ impl History {
         begun
     }
 
-    /// The write that began at `begun` has ended, and was acknowledged or not.
+    /// Ends the write that began at `begun`.
     pub fn end_write(&mut self, blocks: &Range<u64>, begun: Moment, acknowledged: bool) {
         let ended = self.tick();
         let oldest = self.reading.iter().copied().min().unwrap_or(ended);
@@ -172,14 +174,14 @@ impl History {
         }
     }
 
-    /// A read begins; returns the moment.
+    /// Begins a read, and returns the moment.
     pub fn begin_read(&mut self) -> Moment {
         let begun = self.tick();
         self.reading.push(begun);
         begun
     }
 
-    /// The read that began at `begun` has ended, and found this, or failed.
+    /// Ends the read that began at `begun`, with the contents found or a failure.
     pub fn end_read(
         &mut self,
         blocks: &Range<u64>,
@@ -226,7 +228,7 @@ impl History {
         Ok(())
     }
 
-    /// From now on these blocks may lose their data.
+    /// Allows these blocks to lose their data from now on.
     pub fn bad(&mut self, blocks: &Range<u64>) {
         self.tick();
         for block in self.range(blocks) {
@@ -234,14 +236,14 @@ impl History {
         }
     }
 
-    /// These blocks may lose their data, whatever else is said of them.
+    /// Allows these blocks to lose their data, regardless of `bad` and `good`.
     pub fn doom(&mut self, blocks: &Range<u64>) {
         for block in self.range(blocks) {
             block.doomed = true;
         }
     }
 
-    /// These blocks lose no more data.
+    /// Forbids these blocks to lose further data.
     pub fn good(&mut self, blocks: &Range<u64>) {
         let now = self.tick();
         for block in self.range(blocks) {
@@ -315,7 +317,7 @@ mod tests {
         let two = history.begin_write(&(0..1), 2);
         assert!(read(&mut history, 0, 0));
         assert!(read(&mut history, 0, 2));
-        assert!(!read(&mut history, 0, 0), "one of them took effect");
+        assert!(!read(&mut history, 0, 0), "one of the writes took effect");
         history.end_write(&(0..1), two, true);
         history.end_write(&(0..1), one, true);
         assert!(read(&mut history, 0, 1) && !read(&mut history, 0, 0));
@@ -339,11 +341,14 @@ mod tests {
         history.bad(&(1..2));
         assert!(fails(&mut history, 0..2) && !fails(&mut history, 2..4));
         write(&mut history, 1..2, 1, true);
-        assert!(fails(&mut history, 1..2), "it is bad still");
+        assert!(fails(&mut history, 1..2), "the block is still bad");
         let begun = history.begin_read();
         history.good(&(1..2));
         assert_eq!(history.end_read(&(1..2), begun, None), Ok(()));
-        assert!(fails(&mut history, 1..2), "its data were lost meanwhile");
+        assert!(
+            fails(&mut history, 1..2),
+            "the data of the block were lost meanwhile"
+        );
         write(&mut history, 1..2, 2, false);
         assert!(fails(&mut history, 1..2));
         write(&mut history, 1..2, 3, true);

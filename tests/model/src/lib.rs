@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the blocks of a device may hold while many read and write them and its disks fail.
+//! The possible contents of the blocks of a device under concurrent use while its disks fail.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Several threads read and write a device while whoever runs them has its disks fail. The first read
-//! that gives what it cannot give, and the first error that cannot be, ends the run.
+//! Several threads read and write a device while the caller makes its disks fail. The first
+//! impossible value of a read, or the first impossible error, ends the run.
 
 use crate::{
     history::History,
@@ -34,31 +34,31 @@ use std::{
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
 
-/// What is done to a device.
+/// The work on a device.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// What is read and written.
+    /// The device.
     pub device: PathBuf,
-    /// What all choices follow from, but for the order in which threads run.
+    /// The seed of all choices. It does not determine the order of threads.
     pub seed: u64,
-    /// How many operations, of all threads together.
+    /// The number of operations of all threads together.
     pub operations: u64,
-    /// How many faults there must be before the run ends.
+    /// The minimum number of faults before the run ends.
     pub faults: u64,
-    /// How many operations at a time.
+    /// The number of concurrent operations.
     pub threads: u64,
-    /// How much of the device is used.
+    /// The number of blocks in use.
     pub blocks: u64,
     /// The bytes of a block.
     pub block_bytes: u64,
-    /// The most blocks of an operation.
+    /// The maximum number of blocks of an operation.
     pub largest: u64,
     /// Whether any read and any write may fail, with any error.
     pub all_may_fail: bool,
 }
 
 impl Work {
-    /// So many operations on a device, by a few threads.
+    /// The given number of operations on a device, by a few threads.
     pub fn on(device: impl Into<PathBuf>, seed: u64, operations: u64) -> Self {
         Self {
             device: device.into(),
@@ -73,7 +73,7 @@ impl Work {
         }
     }
 
-    /// How many sectors are used.
+    /// The number of sectors in use.
     pub fn sectors(&self) -> u64 {
         self.blocks * self.block_sectors()
     }
@@ -83,7 +83,7 @@ impl Work {
         self.block_bytes / SECTOR
     }
 
-    /// The blocks in which sectors lie.
+    /// The blocks of these sectors.
     fn blocks_of(&self, sectors: &Range<u64>) -> Range<u64> {
         let each = self.block_sectors();
         let end = sectors.end.div_ceil(each).min(self.blocks);
@@ -91,7 +91,7 @@ impl Work {
     }
 }
 
-/// How many reads and writes there were.
+/// The number of reads and writes.
 #[derive(Default)]
 pub(crate) struct Counts {
     pub reads: AtomicU64,
@@ -113,29 +113,29 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What is still to be done.
+/// The remaining work.
 struct Left {
     operations: u64,
     faults: u64,
-    /// Workers that are at work.
+    /// The number of active workers.
     workers: u64,
 }
 
-/// A run: the device, what is known of its blocks, and what is still to be done.
+/// A run: the device, the known state of its blocks, and the remaining work.
 ///
-/// The device holds zeroes at first.
+/// The device initially holds zeroes.
 pub struct Model {
     pub(crate) work: Work,
     pub(crate) counts: Counts,
     history: Mutex<History>,
     left: Mutex<Left>,
-    /// An operation was begun, or a worker has ended.
+    /// Signalled when an operation begins or a worker ends.
     progress: Condvar,
     values: AtomicU64,
 }
 
 impl Model {
-    /// A run that has not begun.
+    /// Prepares a run.
     pub fn new(work: Work) -> Self {
         let left = Left {
             operations: work.operations,
@@ -157,27 +157,28 @@ impl Model {
         model
     }
 
-    /// What is done.
+    /// The work of the run.
     pub fn work(&self) -> &Work {
         &self.work
     }
 
-    /// These sectors may lose their data at any time.
+    /// Allows these sectors to lose their data at any time.
     pub fn doom(&self, sectors: &Range<u64>) {
         self.history().doom(&self.work.blocks_of(sectors));
     }
 
-    /// From now on these sectors may lose their data.
+    /// Allows these sectors to lose their data from now on.
     pub fn bad(&self, sectors: &Range<u64>) {
         self.history().bad(&self.work.blocks_of(sectors));
     }
 
-    /// These sectors lose no more data.
+    /// Forbids these sectors to lose further data.
     pub fn good(&self, sectors: &Range<u64>) {
         self.history().good(&self.work.blocks_of(sectors));
     }
 
-    /// Waits until so many operations more were begun; whether the workers are at work still.
+    /// Waits for the begin of the given number of operations; returns whether workers are still
+    /// active.
     pub fn wait_for(&self, operations: u64) -> bool {
         let left = self.left();
         let until = left.operations.saturating_sub(operations);
@@ -186,13 +187,13 @@ impl Model {
         left.unwrap_or_else(PoisonError::into_inner).workers > 0
     }
 
-    /// Takes note of a fault.
+    /// Records a fault.
     pub fn fault(&self) {
         let mut left = self.left();
         left.faults = left.faults.saturating_sub(1);
     }
 
-    /// Does all operations, and beside them what makes faults.
+    /// Performs all operations, and injects faults meanwhile.
     pub fn run(&self, faults: impl FnOnce() -> Result<()>) -> Result<()> {
         let done = thread::scope(|scope| {
             let workers: Vec<_> = (0..self.work.threads)
@@ -204,19 +205,19 @@ impl Model {
         done.with_context(|| format!("seed {}: {}", self.work.seed, self.summary()))
     }
 
-    /// Reads all there is, in large pieces and where they fail block by block.
+    /// Reads the whole device in large requests and, if they fail, block by block.
     pub fn verify(&self) -> Result<()> {
         const PIECE: u64 = 64;
         let mut worker = Worker::new(self, u64::MAX)?;
         for start in (0..self.work.blocks).step_by(PIECE as usize) {
             worker
                 .read(start..self.work.blocks.min(start + PIECE))
-                .with_context(|| format!("seed {}, behind the run", self.work.seed))?;
+                .with_context(|| format!("seed {}, after the run", self.work.seed))?;
         }
         Ok(())
     }
 
-    /// What was done.
+    /// A summary of the operations.
     pub fn summary(&self) -> String {
         self.counts.to_string()
     }
@@ -226,7 +227,7 @@ impl Model {
         self.stopping_at_errors(|| Worker::new(self, number)?.run())
     }
 
-    /// Has the workers begin no more operations if that fails.
+    /// Runs `work`, and stops the workers if it fails.
     fn stopping_at_errors(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
         let done = work();
         if done.is_err() {
@@ -237,7 +238,7 @@ impl Model {
         done
     }
 
-    /// Begins an operation, if there is another to be done.
+    /// Begins an operation, if any is left.
     pub(crate) fn begin(&self) -> bool {
         let mut left = self.left();
         let goes_on = left.operations > 0 || left.faults > 0;
@@ -246,17 +247,18 @@ impl Model {
         goes_on
     }
 
-    /// Whether no worker is at work.
+    /// Whether no worker is active.
     pub(crate) fn is_done(&self) -> bool {
         self.left().workers == 0
     }
 
-    /// What a write has that no other has.
+    /// A unique value for a write.
     pub(crate) fn next_value(&self) -> u64 {
         self.values.fetch_add(1, Relaxed)
     }
 
-    /// A worker that panicked has failed the run, which the others may end.
+    /// The history. A worker that panicked has failed the run, which the other workers may still
+    /// end.
     pub(crate) fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -266,7 +268,7 @@ impl Model {
     }
 }
 
-/// A worker at work, which may panic.
+/// An active worker, which may panic.
 struct AtWork<'a>(&'a Model);
 
 impl Drop for AtWork<'_> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What reads and writes.
+//! The threads that read and write.
 
 use crate::{
     content::{
@@ -40,18 +40,18 @@ use std::{
     sync::atomic::Ordering::Relaxed,
 };
 
-/// A thread that does one operation after the other.
+/// A thread that performs one operation after another.
 pub struct Worker<'a> {
     model: &'a Model,
     rng: fastrand::Rng,
     plain: File,
-    /// What is written here is durable when it is acknowledged.
+    /// Writes through this file are durable on acknowledgement.
     durable: File,
     buffer: Buffer,
 }
 
 impl<'a> Worker<'a> {
-    /// A worker with choices of its own.
+    /// A worker with its own choices.
     pub fn new(model: &'a Model, number: u64) -> Result<Self> {
         let work = &model.work;
         let most = (work.largest.max(64) * work.block_bytes) as usize;
@@ -64,9 +64,10 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Works until all operations were done, behind the commands that cause faults.
+    /// Works until all operations are done, with lower priority than the commands that cause
+    /// faults.
     pub fn run(&mut self) -> Result<()> {
-        // Other threads and processes first.
+        // Other threads and processes take precedence.
         nice(10)?;
         while self.model.begin() {
             let blocks = self.choose();
@@ -82,7 +83,8 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Some blocks: mostly few, and half of the time in a small part, where threads meet.
+    /// Chooses some blocks: mostly few, and half of the time in a small range that all threads
+    /// share.
     fn choose(&mut self) -> Range<u64> {
         let (all, largest) = (self.model.work.blocks, self.model.work.largest);
         let most = match self.rng.u32(0..10) {
@@ -103,7 +105,7 @@ impl<'a> Worker<'a> {
         )
     }
 
-    /// Reads blocks, and where that fails, sometimes each for itself.
+    /// Reads blocks. After a failure, sometimes reads each block by itself.
     pub fn read(&mut self, blocks: Range<u64>) -> Result<()> {
         if self.read_at_once(&blocks)? || blocks.end - blocks.start == 1 {
             return Ok(());
@@ -116,7 +118,7 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Whether it could be read.
+    /// Reads blocks in a single request; returns whether that succeeded.
     fn read_at_once(&mut self, blocks: &Range<u64>) -> Result<bool> {
         let (at, len) = self.place(blocks);
         let begun = self.model.history().begin_read();
@@ -136,7 +138,7 @@ impl<'a> Worker<'a> {
         Ok(done.is_ok())
     }
 
-    /// What was read of each block.
+    /// The contents found in each block.
     fn found(&mut self, blocks: &Range<u64>) -> Vec<Content> {
         let (_, len) = self.place(blocks);
         let size = self.model.work.block_bytes as usize;
@@ -147,7 +149,7 @@ impl<'a> Worker<'a> {
             .collect()
     }
 
-    /// Fails if a bad sector has another error.
+    /// Fails if a bad sector returned a wrong error.
     fn may_be(&self, error: &io::Error, blocks: &Range<u64>) -> Result<()> {
         let known = [Errno::IO, Errno::NODATA].map(|known| Some(known.raw_os_error()));
         if !known.contains(&error.raw_os_error()) && !self.model.work.all_may_fail {
@@ -156,7 +158,7 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Does what writes, between the begin and the end of a write of `value`.
+    /// Performs a write of `value`, between its begin and its end in the history.
     fn writing(
         &mut self,
         blocks: &Range<u64>,
@@ -169,7 +171,7 @@ impl<'a> Worker<'a> {
         Ok(done)
     }
 
-    /// A write that may not fail did or did not.
+    /// Records a write, and fails if it failed without permission.
     fn wrote(&mut self, what: &str, blocks: &Range<u64>, done: bool) -> Result<()> {
         self.model.counts.writes.fetch_add(1, Relaxed);
         if !done {
@@ -204,7 +206,7 @@ impl<'a> Worker<'a> {
     /// Runs `blkdiscard` over blocks.
     fn blkdiscard(&mut self, blocks: &Range<u64>) -> Result<()> {
         let (at, len) = self.place(blocks);
-        // Without `--force` only one at a time may.
+        // Without `--force`, only a single process at a time may discard.
         Command::new("blkdiscard")
             .arg("--force")
             .args(["--offset", &at.to_string()])
@@ -224,7 +226,8 @@ impl<'a> Worker<'a> {
         self.wrote("a write of zeroes", &blocks, done)
     }
 
-    /// What is discarded holds what it held or zeroes, as after a write of zeroes that failed.
+    /// Discards blocks. A discarded block holds its previous contents or zeroes, as after a failed
+    /// write of zeroes.
     fn discard(&mut self, blocks: Range<u64>) -> Result<()> {
         self.writing(&blocks, 0, |this| {
             this.blkdiscard(&blocks)?;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the spares and an update of the map cost, in nanoseconds of a clock that counts instructions, one a
-//! nanosecond (QEMU's `-icount shift=0`). Prints lines `part NAME COST`, each the least of many.
+//! The cost of spare units and of an update of the map, in nanoseconds of a clock that counts
+//! instructions, one a nanosecond (QEMU's `-icount shift=0`). Prints lines `part NAME COST`, each
+//! with the minimum of many measurements.
 
 use remap_core::blocks::Blocks;
 use remap_core::geometry::{
@@ -30,7 +31,7 @@ use std::time::Instant;
 const SPARE_UNITS: u64 = 1 << 21;
 const CPUS: usize = 4;
 
-/// What `work` takes, and what it gives.
+/// The duration and the result of `work`.
 fn timed<T>(work: impl FnOnce() -> T) -> (u64, T) {
     let begun = Instant::now();
     let given = black_box(work());
@@ -41,16 +42,17 @@ fn timed<T>(work: impl FnOnce() -> T) -> (u64, T) {
     )
 }
 
-/// What the clock itself takes.
+/// The cost of reading the clock.
 fn clock() -> u64 {
     let costs = (0..100).map(|_| timed(|| ()).0);
-    costs.min().expect("there are some")
+    costs.min().expect("at least one cost")
 }
 
-/// A hit, and a request that fills a magazine first.
+/// The cost of a hit, and of a request that first refills a magazine.
 fn spares(clock: u64) -> (u64, u64) {
     let words = vec![0; words_for(SPARE_UNITS) as usize];
-    let mut spares = Spares::new(words.clone(), words, SPARE_UNITS).expect("so many words");
+    let mut spares =
+        Spares::new(words.clone(), words, SPARE_UNITS).expect("bitmaps of the right size");
     let mut magazines = Magazines::new(vec![Magazine::EMPTY; CPUS]);
     let (mut hit, mut refill) = (u64::MAX, u64::MAX);
     for round in 0..1000 {
@@ -73,7 +75,8 @@ fn spares(clock: u64) -> (u64, u64) {
     (hit, refill)
 }
 
-/// One more entry among `count`, in the three maps that the repair keeps, which share most of their nodes.
+/// The cost of one more entry among `count`, in the three maps of the repair, which share most
+/// nodes.
 fn update(clock: u64, count: u64) -> u64 {
     let entry = |spare| Entry {
         gate: Gate::Open,
@@ -86,14 +89,14 @@ fn update(clock: u64, count: u64) -> u64 {
     for at in 0..count {
         map = map
             .with(&mut Nodes, Unit(2 * at), entry(at))
-            .expect("there is memory");
+            .expect("memory for the map");
     }
     let mut costs: Vec<u64> = (0..1000)
         .map(|_| {
             let unit = Unit(2 * fastrand::u64(..count) + 1);
             let set = |map: &Index<Nodes>| {
                 map.with(&mut Nodes, unit, entry(0))
-                    .expect("there is memory")
+                    .expect("memory for the map")
             };
             timed(|| [set(&map), set(&map), set(&map)]).0 - clock
         })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Searches of the map for units at random, and one more relocation, beside what the standard library has.
+//! Random searches and updates of the map, compared with structures of the standard library.
 
 use criterion::{
     criterion_group,
@@ -31,7 +31,7 @@ use std::{
     hint::black_box, //
 };
 
-/// Every second unit has an entry: those between are the misses.
+/// Every second unit has an entry. The units between them are misses.
 const EVERY: u64 = 2;
 
 fn entry(number: u64) -> Entry {
@@ -48,12 +48,15 @@ fn index(count: u64) -> Index<Nodes> {
     let (mut map, mut run) = (Index::new(), Run::default());
     for number in 0..count {
         if run.is_full() {
-            map = map.append(&mut Nodes, &mut run).expect("there is memory");
+            map = map
+                .append(&mut Nodes, &mut run)
+                .expect("memory for the map");
         }
         run.push(&mut Nodes, Unit(EVERY * number), entry(number))
-            .expect("there is room");
+            .expect("room in the run");
     }
-    map.append(&mut Nodes, &mut run).expect("there is memory")
+    map.append(&mut Nodes, &mut run)
+        .expect("memory for the map")
 }
 
 fn searches(criterion: &mut Criterion) {
@@ -84,7 +87,7 @@ fn searches(criterion: &mut Criterion) {
     }
 }
 
-/// One unit more, by a copy of the path to it; a copy of the whole is what the others would need.
+/// Adds a unit by a copy of its path. The other structures would need a copy of the whole.
 fn update(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("one more");
     for count in [1000, 100_000, 1_000_000] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! As `kernel::alloc`, over the memory of the process.
+//! Like `kernel::alloc`, with the memory of the process.
 
 use pinned_init::PinInit;
 use std::{
@@ -9,62 +9,63 @@ use std::{
     pin::Pin, //
 };
 
-/// There is no memory, which does not happen here.
+/// A failed allocation, which does not occur here.
 #[derive(Debug)]
 pub struct AllocError;
 
-/// How memory is allocated.
+/// The flags of an allocation.
 #[derive(Clone, Copy)]
 pub struct Flags;
 
-/// May sleep.
+/// The allocation may sleep.
 pub const GFP_KERNEL: Flags = Flags;
 
 /// A box.
 pub struct KBox<T>(Box<T>);
 
 impl<T> KBox<T> {
-    /// Allocates one that holds `value`.
+    /// Allocates a box with `value`.
     pub fn new(value: T, _: Flags) -> Result<Self, AllocError> {
         Ok(Self(Box::new(value)))
     }
 
-    /// Allocates one that holds nothing yet.
+    /// Allocates an uninitialised box.
     pub fn new_uninit(_: Flags) -> Result<KBox<MaybeUninit<T>>, AllocError> {
         Ok(KBox(Box::new_uninit()))
     }
 
-    /// Allocates one and has its value made there.
+    /// Allocates a box and initialises its value in place.
     pub fn pin_init<E>(init: impl PinInit<T, E>, _: Flags) -> Result<Pin<Self>, E> {
         let mut memory = Box::<T>::new_uninit();
-        // SAFETY: The memory is for such a value, stays where it is, and is a box of it only once it is made.
+        // SAFETY: The memory fits the value and stays in place; it becomes a box only after the
+        // initialisation.
         unsafe {
             init.__pinned_init(memory.as_mut_ptr())?;
             Ok(Pin::new_unchecked(Self(memory.assume_init())))
         }
     }
 
-    /// Leaks it.
+    /// Leaks the box.
     pub fn into_raw(this: Self) -> *mut T {
         Box::into_raw(this.0)
     }
 
-    /// Takes back what was leaked.
+    /// Takes back a leaked box.
     ///
     /// # Safety
     ///
-    /// It comes from [`Self::into_raw`] and is taken back once.
+    /// `raw` comes from [`Self::into_raw`] and is taken back once.
     pub unsafe fn from_raw(raw: *mut T) -> Self {
-        // SAFETY: As the caller says.
+        // SAFETY: By the contract of this function.
         Self(unsafe { Box::from_raw(raw) })
     }
 }
 
 impl<T> KBox<MaybeUninit<T>> {
-    /// Puts a value in it.
+    /// Initialises the box.
     pub fn write(this: Self, value: T) -> KBox<T> {
         let raw = Box::into_raw(this.0).cast::<T>();
-        // SAFETY: The memory is ours and for a value of this type, which it then holds.
+        // SAFETY: The box owns memory for this type, which is initialised here.
         unsafe {
             raw.write(value);
             KBox::from_raw(raw)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What SRCU promises, as a model: a section is ordered with a grace period as by full barriers, and either
-//! has ended before the grace period ends or sees all that was done before it began.
+//! A model of the guarantees of SRCU: a read section and a grace period are ordered as by full
+//! barriers. The section either ends before the grace period ends, or sees all changes made before
+//! the grace period began.
 
 #![allow(non_camel_case_types)]
 #![allow(clippy::missing_safety_doc)]
@@ -22,7 +23,7 @@ use loom::{
     thread, //
 };
 
-/// How many sections are open, and what waits for a grace period.
+/// The number of open sections, and the callbacks that wait for a grace period.
 pub struct srcu_struct {
     open: srcu_ctr,
     closing: Mutex<()>,
@@ -30,13 +31,13 @@ pub struct srcu_struct {
     callbacks: Vec<thread::JoinHandle<()>>,
 }
 
-/// Where they are counted.
+/// The counter of open sections.
 pub struct srcu_ctr(AtomicUsize);
 
-/// What is embedded in something that is freed after a grace period.
+/// Embedded in an object that is freed after a grace period.
 pub struct callback_head;
 
-/// Makes one without sections.
+/// Initialises a structure without sections.
 pub unsafe fn init_srcu_struct_fast_updown(srcu: *mut srcu_struct) -> i32 {
     let open = srcu_ctr(AtomicUsize::new(0));
     let new = srcu_struct {
@@ -45,14 +46,14 @@ pub unsafe fn init_srcu_struct_fast_updown(srcu: *mut srcu_struct) -> i32 {
         closed: Condvar::new(),
         callbacks: Vec::new(),
     };
-    // SAFETY: The caller gives memory for one.
+    // SAFETY: The caller provides the memory.
     unsafe { srcu.write(new) };
     0
 }
 
-/// Begins a section.
+/// Opens a section.
 pub unsafe fn srcu_down_read_fast(srcu: *mut srcu_struct) -> *mut srcu_ctr {
-    // SAFETY: The caller's is initialised.
+    // SAFETY: The caller's structure is initialised.
     let open = unsafe { &raw mut (*srcu).open };
     // SAFETY: As above.
     unsafe { &*open }.0.fetch_add(1, Relaxed);
@@ -60,13 +61,13 @@ pub unsafe fn srcu_down_read_fast(srcu: *mut srcu_struct) -> *mut srcu_ctr {
     open
 }
 
-/// Ends a section.
+/// Closes a section.
 pub unsafe fn srcu_up_read_fast(srcu: *mut srcu_struct, open: *mut srcu_ctr) {
-    // SAFETY: The caller's is initialised.
+    // SAFETY: The caller's structure is initialised.
     let (closing, closed) = unsafe { (&(*srcu).closing, &(*srcu).closed) };
     let guard = closing.lock().unwrap();
     fence(SeqCst);
-    // SAFETY: The caller has it from `srcu_down_read_fast`.
+    // SAFETY: The pointer comes from `srcu_down_read_fast`.
     unsafe { &*open }.0.fetch_sub(1, Relaxed);
     closed.notify_all();
     drop(guard);
@@ -75,7 +76,7 @@ pub unsafe fn srcu_up_read_fast(srcu: *mut srcu_struct, open: *mut srcu_ctr) {
 /// Waits for a grace period.
 pub unsafe fn synchronize_srcu_expedited(srcu: *mut srcu_struct) {
     fence(SeqCst);
-    // SAFETY: The caller's is initialised.
+    // SAFETY: The caller's structure is initialised.
     let (open, closing, closed) = unsafe { (&(*srcu).open.0, &(*srcu).closing, &(*srcu).closed) };
     let mut guard = closing.lock().unwrap();
     while open.load(Relaxed) != 0 {
@@ -85,7 +86,8 @@ pub unsafe fn synchronize_srcu_expedited(srcu: *mut srcu_struct) {
     fence(SeqCst);
 }
 
-/// Calls `free` after a grace period, on a thread of its own. This model has one updater at a time.
+/// Calls `free` after a grace period, on a thread of its own. The model has a single updater at a
+/// time.
 pub unsafe fn call_srcu(
     srcu: *mut srcu_struct,
     head: *mut callback_head,
@@ -93,26 +95,27 @@ pub unsafe fn call_srcu(
 ) {
     let (whole, head) = (srcu as usize, head as usize);
     let later = thread::spawn(move || {
-        // SAFETY: The caller's is initialised, and lives until `srcu_barrier`; `head` is for `free`.
+        // SAFETY: The caller's structure is initialised, and lives until `srcu_barrier`; `head`
+        // belongs to `free`.
         unsafe {
             synchronize_srcu_expedited(whole as *mut srcu_struct);
             free.unwrap()(head as *mut callback_head);
         }
     });
-    // SAFETY: Nobody else updates it.
+    // SAFETY: The model has a single updater.
     unsafe { &mut (*srcu).callbacks }.push(later);
 }
 
-/// Waits for callbacks.
+/// Waits for all callbacks.
 pub unsafe fn srcu_barrier(srcu: *mut srcu_struct) {
-    // SAFETY: Nobody else updates it.
+    // SAFETY: The model has a single updater.
     for later in unsafe { &mut (*srcu).callbacks }.drain(..) {
         later.join().unwrap();
     }
 }
 
-/// Frees what belongs to it.
+/// Frees the members of the structure.
 pub unsafe fn cleanup_srcu_struct(srcu: *mut srcu_struct) {
-    // SAFETY: The caller does not use it again.
+    // SAFETY: The caller does not use the structure again.
     unsafe { srcu.drop_in_place() };
 }

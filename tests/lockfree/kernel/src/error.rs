@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! As `kernel::error`.
+//! Like `kernel::error`.
 
 use crate::alloc::AllocError;
 
@@ -20,10 +20,10 @@ impl From<std::convert::Infallible> for Error {
     }
 }
 
-/// What may fail with an error number.
+/// A result with an error number.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
-/// An error unless `number` is 0.
+/// Returns an error unless `number` is 0.
 pub fn to_result(number: i32) -> Result {
     if number == 0 {
         Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What lock-free code uses of the `kernel` crate, over loom's model of memory.
+//! The parts of the `kernel` crate that lock-free code uses, over loom's memory model.
 
 pub mod alloc;
 pub mod bindings;
@@ -8,12 +8,12 @@ pub mod error;
 pub mod types;
 
 pub mod sync {
-    //! As `kernel::sync`.
+    //! Like `kernel::sync`.
     pub mod atomic;
 }
 
 pub mod prelude {
-    //! As `kernel::prelude`.
+    //! Like `kernel::prelude`.
     pub use crate::{
         alloc::{
             KBox,
@@ -33,7 +33,7 @@ pub mod prelude {
     };
 }
 
-/// As in the kernel, whose errors are numbers.
+/// Like the kernel's macro, whose errors are numbers.
 #[macro_export]
 macro_rules! try_pin_init {
     ($($all:tt)*) => { $crate::pinned_init::try_pin_init!($($all)*? $crate::error::Error) };
@@ -42,7 +42,7 @@ macro_rules! try_pin_init {
 #[doc(hidden)]
 pub use pinned_init;
 
-/// Fails where the kernel would warn.
+/// Fails, where the kernel would warn.
 #[macro_export]
 macro_rules! warn_on {
     ($condition:expr) => {{

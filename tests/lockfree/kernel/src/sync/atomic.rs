@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! As `kernel::sync::atomic`: orders are types, and a compare-exchange that fails orders nothing.
+//! Like `kernel::sync::atomic`: memory orders are types, and a failed compare-exchange is relaxed.
 
 use loom::sync::atomic::{
     AtomicPtr,
     Ordering, //
 };
 
-/// How an access is ordered.
+/// The memory order of an access.
 pub trait Order {
-    /// The same in terms of the C11 model.
+    /// The order in the C11 model.
     const ORDERING: Ordering;
 }
 
-/// Orders nothing.
+/// No ordering.
 pub struct Relaxed;
-/// Later accesses stay behind.
+/// Later accesses stay after the access.
 pub struct Acquire;
-/// Earlier accesses stay before.
+/// Earlier accesses stay before the access.
 pub struct Release;
 
-/// Both.
+/// `Acquire` and `Release`.
 pub struct Full;
 
 impl Order for Full {
@@ -36,9 +36,9 @@ impl Order for Release {
     const ORDERING: Ordering = Ordering::Release;
 }
 
-/// What an [`Atomic`] can hold.
+/// A possible value of an [`Atomic`].
 pub trait Value {
-    /// What loom keeps it in.
+    /// The type in loom.
     type Cell;
 }
 
@@ -46,11 +46,11 @@ impl<T> Value for *mut T {
     type Cell = AtomicPtr<T>;
 }
 
-/// A value that is read and changed as a whole.
+/// A value with atomic accesses.
 pub struct Atomic<V: Value>(V::Cell);
 
 impl<T> Atomic<*mut T> {
-    /// Holds `value`.
+    /// Creates an atomic with `value`.
     pub fn new(value: *mut T) -> Self {
         Self(AtomicPtr::new(value))
     }
@@ -60,12 +60,12 @@ impl<T> Atomic<*mut T> {
         self.0.load(O::ORDERING)
     }
 
-    /// Puts `new` there; what was there before.
+    /// Stores `new`, and returns the previous value.
     pub fn xchg<O: Order>(&self, new: *mut T, _: O) -> *mut T {
         self.0.swap(new, O::ORDERING)
     }
 
-    /// Puts `new` there if `old` is; what was there before.
+    /// Stores `new` if the value is `old`, and returns the previous value.
     pub fn cmpxchg<O: Order>(&self, old: *mut T, new: *mut T, _: O) -> Result<*mut T, *mut T> {
         self.0
             .compare_exchange(old, new, O::ORDERING, Ordering::Relaxed)
