@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a bio costs, by the clock, and without system calls, which cost User-Mode
- * Linux more than a bio does.
+ * The cost of a bio by the clock, and without system calls, which cost
+ * User-Mode Linux more than a bio does.
  *
  *   echo DEVICE read|write BYTES FIRST STRIDE COUNT seq|random DEPTH CPUS >run
  *   cat run
  *
  * in /sys/module/bio_cost/parameters: bios of BYTES at FIRST + n * STRIDE for n
- * below COUNT, in sequence, or n at random; DEPTH at a time, below a plug if that
- * is more than one; from each of so many CPUs. The answer is the picoseconds that
- * a CPU takes for one of them: the lower quartile of its batches, which whatever
- * else runs disturbs least, and the mean of the CPUs.
+ * below COUNT, in sequence, or n at random; DEPTH at a time, below a plug if
+ * DEPTH is more than one; from each of CPUS CPUs. The answer is the picoseconds
+ * of a CPU for a bio: the lower quartile of its batches, which other load
+ * disturbs least, as the mean of the CPUs.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
@@ -23,7 +23,7 @@
 #include <linux/workqueue.h>
 
 #define BATCHES 31
-/* So many bios; each DEPTH divides it. */
+/* The number of bios in a batch; each DEPTH divides it. */
 #define BATCH 1024
 #define MOST_DEPTH 32
 #define MOST_BYTES SZ_1M
@@ -36,7 +36,7 @@ struct wish {
 	unsigned int depth, cpus;
 };
 
-/* What one CPU does. */
+/* The work of one CPU. */
 struct job {
 	struct work_struct work;
 	struct run *run;
@@ -76,7 +76,7 @@ static u64 next_byte(struct job *job)
 		job->seed ^= job->seed << 13;
 		job->seed ^= job->seed >> 7;
 		job->seed ^= job->seed << 17;
-		/* A remainder would cost what a cache miss does. */
+		/* A division would cost as much as a cache miss. */
 		n = mul_u64_u64_shr(job->seed, wish->count, 64);
 	} else if (++job->place == wish->count) {
 		job->place = 0;
@@ -101,7 +101,7 @@ static void submit_some(struct job *job)
 	}
 }
 
-/* null_blk ends most bios before it returns, so that nothing that can sleep is needed to wait. */
+/* null_blk completes most bios before it returns, so the wait needs no sleep. */
 static void do_some(struct job *job)
 {
 	struct blk_plug plug;
@@ -118,7 +118,7 @@ static void do_some(struct job *job)
 		cond_resched();
 }
 
-/* Picoseconds for one bio. */
+/* Returns the picoseconds for a bio. */
 static u64 batch(struct job *job)
 {
 	u64 begun = ktime_get_ns();
@@ -136,7 +136,7 @@ static int ascending(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* The first batch warms up; then all CPUs begin. */
+/* The first batch warms up; then all CPUs start together. */
 static void work(struct work_struct *work)
 {
 	struct job *job = container_of(work, struct job, work);

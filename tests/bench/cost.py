@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What I/O costs in instructions of the guest, beside dm-linear in the same run, and whether that is little enough.
+"""The cost of I/O in instructions of the guest, beside dm-linear in the same run, and its bars.
 
-Prints tables and writes all figures to the file named by `JSON=`. `RUNS=` is how often all is measured. With
-`--compare FILE` it fails where a figure is larger than the one in that file by more than noise.
+Prints tables and writes all figures to the file named by `JSON=`. `RUNS=` sets the number of runs.
+With `--compare FILE`, fails if a figure exceeds the figure in that file by more than noise.
 """
 
 import json
@@ -24,10 +24,10 @@ RUNS = int(os.environ.get("RUNS") or 2)
 COUNTS = os.environ.get("COUNTS") or "0 1000 100000 1000000"
 HANDS = os.environ.get("HANDS") or "1000 10000 100000"
 JSON = os.environ.get("JSON") or CACHE / "bench.json"
-# What another build of the same source may cost more, in instructions and as a part of all.
+# The allowed increase for another build of the same source, in instructions and as a fraction.
 NOISE = 15
 NOISE_PART = 0.005
-# How much more than dm-linear 4 KiB may cost: rows of a device, and instructions.
+# The maximum excess over dm-linear for 4 KiB: rows of a device, and instructions.
 BARS = {
     "remap_0_far": 80,
     "remap_100000_far": 110,
@@ -36,30 +36,33 @@ BARS = {
     "remap_1000000_miss": 130,
     "remap_1000000_hit": 350,
 }
-# Other bars: a figure, the most it may be, and what it is.
+# Other bars: a figure, its maximum, and its meaning.
 OTHER_BARS = {
-    "locked": (0, "locked instructions of the module on the way to main"),
-    "part magazine_hit": (200, "instructions for a spare unit that is put aside"),
-    "part magazine_refill": (3000, "instructions where 32 are put aside first"),
-    "part misses_in_1000": (50, "requests of 1000 that find none"),
+    "locked": (0, "locked instructions of the module on the path to main"),
+    "part magazine_hit": (200, "instructions for a spare unit from the CPU's reserve"),
+    "part magazine_refill": (3000, "instructions if the reserve is first refilled with 32"),
+    "part misses_in_1000": (50, "requests of 1000 that find the reserve empty"),
     "part update_at_100000": (20_000, "instructions to change the three maps of 100,000 entries"),
     "memory target": (256 << 10, "bytes for a target without entries"),
-    "memory entry_of_1000000": (32, "bytes for an entry of a million"),
+    "memory entry_of_1000000": (32, "bytes for each of a million entries"),
     "load 1000000": (2_000_000, "microseconds of the guest to read a million entries"),
 }
-# How many CPUs the guest has that is measured with several, and the entries there.
+# The number of CPUs in the measurement with several CPUs, and the numbers of entries.
 CPUS = 4
 CPUS_COUNTS = "0 100000"
 
 
 def output(cpus, counts, hands):
-    """What the script prints in a guest whose instructions are counted."""
-    script = f"COUNTS='{counts}' HANDS='{hands}'\n" + (TOP / "tests/bench/cost.sh").read_text(encoding="utf-8")
+    """The output of the script in a guest that counts instructions."""
+    script = f"COUNTS='{counts}' HANDS='{hands}'\n" + (TOP / "tests/bench/cost.sh").read_text(
+        encoding="utf-8"
+    )
     return measured.output(vm.Shape("bench", cpus, 6144, leaks=False, counted=True), script)
 
 
 def figures(text):
-    """The figures of one run: a device and what was done to it, and the least instructions for one I/O."""
+    """The figures of a run: the device and the operation, and the minimum of instructions for an
+    I/O."""
     found = {}
     for line in text.splitlines():
         words = line.split()
@@ -71,13 +74,13 @@ def figures(text):
 
 
 def is_of_several(key):
-    """Whether it is a cost of I/O from several CPUs."""
+    """Whether the figure is a cost of I/O from several CPUs."""
     words = key.split()
     return len(words) == 6 and words[-1] != "1"
 
 
 def beside(key, all_figures):
-    """The figure of dm-linear for the same I/O: on the spare for what lies there."""
+    """The figure of dm-linear for the same I/O, on the spare for relocated units."""
     device, _, what = key.partition(" ")
     parts = device.split("_")
     linear = f"spare_{parts[1]}" if parts[-1] == "hit" else "linear"
@@ -85,8 +88,11 @@ def beside(key, all_figures):
 
 
 def print_costs(least, spread):
-    """All costs, with how they stand to dm-linear's."""
-    print(f"{'device':<20} {'operation':<24} {'instructions':>12} {'spread':>7} {'linear':>9} {'more':>9} {'ratio':>6}")
+    """Prints all costs, and their excess over dm-linear."""
+    print(
+        f"{'device':<20} {'operation':<24} {'instructions':>12} {'spread':>7} {'linear':>9}"
+        f" {'excess':>9} {'ratio':>6}"
+    )
     for key, cost in least.items():
         device, _, what = key.partition(" ")
         if " " not in what:
@@ -97,8 +103,8 @@ def print_costs(least, spread):
 
 
 def print_bars(least):
-    """The bars, and by how much they are met or missed."""
-    print("\nInstructions for 4 KiB, more than dm-linear's")
+    """Prints the bars, and by how much they are met or missed."""
+    print("\nInstructions for 4 KiB in excess of dm-linear")
     for device, bar in BARS.items():
         for operation in ("read", "write"):
             key = f"{device} {operation} 4096 random 1 1"
@@ -106,7 +112,6 @@ def print_bars(least):
                 more = least[key] - beside(key, least)
                 verdict = "met" if more <= bar else f"MISSED by {more - bar:.0f}"
                 print(f"{device:<20} {operation:<6} {more:>8.1f}   bar {bar:>4}   {verdict}")
-
 
     print("\nOther bars")
     for key, (bar, what) in OTHER_BARS.items():
@@ -116,7 +121,7 @@ def print_bars(least):
 
 
 def regressions(least, base):
-    """The figures that are larger than in `base`, with both."""
+    """The figures that exceed those in `base`, with both values."""
     for key, cost in least.items():
         before = base.get(key)
         if before is not None and cost > before + max(NOISE, before * NOISE_PART):
@@ -144,10 +149,16 @@ def main(words):
     for key, value in least.items():
         if len(key.split()) < 6:
             print(f"{key:<32} {value:>14.1f} spread {spread[key]:>12.1f}")
-    pathlib.Path(JSON).write_text(json.dumps({"least": least, "spread": spread}, indent=1), encoding="utf-8")
+    pathlib.Path(JSON).write_text(
+        json.dumps({"least": least, "spread": spread}, indent=1), encoding="utf-8"
+    )
     say(f"all figures are in {JSON}")
     if words:
-        worse = list(regressions(least, json.loads(pathlib.Path(words[1]).read_text(encoding="utf-8"))["least"]))
+        worse = list(
+            regressions(
+                least, json.loads(pathlib.Path(words[1]).read_text(encoding="utf-8"))["least"]
+            )
+        )
         for key, before, cost in worse:
             print(f"WORSE {key}: {before:.1f} before, {cost:.1f} now")
         sys.exit(1 if worse else 0)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What one I/O costs on the way through remap, beside a bare disk, dm-linear and a table of dm-linear made by
-# hand. Prints lines `cost DEVICE OPERATION BYTES ORDER DEPTH CPUS LEAST MEDIAN`.
+# The cost of an I/O through remap, beside a bare disk, dm-linear, and a dm-linear table made by
+# hand. Prints lines `cost DEVICE OPERATION BYTES ORDER DEPTH CPUS MINIMUM MEDIAN`.
 
 # shellcheck source=tests/bench/disks.sh
 . /payload/disks.sh
@@ -10,11 +10,12 @@ set -eu
 cd /tmp
 insmod "$MODULES/dm_remap.ko"
 DEV=/dev/mapper/r
-# Sectors of a region of metadata on the spares here; behind the first begin the spare's units.
+# Sectors of a metadata region on these spares. The units of a spare follow its first region.
 REGION=2048
 
 UNIT=4096
-# Main has four million units, the spare room for half as many. The relocated units are every second one.
+# Main has four million units, and the spare has room for half of them. Every second unit is
+# relocated.
 null_disk main 16384 memory_backed=0
 null_disk spare 8448
 MAIN=$(sectors /dev/main)
@@ -27,7 +28,8 @@ measure() {
 	echo "cost $name $2 $3 $7 $8 $9 $(cost "$@")"
 }
 
-# at_random NAME DEVICE [FIRST STRIDE COUNT]: 4 KiB at random, one at a time; what is read was written then.
+# at_random NAME DEVICE [FIRST STRIDE COUNT]: 4 KiB at random, one at a time; first reads, then
+# writes.
 at_random() {
 	local operation
 	for operation in write read; do
@@ -35,7 +37,7 @@ at_random() {
 	done
 }
 
-# in_all_ways NAME DEVICE FIRST: other sizes, orders and depths, behind what is relocated.
+# in_all_ways NAME DEVICE FIRST: other sizes, orders and depths, behind the relocated units.
 in_all_ways() {
 	local operation
 	for operation in read write; do
@@ -49,7 +51,7 @@ in_all_ways() {
 	done
 }
 
-# by_hand COUNT: a table of dm-linear that sends every second unit of the first 2 * COUNT to the spare.
+# by_hand COUNT: a dm-linear table that maps every second unit of the first 2 * COUNT to the spare.
 by_hand() {
 	awk -v n="$1" -v end="$MAIN" 'BEGIN {
 		for (i = 0; i < n; i++)
@@ -58,7 +60,8 @@ by_hand() {
 	}' >by_hand
 }
 
-# at_hits COUNT: a thousand of so many relocated units, and the same units of the spare through dm-linear.
+# at_hits COUNT: a thousand of COUNT relocated units, and the same units of the spare with
+# dm-linear.
 at_hits() {
 	local step=$(($1 / 1000))
 	dmsetup create lspare --table "0 $SPARE linear /dev/spare 0"
@@ -69,36 +72,39 @@ at_hits() {
 
 # used NAME: kilobytes of memory of that kind.
 used() { awk -v name="$1:" '$1 == name { print $2 }' /proc/meminfo; }
-# what_is_used: bytes of the slab, of vmalloc and of all CPUs.
+# what_is_used: bytes of the slab, of vmalloc and of per-CPU memory.
 what_is_used() {
 	echo $((1024 * ($(used Slab) + $(used VmallocUsed) + $(used Percpu))))
 }
 
-# nodes: bytes of the nodes of maps, with what is put aside and what the slab keeps beside them.
+# nodes: bytes of the map nodes, including the reserve and the overhead of the slab.
 nodes() { awk '$1 == "dm_remap_node" { print $3 * $4 }' /proc/slabinfo; }
 
-# of_a_target: what a target of 100 MiB without entries takes, with a spare of 64 MiB; the mean of ten.
+# of_a_target: the memory of a target of 100 MiB without entries, with a spare of 64 MiB; the mean
+# of ten.
 of_a_target() {
 	local before at
 	null_disk small_main 1200 memory_backed=0
 	for at in $(seq 0 10); do null_disk "small$at" 64; done
-	# The first one brings what all share.
+	# The first target allocates the shared memory.
 	dmsetup create t0 --table "0 204800 remap /dev/small_main 2048000 /dev/small0 0 131072"
 	before=$(what_is_used)
 	for at in $(seq 10); do
-		dmsetup create "t$at" --table "0 204800 remap /dev/small_main $(((at - 1) * 204800)) /dev/small$at 0 131072"
+		dmsetup create "t$at" \
+			--table "0 204800 remap /dev/small_main $(((at - 1) * 204800)) /dev/small$at 0 131072"
 	done
 	echo "memory target $((($(what_is_used) - before) / 10))"
 	for at in $(seq 0 10); do dmsetup remove "t$at"; done
 }
 
-# of_entries COUNT BEFORE: the bytes of each entry's part of the nodes, if there are enough to tell.
+# of_entries COUNT BEFORE: the bytes of the nodes for each entry, if there are enough entries.
 of_entries() {
 	[ "$1" -ge 100000 ] || return 0
-	awk -v count="$1" -v bytes=$(($(nodes) - $2)) 'BEGIN { print "memory entry_of_" count, bytes / count }'
+	awk -v count="$1" -v bytes=$(($(nodes) - $2)) \
+		'BEGIN { print "memory entry_of_" count, bytes / count }'
 }
 
-# moves COUNT: what one more relocation of 3200 costs, by message, with all I/O and commits.
+# moves COUNT: the cost of one of 3200 relocations by message, with all I/O and commits.
 moves() {
 	local begun=$EPOCHREALTIME ended
 	message remap $((MAIN / 2)) 25600 >/dev/null
@@ -107,7 +113,8 @@ moves() {
 }
 
 table="0 $MAIN remap /dev/main 0 /dev/spare 0 $SPARE 3 breaker 0 0"
-# with_entries COUNT: an array with so many entries, active; how many microseconds it took to make it so.
+# with_entries COUNT: activates an array with COUNT entries, and prints the microseconds that this
+# took.
 with_entries() {
 	local before begun=$EPOCHREALTIME ended
 	dmsetup create r --table "$table"
@@ -124,7 +131,7 @@ with_entries() {
 	echo "load $1 $((${ended/./} - ${begun/./}))"
 }
 
-# The kernel has done by then what it puts off after boot.
+# By then the kernel has done its deferred work after boot.
 sleep 20
 parts
 of_a_target
@@ -140,7 +147,7 @@ for count in $HANDS; do
 	at_random "hand_$count" /dev/mapper/hand 4096 8192 "$count"
 	dmsetup remove hand
 done
-# The tools want main for themselves.
+# The tools need exclusive access to main.
 dmsetup remove linear
 for count in $COUNTS; do
 	with_entries "$count"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The disks of benchmarks, in a guest, and the device r over /dev/main and /dev/spare.
+# The disks of benchmarks in a guest, and the device r over /dev/main and /dev/spare.
 
 NULLB=/sys/kernel/config/nullb
 
@@ -15,17 +15,17 @@ null_disk() {
 	done
 }
 remove_disk() { [ ! -d "$NULLB/$1" ] || rmdir "$NULLB/$1"; }
-# bad DISK FIRST LAST: reads and writes of these sectors fail.
+# bad DISK FIRST LAST: makes reads and writes of these sectors fail.
 bad() { echo "+$2-$3" >"$NULLB/$1/badblocks"; }
 sectors() { blockdev --getsz "$1"; }
 
-# message WORD...: tells r something, and prints what it answers.
+# message WORD...: sends a message to r, and prints the answer.
 message() { dmsetup message r 0 "$@"; }
-# stat_of NAME: one of its counters.
+# stat_of NAME: a counter of r.
 stat_of() { message stats | sed -n "s/^$1 //p"; }
 
-# hold_entries COUNT EVERY [MAIN SPARE]: gives the array on these disks, which is not active, so
-# many entries, of every EVERYth unit.
+# hold_entries COUNT EVERY [MAIN SPARE]: gives the inactive array on these disks COUNT entries, for
+# every EVERYth unit.
 hold_entries() {
 	local main=${3:-/dev/main} spare=${4:-/dev/spare} array
 	remapctl dump "$main" "$spare" >kept

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Counts the locked instructions that a request to main meets in the module, by its machine code."""
+"""Counts the module's locked instructions on the path of a request to main, in its machine code."""
 
 import re
 import subprocess
 
-# Where the way begins, and what lies beside it: requests with entries, errors, and those that the target ends.
+# The start of the path, and functions beside the path: for requests with entries, for errors, and
+# for requests that the target completes.
 BEGINS = re.compile(r"vtable.*(3map|6end_io)")
 BESIDE = re.compile(r"map_by_entries|6Target6failed|bio_reset_completion")
-# An exchange with memory is locked without saying so, and what of the kernel the module calls may be locked.
-LOCKED = re.compile(r"\tlock |\txchg .*\(|rust_helper_(?:atomic\w*_(?:add|sub|inc|dec|and|or|xor|xchg|cmpxchg|try|fetch)|refcount|spin_|mutex_)")
-# A call of what another object or the same one has.
+# An exchange with memory is always locked. Kernel functions that the module calls may be locked.
+LOCKED = re.compile(
+    r"\tlock |\txchg .*\(|"
+    r"rust_helper_(?:atomic\w*_(?:add|sub|inc|dec|and|or|xor|xchg|cmpxchg|try|fetch)|"
+    r"refcount|spin_|mutex_)"
+)
+# A call of a function in another object or in the same object.
 CALLED = re.compile(r"R_X86_64_(?:PLT32|PC32)\s+(\S+?)[-+]0x|\t(?:call|jmp)\s+[0-9a-f]+ <([^>+]+)>")
 
 
 def functions(module):
-    """The functions of a module: for each its lines, with the symbols that they refer to."""
+    """The functions of a module: the lines of each, with the symbols that they refer to."""
     command = ["objdump", "-dr", "--no-show-raw-insn", str(module)]
     found, lines = {}, []
     for line in subprocess.check_output(command, text=True).splitlines():

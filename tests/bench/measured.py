@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs a script that measures in a guest of its own."""
+"""Runs a measurement script in a guest of its own."""
 
 import pathlib
 import sys
@@ -16,7 +16,8 @@ SECONDS = 3600
 
 
 def output(shape, script, *words):
-    """What the script prints in a guest of that shape, with what `words` have Kbuild make."""
+    """The output of the script in a guest of that shape; `words` are additional targets of
+    Kbuild."""
     built = module.build(shape.flavour, *words)
     begin = uml.started if kernel.is_native(shape.flavour) else vm.started
     printed = []

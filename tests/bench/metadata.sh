@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What commits cost: their rate alone and grouped beside the device's own flush
-# rate, what is written for one with 10, 1000 and a million entries, and how
-# long it takes to read a million. Times are of this machine; compare ratios.
+# The cost of commits: their rate, alone and grouped, beside the flush rate of the
+# device, the bytes written for a commit with 10, 1000 and a million entries, and
+# the time to read a million entries. Times are of this machine; compare ratios.
 
 # shellcheck source=tests/bench/disks.sh
 . /payload/disks.sh
@@ -13,15 +13,17 @@ insmod "$MODULES/dm_remap.ko"
 DEV=/dev/mapper/r
 
 now() { date +%s%N; }
-# The rate of fio's writes a second.
-rate() { fio --name=w --ioengine=libaio --direct=1 --rw=write --bs=4k --minimal "$@" | cut -d';' -f49; }
-# The number of the last commit.
+# fio's writes a second.
+rate() {
+	fio --name=w --ioengine=libaio --direct=1 --rw=write --bs=4k --minimal "$@" | cut -d';' -f49
+}
+# The generation of the last commit.
 commits() { message info | sed -n 's/^metadata: .* commit //p'; }
 # Bytes written to the spare.
 written() { awk '{ print $7 * 512 }' /sys/block/spare/stat; }
 
 SLOW="cache_size=64 irqmode=2 completion_nsec=500000"
-echo "== Commits a second, on disks that take 0.5 ms for each request"
+echo "== Commits a second, on disks of 0.5 ms for each request"
 # shellcheck disable=SC2086
 null_disk main 64 $SLOW
 # shellcheck disable=SC2086
@@ -35,22 +37,22 @@ alone=$(rate --filename="$DEV" --size=2M --iodepth=1)
 first=$(commits)
 grouped=$(rate --filename="$DEV" --offset=2M --size=4M --iodepth=32)
 last=$(commits)
-echo "writes with a flush each, bare disk   $flushes"
-echo "relocating writes, one at a time      $alone"
-echo "relocating writes, 32 at a time       $grouped"
+echo "bare disk, a flush after each write   $flushes"
+echo "relocated writes, one at a time       $alone"
+echo "relocated writes, 32 at a time        $grouped"
 echo "1024 relocations, 32 at a time, in $((last - first)) commits"
 awk -v f="$flushes" -v a="$alone" -v g="$grouped" \
 	'BEGIN { printf "alone %.2f, grouped %.2f of the flush rate\n", a / f, g / f }'
 dmsetup remove r
 for disk in main spare plain; do remove_disk "$disk"; done
 
-# A spare with room for two million units; only what is written takes memory.
+# A spare with room for two million units; only written sectors take memory.
 null_disk main 16384
 null_disk spare 8192
 size=$(sectors /dev/spare)
 table="0 $(sectors /dev/main) remap /dev/main 0 /dev/spare 0 $size"
 
-echo "== Bytes for one commit, and the time to read all entries"
+echo "== Bytes of a commit, and the time to read all entries"
 for count in 10 1000 1000000; do
 	dmsetup create r --table "$table"
 	dmsetup remove r
@@ -60,8 +62,10 @@ for count in 10 1000 1000000; do
 	ended=$(now)
 	before=$(written)
 	for unit in $(seq 8); do message remap $(((1500000 + unit) * 8)) >/dev/null; done
-	echo "$count entries: $((($(written) - before) / 8 - 4096)) bytes a commit, read in $(((ended - begun) / 1000000)) ms"
+	bytes=$((($(written) - before) / 8 - 4096))
+	echo "$count entries: $bytes bytes a commit, read in $(((ended - begun) / 1000000)) ms"
 	dmsetup remove r
 	dd if=/dev/zero of=/dev/spare bs=1M count=200 oflag=direct status=none
-	dd if=/dev/zero of=/dev/spare bs=1M seek=$((size / 2048 - 200)) oflag=direct status=none 2>/dev/null || true
+	dd if=/dev/zero of=/dev/spare bs=1M seek=$((size / 2048 - 200)) oflag=direct status=none \
+		2>/dev/null || true
 done

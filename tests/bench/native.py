@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a bio costs in nanoseconds, beside dm-linear in the same run: in User-Mode Linux, which
-caches and memory make wait as they do any kernel.
+"""The cost of a bio in nanoseconds, beside dm-linear in the same run, in User-Mode Linux, where
+caches and memory have their real latency.
 
-Prints each cost with its median, least and greatest over all repetitions, its ratio to dm-linear's,
-and the instructions that tests/bench/baseline.json has for the same. `RUNS=` is how many guests are
-booted, `REPETITIONS=` how often each measures all, `COUNTS=` the numbers of entries.
+Prints each cost with its median, minimum and maximum over all repetitions, its ratio to dm-linear,
+and the instructions in tests/bench/baseline.json for the same operation. `RUNS=` sets the number of
+guests, `REPETITIONS=` the number of measurements in each, `COUNTS=` the numbers of entries.
 """
 
 import collections
@@ -31,7 +31,7 @@ MEMORY = 1536
 
 
 def samples(text):
-    """What the script printed: nanoseconds of each cost, and milliseconds of each load."""
+    """The output of the script: nanoseconds of each cost, and milliseconds of each load."""
     found = collections.defaultdict(list)
     for line in text.splitlines():
         words = line.split()
@@ -43,7 +43,7 @@ def samples(text):
 
 
 def linear_for(key):
-    """The cost of dm-linear that another one is beside: on the spare for what lies there."""
+    """The key of dm-linear's cost for the same operation, on the spare for relocated units."""
     device, _, what = key.partition(" ")
     kind, *rest = device.split("_")
     if kind in ("raw", "linear", "spare"):
@@ -54,18 +54,18 @@ def linear_for(key):
 
 
 def counted(key, counts):
-    """The instructions for the same, if they were counted. cost.py has no word for `far`."""
+    """The counted instructions for the same operation, if any. The keys of cost.py omit `far`."""
     device, _, what = key.partition(" ")
     return counts.get(key) or counts.get(f"{device.removesuffix('_far')} {what}")
 
 
 def spread(row):
-    """The median of all repetitions, the least and the greatest."""
+    """The median, the minimum and the maximum of all repetitions."""
     return f"{statistics.median(row):8.1f} {min(row):8.1f} {max(row):8.1f}"
 
 
 def beside(key, found, counts):
-    """The ratio to dm-linear's cost, the instructions, and how many more than dm-linear's."""
+    """The ratio to dm-linear's cost, the instructions, and their excess over dm-linear."""
     linear, ours = linear_for(key), counted(key, counts)
     ratio = more = ""
     if linear in found:
@@ -76,7 +76,7 @@ def beside(key, found, counts):
 
 
 def print_costs(found, counts):
-    """All costs, one kind of I/O after the other."""
+    """Prints all costs, one kind of I/O after another."""
     by_kind = collections.defaultdict(list)
     for key in found:
         if not key.startswith("load "):
@@ -84,14 +84,14 @@ def print_costs(found, counts):
     for what, keys in by_kind.items():
         operation, size, order, depth, cpus = what.split()
         print(f"\n{operation} of {size} bytes, {order}, depth {depth}, CPUs {cpus}")
-        print(f"{'device':<22} {'ns':>8} {'least':>8} {'greatest':>8}  ratio instructions  more")
+        print(f"{'device':<22} {'ns':>8} {'minimum':>8} {'maximum':>8}  ratio instructions excess")
         for key in keys:
             print(f"{key.partition(' ')[0]:<22} {spread(found[key])} {beside(key, found, counts)}")
 
 
 def print_loads(found):
-    """How long tables took."""
-    print(f"\n{'load of':<22} {'ms':>8} {'least':>8} {'greatest':>8}")
+    """Prints the duration of table loads."""
+    print(f"\n{'load of':<22} {'ms':>8} {'minimum':>8} {'maximum':>8}")
     for key, row in found.items():
         if key.startswith("load "):
             print(f"{key.removeprefix('load '):<22} {spread(row)}")

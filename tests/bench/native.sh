@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What a bio costs by the clock on the way through remap, beside a bare disk, dm-linear and a table
-# of dm-linear made by hand. Prints `cost DEVICE OPERATION BYTES ORDER DEPTH CPUS PICOSECONDS`, with
-# the words of cost.sh, a line for each repetition, and `load DEVICE MICROSECONDS`. All devices are
-# there at a time, and each repetition goes through all.
+# The cost of a bio by the clock through remap, beside a bare disk, dm-linear, and a dm-linear table
+# made by hand. Prints `cost DEVICE OPERATION BYTES ORDER DEPTH CPUS PICOSECONDS`, with the words of
+# cost.sh, a line for each repetition, and `load DEVICE MICROSECONDS`. All devices exist together,
+# and each repetition measures all of them.
 
 # shellcheck source=tests/bench/disks.sh
 . /payload/disks.sh
@@ -16,13 +16,13 @@ insmod "$MODULES/bio_cost.ko"
 RUN=/sys/module/bio_cost/parameters/run
 CPUS=$(nproc)
 UNIT=4096
-# The relocated units are every second one.
+# Every second unit is relocated.
 STRIDE=$((2 * UNIT))
 PIECES=100000
-# Sectors of a spare, and of each region of metadata on one of this size, at its begin and its end.
+# Sectors of a spare, and of each of the metadata regions at its start and its end.
 SPARE=17301504
 REGION=210944
-# 1 MiB is one request.
+# 1 MiB is a single request.
 WAYS="irqmode=0 submit_queues=$CPUS max_sectors=2048"
 
 # disk NAME MEGABYTES [ATTRIBUTE=VALUE...]
@@ -31,7 +31,7 @@ disk() {
 	null_disk "$@" $WAYS
 }
 
-# pair NAME: main_NAME and mapper/spare_NAME. Neither keeps the data of units: only metadata do.
+# pair NAME: main_NAME and mapper/spare_NAME. They store only metadata, not the data of units.
 pair() {
 	disk "main_$1" 16384 memory_backed=0
 	disk "meta_$1" $((2 * REGION / 2048))
@@ -43,7 +43,7 @@ pair() {
 	END
 }
 
-# loaded NAME TABLE: makes the device of a table in a file, and says how long that took.
+# loaded NAME TABLE: creates the device of a table in a file, and prints the time that this took.
 loaded() {
 	local begun=$EPOCHREALTIME ended
 	dmsetup create "$1" "$2"
@@ -51,7 +51,7 @@ loaded() {
 	echo "load $1 $((${ended/./} - ${begun/./}))"
 }
 
-# by_hand: a table of dm-linear that sends the relocated units to the spare.
+# by_hand: a dm-linear table that maps the relocated units to the spare.
 by_hand() {
 	pair hand
 	local main="linear /dev/main_hand" spare="linear /dev/mapper/spare_hand"
@@ -63,8 +63,8 @@ by_hand() {
 	loaded "hand_$PIECES" table
 }
 
-# with_entries COUNT: remap_COUNT, an array with so many entries, and lspare_COUNT, dm-linear on its
-# spare.
+# with_entries COUNT: creates remap_COUNT, an array with COUNT entries, and lspare_COUNT, dm-linear
+# on its spare.
 with_entries() {
 	pair "$1"
 	echo "0 $MAIN remap /dev/main_$1 0 /dev/mapper/spare_$1 0 $SPARE 3 breaker 0 0" >table
@@ -83,7 +83,7 @@ cost() {
 	echo "cost $1 $3 $4 $8 $9 ${10} $picoseconds"
 }
 
-# at_random NAME DEVICE FIRST STRIDE COUNT: 4 KiB at random, one at a time, from one CPU and more.
+# at_random NAME DEVICE FIRST STRIDE COUNT: 4 KiB at random, one at a time, from one and more CPUs.
 at_random() {
 	local operation cpus
 	for operation in read write; do
@@ -93,7 +93,7 @@ at_random() {
 	done
 }
 
-# far NAME DEVICE: where nothing is relocated; at random, and in other orders, depths and sizes.
+# far NAME DEVICE: units behind all entries; at random, and in other orders, depths and sizes.
 far() {
 	local operation first=$((MAIN * 256))
 	at_random "$1_far" "$2" $first $UNIT 1000000
@@ -104,8 +104,8 @@ far() {
 	done
 }
 
-# at_entries COUNT: between the entries, at a thousand of them, and at all; the last two on the
-# spare as well.
+# at_entries COUNT: between the entries, at a thousand of them, and at all; the last two also on the
+# spare.
 at_entries() {
 	local step=$(($1 / 1000))
 	at_random "remap_$1_miss" "mapper/remap_$1" $UNIT $STRIDE "$1"
@@ -115,7 +115,7 @@ at_entries() {
 	at_random "remap_$1_hits" "mapper/remap_$1" 0 $STRIDE "$1"
 }
 
-# all: each device once.
+# all: measures each device once.
 all() {
 	local count
 	far raw raw

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How long searches and updates of the map take at native speed, beside other structures (Criterion)."""
+"""The duration of searches and updates of the map at native speed, beside other structures
+(Criterion)."""
 
 import pathlib
 import sys
