@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs all tests again and again, on a machine that is idle and on one that is busy: whether each run passes.
+"""Repeats all tests on an idle and on a busy machine, and reports whether each run passes.
 
-`N=` is how often, 5 by default, without load and then with two endless loops for each CPU. `T=` picks tests.
+`N=` sets the number of runs, 5 by default, first without load and then with two endless loops for
+each CPU. `T=` selects tests.
 """
 
 import contextlib
@@ -37,14 +38,17 @@ def busy():
 
 
 def runs(kind, folder):
-    """The names of the logs of runs that failed."""
+    """Runs the tests; returns the names of the logs of failed runs."""
     failed = []
     for number in range(1, TIMES + 1):
         log = folder / f"{kind}{number}.log"
         begun = time.monotonic()
         with open(log, "w", encoding="utf-8") as out:
             done = subprocess.run(
-                [sys.executable, TOP / "tests/run.py"], stdout=out, stderr=subprocess.STDOUT, check=False
+                [sys.executable, TOP / "tests/run.py"],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                check=False,
             )
         last = log.read_text(encoding="utf-8").splitlines()[-1]
         print(f"{kind} {number}: {last}, {time.monotonic() - begun:.0f} s", flush=True)
@@ -54,7 +58,7 @@ def runs(kind, folder):
 
 
 def main():
-    """Runs them."""
+    """Runs the tests without and with load."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="flakes-", dir=CACHE))
     failed = runs("idle", folder)
     with busy():

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Plants bugs, one at a time, and runs the test that must see each. `T=` picks bugs by a part of their name.
+"""Plants bugs, one at a time, and runs the test that must detect each. `T=` selects bugs by a part
+of their name.
 
-A test that fails because the bug does not even compile, or a bug whose place is not found, is an error.
+A bug that does not compile, or whose original text is not found, is an error.
 """
 
 import os
@@ -18,11 +19,11 @@ sys.path.insert(0, str(TOP / "scripts/dev"))
 # pylint: disable=wrong-import-position
 from cache import CACHE, say  # noqa: E402
 
-# What a test prints that fails: one of the guest, by an error or an assertion, or one of the host.
+# The output of a failed test: a guest test with an error or an assertion, or a host test.
 FAILED = r"# (FAILED:|thread '.*' .*panicked at |test \S+ \.\.\. FAILED$)"
-# How often a test may miss a bug.
+# The number of runs of a test, because some bugs show only by chance.
 RUNS = 3
-# A name, the file, what stands there, what is put in its place, and the test that must fail.
+# The name of a bug, the file, the original text, its replacement, and the test that must fail.
 BUGS = [
     (
         "acknowledged_before_the_commit",
@@ -355,13 +356,14 @@ def planted(bug, folder):
     shutil.copytree(TOP, tree, symlinks=True, ignore=ignored)
     text = (tree / file).read_text(encoding="utf-8")
     if text.count(before) != 1:
-        sys.exit(f"dm-remap: {bug[0]}: {file} has its place {text.count(before)} times")
+        sys.exit(f"dm-remap: {bug[0]}: {file} contains the original text {text.count(before)} times")
     (tree / file).write_text(text.replace(before, after), encoding="utf-8")
     return tree
 
 
 def seen(bug):
-    """Whether the bug's test fails, in one of a few runs since much is left to chance; and what it says."""
+    """Whether the bug's test fails in one of a few runs, because much depends on chance; and its
+    output."""
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         tree = planted(bug, pathlib.Path(folder))
         environment = {**os.environ, "T": bug[-1], "OPS": "3000"}
@@ -378,18 +380,18 @@ def seen(bug):
 
 
 def main():
-    """Plants all bugs that are wanted."""
+    """Plants the selected bugs."""
     wanted = os.environ.get("T") or ""
     bugs = [bug for bug in BUGS if wanted in bug[0]]
     missed = 0
     print(f"KTAP version 1\n1..{len(bugs)}", flush=True)
     for number, bug in enumerate(bugs, 1):
-        say(f"{bug[0]} in {bug[1]}, seen by {bug[-1]} ...")
+        say(f"{bug[0]} in {bug[1]}, detected by {bug[-1]} ...")
         was_seen, text = seen(bug)
         missed += not was_seen
         print(text)
         print(f"{'ok' if was_seen else 'not ok'} {number} {bug[0]}", flush=True)
-    print(f"{len(bugs) - missed} seen, {missed} missed", flush=True)
+    print(f"{len(bugs) - missed} detected, {missed} missed", flush=True)
     sys.exit(1 if missed else 0)
 
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs all tests: those of the source tree, of the host, and of the guests.
 
-Prints KTAP, one result a test, and last a line with the totals. `T=` picks tests by a part of their
-name, or by several with commas between them. Guest tests run in User-Mode Linux unless they need
-what only QEMU has. `QUICK=1` leaves out all that do, and the fuzz targets; `UML=0` has all run in
-QEMU.
+Prints KTAP, one result a test, and a line with the totals. `T=` selects tests by a part of their
+name; commas separate several parts. Guest tests run in User-Mode Linux unless they need QEMU.
+`QUICK=1` omits tests in QEMU and the fuzz targets; `UML=0` runs all guest tests in QEMU.
 """
 
 import collections
@@ -26,7 +25,7 @@ from runner.machine import WAITING
 from runner.report import Report
 from runner.settings import NATIVE, QUICK, WANTED, for_tests, is_wanted
 
-# How many runs each fuzz target does, the same each time.
+# The number of runs of each fuzz target, with a constant seed.
 FUZZ_RUNS = {"block": 10_000, "words": 50_000, "load": 1000}
 
 
@@ -39,14 +38,14 @@ def machine_tests():
 
 
 def build_modules(tests):
-    """Builds the modules, and boots and saves guests of QEMU's; the folders of the modules, by the
-    flavours of the kernels."""
+    """Builds the modules, and boots and saves QEMU guests; returns the directories of the modules,
+    by the flavours of the kernels."""
     flavours = sorted({test.shape.flavour for test in tests})
     built = {flavour: module.build(flavour, "PLANTED=m") for flavour in flavours}
     shapes = [test.shape for test in tests if not test.native]
     shapes = {shape.key(): shape for shape in shapes if shape.can_be_saved()}
     if shapes:
-        say(f"guests of {len(shapes)} kinds, booted and saved where they are not yet ...")
+        say(f"booting and saving guests of {len(shapes)} kinds, unless cached ...")
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(vm.state, shapes.values()))
     return built
@@ -62,7 +61,7 @@ def payloads(built, folder):
 
 
 def run_all(*queues):
-    """Runs what is in the queues, one after the other, beside others that take from them."""
+    """Runs the jobs of the queues, one after another, concurrently with other callers."""
     for queue in queues:
         while True:
             try:
@@ -73,7 +72,7 @@ def run_all(*queues):
 
 
 def timed(report, name, run):
-    """Runs one test and reports it."""
+    """Runs a test and reports it."""
     start = time.monotonic()
     try:
         passed, text = run()
@@ -83,7 +82,7 @@ def timed(report, name, run):
 
 
 def run_queued(tests, host, fuzzed, images, report):
-    """Runs tests of guests, of the host and of fuzz targets, several at a time."""
+    """Runs guest tests, host tests and fuzz targets, several at a time."""
     native, busy, waits = collections.deque(), collections.deque(), collections.deque()
     for name, runs in fuzzed.items():
         run = lambda name=name, runs=runs: fuzz.fuzz(name, runs, 1)  # noqa: E731
@@ -103,23 +102,26 @@ def run_queued(tests, host, fuzzed, images, report):
 
 
 def set_up():
-    """What is to run: the tests of guests with their modules, and those of the host, which are
-    built."""
+    """Selects and builds: the guest tests with their modules, and the names of the host tests."""
     tests = machine_tests()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         any_of_host = any(not part or "host." in part for part in WANTED)
         names = pool.submit(on_host.built) if any_of_host else None
         built = pool.submit(build_modules, tests)
-        host = [name for name in names.result() if is_wanted(on_host.full_name(name))] if names else []
+        host = (
+            [name for name in names.result() if is_wanted(on_host.full_name(name))] if names else []
+        )
         return tests, built.result(), host
 
 
 def main():
-    """Runs what was asked for."""
+    """Runs the selected tests."""
     begun = time.monotonic()
     tests, built, host = set_up()
     trees = {name: check for name, check in tree.TESTS.items() if is_wanted(name)}
-    fuzzed = {name: runs for name, runs in FUZZ_RUNS.items() if is_wanted(f"fuzz.{name}") and not QUICK}
+    fuzzed = {
+        name: runs for name, runs in FUZZ_RUNS.items() if is_wanted(f"fuzz.{name}") and not QUICK
+    }
     total = len(tests) + len(trees) + len(host) + len(fuzzed)
     if not total:
         sys.exit(f"dm-remap: no test has '{','.join(WANTED)}' in its name")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Five minutes of verified writes and reads, in mixed sizes and depths, while
-# units are moved to the spare and back by message. Run by `make soak`.
+# units are relocated and moved back by message. Run by `make soak`.
 
 set -eu
 # shellcheck source=tests/bench/disks.sh
@@ -38,7 +38,7 @@ while [ $SECONDS -lt $end ]; do
 	message remap $((unit * 8)) 64 >/dev/null
 	for back in 0 16 40; do message unremap $((unit * 8 + back)) >/dev/null 2>&1 || true; done
 	moves=$((moves + 1))
-	# The spare is used up in time: move everything back.
+	# The spare fills up over time: move everything back.
 	if [ $((moves % 200)) = 0 ]; then
 		message list | while read -r sector _; do
 			[ "$sector" = more ] || message unremap "$sector" >/dev/null

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Writes rust-project.json: the kernel's crates, as the kernel describes them, and ours on top."""
+"""Writes rust-project.json: the kernel's crates, as the kernel describes them, and the
+project's."""
 
 import json
 import subprocess
@@ -11,13 +12,13 @@ from crates import CRATES
 
 
 def kernel_crates(built):
-    """What the kernel's own script says of its crates."""
+    """The kernel's crates, from the kernel's own script."""
     run(kernel.make("debug", built, "rust-analyzer"), stdout=subprocess.DEVNULL)
     return json.loads((built / "rust-project.json").read_text(encoding="utf-8"))
 
 
 def main():
-    """Adds our crates to the kernel's and writes the file."""
+    """Adds the project's crates to the kernel's and writes the file."""
     built, objects = kernel.build("debug"), module.build("debug")
     project = kernel_crates(built)
     crates = project["crates"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Removes what was built from this checkout; `make clean ALL=1` all but the build root, too."""
+"""Removes the builds of this checkout; `make clean ALL=1` removes all except the build root."""
 
 import os
 import shutil
@@ -8,14 +8,15 @@ from cache import CACHE, TOP, digest, say
 
 
 def belongs(name):
-    """Whether a thing in the cache is this checkout's, or was left by a run that was interrupted."""
+    """Whether an entry of the cache belongs to this checkout, or is left from an interrupted
+    run."""
     return digest(str(TOP)) in name or name.startswith("run-")
 
 
 def main():
-    """Removes it."""
+    """Removes the entries."""
     for path in CACHE.iterdir():
-        # This very program runs in the build root.
+        # This program itself runs in the build root.
         if path.name.startswith("root-"):
             continue
         if os.environ.get("ALL") or belongs(path.name):
@@ -23,7 +24,7 @@ def main():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
-    say("cleaned; the build root stays, remove its folder in the cache by hand if it must go")
+    say("cleaned; the build root remains, and can be removed from the cache by hand")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The module's crates, as rustdoc and rust-analyzer need to know them."""
+"""The crates of the module, for rustdoc and rust-analyzer."""
 
 import shlex
 
@@ -7,7 +7,7 @@ import kernel
 import module
 from cache import TOP
 
-# A crate's name, its root, and those of ours it uses; what is used comes first.
+# The name of a crate, its root, and the project's crates that it uses, in order of dependency.
 CRATES = [
     ("remap_core", "src/core/remap_core.rs", []),
     ("kernel_ext", "rust/kernel_ext.rs", []),
@@ -16,9 +16,9 @@ CRATES = [
 
 
 def rustc_flags(flavour):
-    """The flags with which Kbuild compiles the module's Rust code, as the last build recorded them.
+    """Kbuild's flags for the module's Rust code, as recorded by the last build.
 
-    What says which crate and where to is left out.
+    The flags for the crate and the output are left out.
     """
     record = module.build(flavour) / "src/core/.remap_core.o.cmd"
     command = record.read_text(encoding="utf-8").splitlines()[0].split("; ")[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The documentation: rustdoc of all crates, and the .rst files, both without a warning."""
+"""Builds the documentation without warnings: rustdoc of all crates, and the .rst files."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from crates import CRATES, rustc_flags
 
 
 def rustdoc():
-    """Documents the crates with the flags they are compiled with; returns the folder."""
+    """Documents the crates with the flags of their compilation; returns the directory."""
     built, objects = kernel.build("debug"), module.build("debug")
     out = CACHE / f"doc-{digest(str(TOP))}"
     for name, root, uses in CRATES:

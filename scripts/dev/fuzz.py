@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Builds and runs the fuzz targets, as cargo-fuzz would: libFuzzer without a sanitizer, since the code
-under test is safe Rust with its checks on."""
+"""Builds and runs the fuzz targets, as cargo-fuzz does: libFuzzer without a sanitizer, because the
+code under test is safe Rust with its checks enabled."""
 
 import functools
 import os
@@ -16,13 +16,13 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 COVERAGE = ["level=4", "inline-8bit-counters", "pc-table", "trace-compares"]
 # A run of `load` reads two regions.
 RUNS = {"block": 600_000, "words": 600_000, "load": 20_000}
-# Several targets may be wanted at a time, of which one has all built.
+# Several targets may be requested at a time; one thread builds all of them.
 BUILDING = threading.Lock()
 
 
 @functools.cache
 def build():
-    """The folder with the targets."""
+    """The directory of the built targets."""
     target, folder = CACHE / "fuzz", CACHE / f"fuzz-{digest(str(TOP))}"
     flags = ["--cfg", "fuzzing", "-Cpasses=sancov-module", "-Ccodegen-units=1"]
     flags += [f"-Cllvm-args=-sanitizer-coverage-{what}" for what in COVERAGE]
@@ -37,7 +37,7 @@ def build():
 
 
 def fuzz(name, runs, seed):
-    """Runs one target; whether it found nothing, and what it printed."""
+    """Runs a target; returns whether it found nothing, and its output."""
     with BUILDING:
         built = build()
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as found:
@@ -55,7 +55,7 @@ def fuzz(name, runs, seed):
 
 
 def main():
-    """Runs all targets for long, each time from another seed."""
+    """Runs all targets for a long time, each time from another seed."""
     failed = False
     for name, runs in RUNS.items():
         seed = int.from_bytes(os.urandom(4), "little") | 1

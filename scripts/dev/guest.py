@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs a script in a guest, or gives a shell in one."""
+"""Runs a script in a guest, or opens a shell in a guest."""
 
 import itertools
 import json
@@ -19,18 +19,17 @@ import vm
 import watched
 from cache import CACHE, say
 
-# A script that exits with this runs again, in a guest that was switched off and on: BOOT counts.
+# After this exit status, the script runs again in a rebooted guest: BOOT counts the boots.
 REBOOT = 194
-# One that exits with this ended well, but another must not run in the same guest.
+# This exit status means success, but no other script may run in the same guest.
 SPENT = 195
-# What a guest prints behind all that a script has printed.
+# The guest prints this after the output of a script.
 END = b"\036"
 
 
 # pylint: disable-next=too-many-branches
 def stream(guest, sink, source=None, seconds=None, requests=None):
-    """Passes the guest's output to `sink`, and what it asks for to `requests`, until it says how its
-    script ended.
+    """Passes the guest's output to `sink`, and its requests to `requests`, until its script ends.
 
     Returns the script's status, or `None` if the guest died or took more than `seconds`.
     """
@@ -43,7 +42,7 @@ def stream(guest, sink, source=None, seconds=None, requests=None):
     while True:
         left = 1 if limit is None else min(1, limit - time.monotonic())
         if left <= 0:
-            # What it had printed when it was stopped, and nothing that it did later.
+            # The output up to the kill, and no later output.
             guest.process.kill()
             while data := guest.output.recv(65536):
                 sink(data)
@@ -75,7 +74,7 @@ def stream(guest, sink, source=None, seconds=None, requests=None):
 
 
 def verdict(guest, status):
-    """Whether all was well; says what was not."""
+    """Whether the run succeeded; prints the failures."""
     guest.wait_for_log(status)
     if status is None:
         print("\n".join(guest.log[-60:]), file=sys.stderr)
@@ -84,14 +83,14 @@ def verdict(guest, status):
     if guest.alarms:
         first = guest.log.index(guest.alarms[0])
         print("\n".join(guest.log[max(0, first - 3) : first + 60]), file=sys.stderr)
-        say(f"the guest's kernel complains: {guest.alarms[0]}")
+        say(f"the guest's kernel reports: {guest.alarms[0]}")
         return 1
     return status
 
 
 def preface(boot, disks=(), remembered=()):
-    """What is put in front of a script: which boot it is, that it waits for its disks, and what the
-    host was asked to remember."""
+    """The text before a script: it sets the number of the boot, waits for the disks, and restores
+    the remembered lines."""
     lines = "".join(f"{line}\n" for line in remembered).encode()
     lines = f"printf %b '{watched.escaped(lines)}' >/run/remembered\n" if lines else ""
     disks = f"disks_come {len(disks)}\n" if disks else ""
@@ -99,7 +98,7 @@ def preface(boot, disks=(), remembered=()):
 
 
 def attend(guest, interactive):
-    """Passes on what the guest prints, and gives it the terminal if `interactive`."""
+    """Passes on the guest's output, and connects the terminal if `interactive`."""
 
     def sink(data):
         sys.stdout.buffer.write(data.replace(b"\r\n", b"\n"))

@@ -10,12 +10,12 @@ import time
 
 from cache import CACHE, TOP, digest, locked, made, run, run_counted, say
 
-# The series that the bindings are known to compile against. `KSERIES=` picks another of them.
+# The series that the bindings compile against. `KSERIES=` selects one.
 SERIES = ["7.2"]
 
-# How many lines each build prints, to say how far it is.
+# The number of output lines of each build, for the display of progress.
 LINES = {"debug": 2500, "bench": 1900, "uml-debug": 1900, "uml-bench": 1400}
-# The flavours that begin so run as a process of the host, which has other devices, and no firmware.
+# Flavours with this prefix run as a process of the host, with other devices and without firmware.
 NATIVE = "uml-"
 PATCHES = {
     "uml-debug": [TOP / "scripts/kernel/uml.patch"],
@@ -24,7 +24,7 @@ PATCHES = {
 
 
 def series():
-    """The kernel series that was asked for."""
+    """The requested kernel series."""
     wanted = os.environ.get("KSERIES") or SERIES[0]
     if wanted not in SERIES:
         sys.exit(f"dm-remap: KSERIES={wanted}: supported are {', '.join(SERIES)}")
@@ -33,7 +33,8 @@ def series():
 
 @functools.cache
 def version():
-    """The newest source package of the series; the newest one cached where apt has no answer."""
+    """The newest source package of the series, or the newest cached package if apt does not
+    answer."""
     package = f"linux-source-{series()}"
     stamp = CACHE / f"{package}.version"
     with locked(package):
@@ -47,7 +48,7 @@ def version():
             if found:
                 stamp.write_text(found.group(1), encoding="ascii")
         if not stamp.exists():
-            sys.exit(f"dm-remap: apt has no {package}; is the network there?")
+            sys.exit(f"dm-remap: apt does not know {package}; is the network up?")
         return stamp.read_text(encoding="ascii")
 
 
@@ -73,7 +74,7 @@ def source():
 
 
 def is_native(flavour):
-    """Whether that kernel is a User-Mode Linux."""
+    """Whether the flavour is a User-Mode Linux."""
     return flavour.startswith(NATIVE)
 
 
@@ -88,7 +89,8 @@ def fragments(flavour):
 
 @functools.cache
 def tree(flavour):
-    """The source tree of a flavour. All trees share what the patches for native kernels leave alone."""
+    """The source tree of a flavour. All trees share the files that the native patches do not
+    change."""
     unpacked = source()
     patches = PATCHES.get(flavour)
     if not patches:
@@ -103,23 +105,32 @@ def tree(flavour):
 
 
 def make(flavour, folder, *words):
-    """The command that makes something of the kernel `flavour`, which is built in `folder`."""
+    """The command that makes targets of the kernel `flavour`, which is built in `folder`."""
     if is_native(flavour):
         words = ["ARCH=um", *words]
     return ["make", "-C", tree(flavour), f"O={folder}", "LLVM=1", f"-j{os.cpu_count()}", *words]
 
 
 def wishes(flavour):
-    """What the fragments say of each option: the line of the last one that names it."""
-    lines = [line for part in fragments(flavour) for line in part.read_text(encoding="ascii").splitlines()]
+    """The line of each option in the fragments; the last fragment with the option applies."""
+    lines = [
+        line
+        for part in fragments(flavour)
+        for line in part.read_text(encoding="ascii").splitlines()
+    ]
     named = [(re.match(r"(?:# )?(CONFIG_\w+)", line), line) for line in lines]
     return {option[1]: line for option, line in named if option}
 
 
 def check_config(folder, flavour):
-    """Every option that is wished for must have taken: one with a missing dependency is gone."""
+    """Fails unless every option of the fragments is in the configuration: an option with a missing
+    dependency disappears."""
     taken = set((folder / ".config").read_text(encoding="ascii").splitlines())
-    wanted = [line for line in wishes(flavour).values() if not line.startswith("#") and not line.endswith("=n")]
+    wanted = [
+        line
+        for line in wishes(flavour).values()
+        if not line.startswith("#") and not line.endswith("=n")
+    ]
     missing = [line for line in wanted if line not in taken]
     if missing:
         sys.exit(f"dm-remap: {flavour} kernel: not in the configuration: {', '.join(missing)}")
@@ -127,9 +138,9 @@ def check_config(folder, flavour):
 
 @functools.cache
 def build(flavour):
-    """The folder of the built kernel `flavour`: `debug` or `bench`, or one of these for User-Mode Linux."""
+    """The directory of the built kernel `flavour`: `debug`, `bench`, or one of them with `uml-`."""
     if flavour not in LINES:
-        sys.exit(f"dm-remap: KERNEL={flavour}: there are {', '.join(LINES)}")
+        sys.exit(f"dm-remap: KERNEL={flavour}: supported are {', '.join(LINES)}")
     toolchain = subprocess.run(
         ["sh", "-c", "rustc -V; clang --version; bindgen -V"], check=True, capture_output=True
     ).stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""All static checks: rustfmt, clippy as the kernel runs it and as Cargo does, shellcheck, checkpatch."""
+"""All static checks: rustfmt, clippy as run by the kernel and by Cargo, shellcheck, checkpatch."""
 
 import os
 import subprocess
@@ -13,16 +13,18 @@ KERNEL_RUST = ["src/remap.rs", "rust/kernel_ext.rs", "src/core/remap_core.rs"]
 
 
 def check(title, command, **options):
-    """Runs one check; whether it found nothing."""
+    """Runs a check; returns whether it found nothing."""
     say(title)
     words = [str(word) for word in command]
     return subprocess.run(words, cwd=TOP, check=False, **options).returncode == 0
 
 
 def tracked(*patterns):
-    """The files of the checkout that match, as git knows them."""
+    """The matching files of the checkout, as git lists them."""
     command = ["git", "-c", f"safe.directory={TOP}", "ls-files", "-co", "--exclude-standard"]
-    listed = subprocess.run([*command, *patterns], cwd=TOP, check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        [*command, *patterns], cwd=TOP, check=True, capture_output=True, text=True
+    )
     return listed.stdout.split()
 
 
@@ -37,31 +39,45 @@ def shell_scripts():
 
 
 def clippy():
-    """Clippy with the kernel's flags, in a build of its own, since it leaves no usable objects."""
+    """Runs clippy with the kernel's flags, in a separate build, because it leaves no usable
+    objects."""
     folder = CACHE / f"{module.output('debug').name}-clippy"
     folder.mkdir(exist_ok=True)
     for path in folder.glob("**/*.o"):
         path.unlink()
     built = kernel.build("debug")
-    command = kernel.make("debug", built, f"M={TOP}", f"MO={folder}", "CLIPPY=1", "KRUSTFLAGS=-Dwarnings")
+    command = kernel.make(
+        "debug", built, f"M={TOP}", f"MO={folder}", "CLIPPY=1", "KRUSTFLAGS=-Dwarnings"
+    )
     return check("clippy with the kernel's flags", command)
 
 
 def main():
-    """Runs all checks, and fails if one did."""
+    """Runs all checks, and fails if any failed."""
     source = kernel.source()
     rustfmt = ["rustfmt", "--edition", "2021", "--config-path", source / ".rustfmt.toml", "--check"]
-    checkpatch = [source / "scripts/checkpatch.pl", f"--root={source}", "--no-tree", "--quiet", "--strict"]
+    checkpatch = [
+        source / "scripts/checkpatch.pl",
+        f"--root={source}",
+        "--no-tree",
+        "--quiet",
+        "--strict",
+    ]
     checkpatch += ["--ignore", "FILE_PATH_CHANGES,SPDX_LICENSE_TAG,CONST_STRUCT", "--file"]
     cargo = ["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--target-dir", CARGO]
     results = [
-        check("rustfmt", [*rustfmt, *KERNEL_RUST, *tracked("fuzz/*.rs", "tests/*.rs", "tools/*.rs")]),
+        check(
+            "rustfmt", [*rustfmt, *KERNEL_RUST, *tracked("fuzz/*.rs", "tests/*.rs", "tools/*.rs")]
+        ),
         clippy(),
         check("cargo clippy", [*cargo, "--", "-Dwarnings"]),
         check("shellcheck", ["shellcheck", "-x", *shell_scripts()]),
         check("checkpatch", [*checkpatch, *tracked("*.c", "*.h")]),
-        check("python", ["python3", "-m", "compileall", "-q", "-f", "scripts/dev", *tracked("tests/*.py")],
-              env={**os.environ, "PYTHONPYCACHEPREFIX": str(CACHE / "pycache")}),
+        check(
+            "python",
+            ["python3", "-m", "compileall", "-q", "-f", "scripts/dev", *tracked("tests/*.py")],
+            env={**os.environ, "PYTHONPYCACHEPREFIX": str(CACHE / "pycache")},
+        ),
     ]
     if not all(results):
         sys.exit("dm-remap: lint found something, see above")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The module, built against one of the guest kernels."""
+"""Builds the module for one of the guest kernels."""
 
 import os
 import subprocess
@@ -10,18 +10,19 @@ from cache import CACHE, TOP, digest, locked
 
 
 def output(flavour):
-    """Where the module of this checkout for that kernel is built."""
+    """The build directory of this checkout's module for a kernel."""
     built = kernel.build(flavour)
     return CACHE / f"module-{digest(str(TOP))}-{built.name.removeprefix('kernel-')}"
 
 
 def build(flavour, *words, quiet=True):
-    """Builds the module, or what `words` name, and returns the folder with `dm_remap.ko`."""
+    """Builds the module, or the targets in `words`, and returns the directory with
+    `dm_remap.ko`."""
     folder = output(flavour)
     with locked(folder.name):
         folder.mkdir(parents=True, exist_ok=True)
         if kernel.is_native(flavour):
-            # Modules have no table of addresses there.
+            # Modules of User-Mode Linux have no global offset table.
             words += ("KRUSTFLAGS=-Zdirect-access-external-data=yes",)
         command = kernel.make(flavour, kernel.build(flavour), f"M={TOP}", f"MO={folder}", *words)
         done = subprocess.run(

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What tests ask of the host, as lines of JSON on the control port (tests/guest/src/kit/host.rs)."""
+"""Requests of tests to the host: lines of JSON on the control port
+(tests/guest/src/kit/host.rs)."""
 
 import dataclasses
 import json
@@ -7,26 +8,27 @@ import json
 
 @dataclasses.dataclass(frozen=True)
 class Pull:
-    """To take out the disk with that number."""
+    """Removes the disk with that number."""
 
     disk: int
 
 
 @dataclasses.dataclass(frozen=True)
 class GiveBack:
-    """To take out all disks that can be."""
+    """Removes all removable disks."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Remember:
-    """To keep a line for the next boot."""
+    """Keeps a line for the next boot."""
 
     line: str
 
 
 @dataclasses.dataclass(frozen=True)
 class CutPower:
-    """To take the power so long after so many more lines to remember, and to run the test again."""
+    """Cuts the power some time after a number of further remembered lines, and runs the test
+    again."""
 
     lines: int
     microseconds: int
@@ -40,12 +42,13 @@ def parse(fields):
     fields = dict(fields)
     kind = KINDS.get(fields.pop("request", None))
     if kind is None or fields.keys() != {field.name for field in dataclasses.fields(kind)}:
-        raise ValueError(f"no request: {fields}")
+        raise ValueError(f"unknown request: {fields}")
     return kind(**fields)
 
 
 def check(listed):
-    """Ends the program unless it knows just the requests that tests may make, which is JSON."""
+    """Ends the program unless its requests are exactly those of the tests, which are listed as
+    JSON."""
     kinds = {type(parse(fields)) for fields in json.loads(listed)}
     unused = set(KINDS.values()) - kinds
     if unused:

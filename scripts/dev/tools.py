@@ -10,8 +10,17 @@ FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
 
 
 def build(folder, programs, profile):
-    """Builds the programs and copies them to a folder."""
-    command = ["cargo", "build", "--quiet", "--locked", "--profile", profile, "--workspace", "--bins"]
+    """Builds the programs and copies them to a directory."""
+    command = [
+        "cargo",
+        "build",
+        "--quiet",
+        "--locked",
+        "--profile",
+        profile,
+        "--workspace",
+        "--bins",
+    ]
     with cargo():
         run([*command, "--target-dir", CARGO], cwd=TOP)
         for program in programs:
@@ -25,7 +34,7 @@ def build_c(folder):
 
 
 def main(folder):
-    """Copies the tools and what is generated of them to a folder."""
+    """Copies the tools and the files generated from them to a directory."""
     (folder / "man").mkdir(parents=True, exist_ok=True)
     build(folder, ["remapctl"], "release")
     run([folder / "remapctl", "generate", folder / "man"])

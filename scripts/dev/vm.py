@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest: how it is started, saved, restored and watched."""
+"""Starts, saves, restores and watches a guest in QEMU."""
 
 import functools
 import json
@@ -23,11 +23,11 @@ PAYLOAD_BYTES = 96 << 20
 
 
 class Disk:
-    """One more disk of a guest, as `DISKS=` describes it: `kind:size[:option...]`.
+    """An additional disk of a guest, as in `DISKS=`: `kind:size[:option...]`.
 
-    Kinds are nvme, scsi and virtio. An option is `read@SECTOR`, `write@SECTOR`, either with
-    `+COUNT`, which makes QEMU's blkdebug driver fail those sectors, `turns`, alone, which has a write of
-    zeroes make the disk fail all writes, and the next one end that, or `4k`, for 4096-byte blocks.
+    Kinds are nvme, scsi and virtio. Options are `read@SECTOR` and `write@SECTOR`, both with an
+    optional `+COUNT`: QEMU's blkdebug driver fails these sectors; `turns`, alone: a write of zeroes
+    makes all writes fail, and the next one ends that; and `4k`: blocks of 4096 bytes.
     """
 
     def __init__(self, text):
@@ -45,15 +45,18 @@ class Disk:
             place = re.fullmatch(r"(read|write)@(\d+)(?:\+(\d+))?", option)
             if place:
                 first = int(place[2])
-                # To QEMU a write of zeroes is a kind of its own.
+                # QEMU treats a write of zeroes as a separate kind.
                 kinds = ["read"] if place[1] == "read" else ["write", "write-zeroes"]
                 fault = {"event": "none", "errno": 61}
                 for sector in range(first, first + int(place[3] or 1)):
                     self.faults += [{**fault, "iotype": kind, "sector": sector} for kind in kinds]
             elif option == "turns":
                 fault = {"event": "pwritev", "iotype": "write"}
-                # In state 1 an error of 0 takes the place of that of state 2.
-                self.faults = [{**fault, "state": 1, "errno": 0}, {**fault, "state": 2, "errno": 61}]
+                # In state 1, an error of 0 replaces the error of state 2.
+                self.faults = [
+                    {**fault, "state": 1, "errno": 0},
+                    {**fault, "state": 2, "errno": 61},
+                ]
                 self.states = [{"state": old, "new_state": 3 - old} for old in (1, 2)]
             elif option == "4k":
                 self.block = 4096
@@ -61,23 +64,27 @@ class Disk:
                 raise ValueError(f"disk '{text}': unknown option '{option}'")
 
     def frontend(self):
-        """What the guest sees, whatever stands behind it."""
+        """The device that the guest sees, independent of its storage."""
         return f"{self.kind}:{self.bytes}:{self.block}"
 
     def is_plain(self):
-        """Whether it is a disk that User-Mode Linux has too."""
+        """Whether User-Mode Linux supports the disk too."""
         return self.kind == "virtio" and self.block == 512 and not self.faults and not self.states
 
     def image(self, number, folder):
-        """The file with its contents in `folder`, which may be there already."""
+        """The file in `folder` with the contents of the disk, which may exist already."""
         image = folder / f"disk{number}.img"
         with open(image, "ab") as file:
             file.truncate(self.bytes)
         return image
 
     def backend(self, number, folder):
-        """The storage, as QEMU's `blockdev-add` has it."""
-        node = {"driver": "file", "filename": str(self.image(number, folder)), "node-name": f"file{number}"}
+        """The storage, as arguments of QEMU's `blockdev-add`."""
+        node = {
+            "driver": "file",
+            "filename": str(self.image(number, folder)),
+            "node-name": f"file{number}",
+        }
         if self.faults:
             inject = [{"once": False, **fault} for fault in self.faults]
             node = {"driver": "blkdebug", "image": node, "inject-error": inject}
@@ -86,7 +93,7 @@ class Disk:
         return {"driver": "raw", "node-name": f"disk{number}", "file": node}
 
     def device(self, number):
-        """The device, as QEMU's `device_add` has it."""
+        """The device, as arguments of QEMU's `device_add`."""
         device = {"id": f"device{number}", "drive": f"disk{number}"}
         device |= {"logical_block_size": self.block, "physical_block_size": self.block}
         if self.kind == "nvme":
@@ -97,58 +104,79 @@ class Disk:
         return {"driver": "virtio-blk-pci", "serial": f"disk{number}", **device}
 
     def is_plugged_in(self):
-        """Whether the device comes when the guest is up, so that a guest that was saved can have it."""
+        """Whether the device is added to a running guest, so that a restored guest can have it."""
         return self.kind != "virtio"
 
     def can_be_unplugged(self):
-        """Whether the guest can go on without it. Its kernel has no driver for the slots of NVMe disks."""
+        """Whether the guest survives the removal. Its kernel lacks a driver for the slots of NVMe
+        disks."""
         return self.kind == "scsi"
 
 
-# So many slots for NVMe disks has each guest.
+# The number of slots for NVMe disks in each guest.
 SLOTS = 2
-# What emulation makes slow and no test needs is left out: string instructions go byte by byte, and
-# protection keys and the like end blocks of translated code.
+# Features that no test needs and that slow down emulation are disabled: string instructions run
+# byte by byte, and protection keys and similar features end blocks of translated code.
 CPU = "max,-la57,-erms,-fsrm,-fsrs,-fzrm,-smap,-smep,-umip,-pku"
-# A guest whose clock counts its instructions, one for each nanosecond, and in which nothing is left to chance.
-COUNTED = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
+# The clock of such a guest counts its instructions, one a nanosecond, and nothing depends on
+# chance.
+COUNTED = [
+    "-icount",
+    "shift=0,sleep=off",
+    "-seed",
+    "1",
+    "-rtc",
+    "base=2026-01-01T00:00:00,clock=vm",
+]
 COUNTED_CPU = ",-rdrand,-rdseed"
 COUNTED_LINE = " norandmaps randomize_kstack_offset=off"
-# A state has the guest's memory in files of its own, which a restored guest maps and does not copy.
+# The memory of a saved state is in separate files, which a restored guest maps instead of copying.
 WITHOUT_MEMORY = [{"capability": "x-ignore-shared", "state": True}]
 
 
 @functools.cache
 def qemu_version():
-    """What QEMU says of itself."""
+    """QEMU's version text."""
     return subprocess.check_output(["qemu-system-x86_64", "--version"])
 
 
 class Shape:
-    """What a guest's state depends on: everything but the contents of its disks."""
+    """The dependencies of a guest's state: everything except the contents of its disks."""
 
     # pylint: disable-next=too-many-arguments
-    def __init__(self, flavour="debug", cpus=2, memory=1024, nodes=1, disks=(), leaks=True, counted=False, bare=0):
+    def __init__(
+        self,
+        flavour="debug",
+        cpus=2,
+        memory=1024,
+        nodes=1,
+        disks=(),
+        leaks=True,
+        counted=False,
+        bare=0,
+    ):
         self.flavour, self.cpus, self.memory, self.nodes = flavour, cpus, memory, nodes
         self.disks = list(disks)
         self.leaks = leaks
         self.counted = counted
-        # How many of the nodes have CPUs only.
+        # The number of nodes with CPUs only.
         self.bare = bare
 
     def arguments(self):
-        """QEMU's arguments that must be the same when a saved state is restored."""
+        """QEMU's arguments that must be unchanged when a saved state is restored."""
         built = kernel.build(self.flavour)
         line = "console=ttyS0 root=/dev/vda ro init=/sbin/stage1 panic=-1 quiet loglevel=5 nokaslr "
-        line += "kunit.enable=1 kunit.autorun=0 tsc=reliable null_blk.nr_devices=0 random.trust_cpu=on "
+        line += (
+            "kunit.enable=1 kunit.autorun=0 tsc=reliable null_blk.nr_devices=0 random.trust_cpu=on "
+        )
         line += "sysctl.kernel.hung_task_timeout_secs=60"
-        # What follows each object costs as much as all other checkers together.
+        # The checkers that track each object cost as much as all others together.
         line += "" if self.leaks else " kmemleak=off no_debug_objects"
         line += COUNTED_LINE if self.counted else ""
         threads = "single" if self.counted else "multi"
         words = ["-machine", "q35", "-accel", f"tcg,thread={threads}"]
         words += ["-cpu", CPU + COUNTED_CPU, *COUNTED] if self.counted else ["-cpu", CPU]
-        # A node is a socket: the kernel wonders at one that shares a cache with another.
+        # A node is a socket: the kernel warns about nodes that share a cache.
         sockets = f",sockets={self.nodes}" if self.nodes > 1 else ""
         words += ["-smp", f"{self.cpus}{sockets}", "-m", str(self.memory)]
         words += ["-nodefaults", "-nographic", "-no-reboot"]
@@ -163,17 +191,20 @@ class Shape:
         return words
 
     def built_in(self):
-        """The disks that are there when the guest boots, and their numbers."""
+        """The disks that are present at boot, and their numbers."""
         return [pair for pair in enumerate(self.disks) if not pair[1].is_plugged_in()]
 
     def stores(self):
-        """How many nodes have memory."""
+        """The number of nodes with memory."""
         return self.nodes - self.bare
 
     def memory_in(self, folder, shared):
-        """QEMU's arguments for memory in files of `folder`, where writes to it stay only if it is `shared`,
-        or in none; a node has an equal part of it, unless it is bare, and of the CPUs."""
-        words, cpus = ["-machine", "memory-backend=memory0"] if self.nodes == 1 else [], self.cpus // self.nodes
+        """QEMU's arguments for memory in files of `folder`, or in none. Writes to it persist only
+        if it is `shared`. Each node has an equal part of the CPUs and, unless it is bare, of the
+        memory."""
+        words, cpus = (
+            ["-machine", "memory-backend=memory0"] if self.nodes == 1 else []
+        ), self.cpus // self.nodes
         for node in range(self.stores()):
             store = f"id=memory{node},size={self.memory // self.stores()}M"
             if folder:
@@ -185,20 +216,22 @@ class Shape:
         return words
 
     def can_be_saved(self):
-        """What is counted begins with the boot."""
+        """Whether the state can be saved. A counted guest must count from its boot."""
         return not self.counted
 
     def key(self):
-        """Names the state."""
+        """The name of the state."""
         frontends = " ".join(disk.frontend() for _, disk in self.built_in())
         arguments = " ".join(self.arguments() + self.memory_in(None, False))
         return digest(qemu_version(), arguments, str(guest_root.image()), frontends)
 
 
 class Guest(Watched):
-    """A running guest of QEMU's. The images of the disks it boots with are in the folder `disks`, or go with it.
+    """A running guest in QEMU. The images of its boot disks are in the directory `disks`, or are
+    removed with the guest.
 
-    The guest begins with the state in the folder `state`, or boots. The folder `saves` is where it can be saved.
+    The guest starts from the state in the directory `state`, or boots. It can be saved in the
+    directory `saves`.
     """
 
     # pylint: disable-next=too-many-arguments
@@ -232,7 +265,8 @@ class Guest(Watched):
         words = []
         for name, path in (("root", guest_root.image()), ("payload", payload)):
             node = {"driver": "raw", "node-name": name, "read-only": True}
-            # User-Mode Linux locks what it reads in another way, which QEMU takes for writing.
+            # User-Mode Linux uses another kind of lock for reading, which QEMU takes for a lock for
+            # writing.
             file = {"driver": "file", "filename": str(path), "read-only": True, "locking": "off"}
             node["file"] = file
             words += ["-blockdev", json.dumps(node)]
@@ -269,7 +303,7 @@ class Guest(Watched):
             self.monitor.flush()
         except OSError:
             said = (self.folder / "qemu.log").read_text(encoding="utf-8")
-            raise RuntimeError(f"{name}: QEMU is gone: {said}") from None
+            raise RuntimeError(f"{name}: QEMU has exited: {said}") from None
         while True:
             answer = self._answer()
             if "error" in answer:
@@ -278,18 +312,18 @@ class Guest(Watched):
                 return answer["return"]
 
     def _answer(self):
-        """The next that QEMU says; keeps what it says of devices that are gone."""
+        """The next answer of QEMU. Events of removed devices are kept."""
         line = self.monitor.readline()
         if not line:
-            raise RuntimeError("QEMU is gone")
+            raise RuntimeError("QEMU has exited")
         answer = json.loads(line)
         if answer.get("event") == "DEVICE_DELETED":
             self.deleted.append(answer["data"].get("device"))
         return answer
 
     def plug_in(self, disks, folder=None):
-        """Gives the guest those of the disks that it could not have before; their images are in `folder`, or go
-        with the guest."""
+        """Plugs in the disks that the guest could not have before; their images are in `folder`, or
+        are removed with the guest."""
         for number, disk in enumerate(disks):
             if disk.is_plugged_in():
                 self.command("blockdev-add", **disk.backend(number, folder or self.folder))
@@ -297,7 +331,7 @@ class Guest(Watched):
                 self.plugged[number] = disk
 
     def pull(self, number):
-        """Takes out a disk that was plugged in."""
+        """Removes a disk that was plugged in."""
         del self.plugged[number]
         name = f"device{number}"
         self.command("device_del", id=name)
@@ -307,7 +341,7 @@ class Guest(Watched):
         self.command("blockdev-del", **{"node-name": f"disk{number}"})
 
     def pull_all(self):
-        """Takes out the disks that can be."""
+        """Removes all removable disks."""
         for number in [number for number, disk in self.plugged.items() if disk.can_be_unplugged()]:
             self.pull(number)
 
@@ -321,8 +355,10 @@ class Guest(Watched):
                 raise RuntimeError("the guest's state can be neither saved nor restored")
             time.sleep(0.005)
 
+
 def save(guest, folder):
-    """Saves the state of a guest, whose memory is in that folder; it goes on only where that is restored."""
+    """Saves the state of a guest, whose memory is in that directory. The guest continues only where
+    the state is restored."""
     guest.command("stop")
     guest.command("migrate-set-capabilities", capabilities=WITHOUT_MEMORY)
     guest.command("migrate", uri=f"file:{folder}/state")
@@ -330,7 +366,7 @@ def save(guest, folder):
 
 
 def restored(shape, state_folder, payload, disks=None, saves=None):
-    """A guest that goes on where another was saved, without its disks if it is to be saved itself."""
+    """A guest restored from a state, without its disks if it is to be saved itself."""
     if saves:
         for node in range(shape.stores()):
             run(["cp", "--sparse=always", f"{state_folder}/memory{node}", saves])
@@ -345,7 +381,7 @@ def restored(shape, state_folder, payload, disks=None, saves=None):
 
 
 def state(shape):
-    """A folder with the state of a guest of that shape that waits for its payload."""
+    """The directory with the state of a guest of that shape, which waits for its payload."""
 
     def save_booted(folder):
         guest = Guest(shape, saves=folder)
@@ -360,8 +396,9 @@ def state(shape):
 
 # pylint: disable-next=too-many-arguments
 def started(shape, payload, script, disks=None, saved=None, saves=None):
-    """A guest that runs a script: from the state `saved` of one that had its payload, or from that of
-    one that waits for it where its devices can be saved. It can be saved itself in the folder `saves`."""
+    """A guest that runs a script. It starts from the state `saved`, of a guest with a payload, or
+    from the state of a guest that waits for a payload, if its devices can be saved. It can be saved
+    in `saves`."""
     if saved:
         guest = restored(shape, saved, payload, disks)
     elif shape.can_be_saved():
@@ -377,7 +414,8 @@ def started(shape, payload, script, disks=None, saved=None, saves=None):
 
 
 def payload_image(path, ours, flavour, texts=None):
-    """Makes the disk with what is new since the guest was saved: our modules, the tests, and files with these texts."""
+    """Makes the disk with everything newer than the saved guest: modules, tests, and files with
+    these texts."""
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         tree = pathlib.Path(folder)
         (tree / "modules").mkdir()
@@ -386,7 +424,7 @@ def payload_image(path, ours, flavour, texts=None):
         for one in modules:
             shutil.copy(one, tree / "modules")
         (tree / "bin").mkdir()
-        # What is measured with them would wait for slow ones.
+        # Measurements must not wait for slow programs.
         profile = "release" if flavour.endswith("bench") else "dev"
         tools.build(tree / "bin", ["guest-tests", "parts", "remapctl"], profile)
         tools.build_c(tree / "bin")
@@ -400,15 +438,21 @@ def payload_image(path, ours, flavour, texts=None):
 
 
 def shape_from_environment():
-    """The guest that the user asked for."""
+    """The guest that the environment variables describe."""
     number = lambda name, default: int(os.environ.get(name) or default)  # noqa: E731
     try:
         disks = [Disk(text) for text in (os.environ.get("DISKS") or "").split()]
-        flavour = (kernel.NATIVE if number("UML", 0) else "") + (os.environ.get("KERNEL") or "debug")
+        flavour = (kernel.NATIVE if number("UML", 0) else "") + (
+            os.environ.get("KERNEL") or "debug"
+        )
         counted, leaks = bool(number("COUNTED", 0)), bool(number("LEAKS", 1))
         nodes = number("NUMA", 1)
-        if kernel.is_native(flavour) and (counted or nodes > 1 or not all(disk.is_plain() for disk in disks)):
-            raise ValueError("User-Mode Linux has virtio:SIZE only of DISKS=, and neither NUMA= nor COUNTED=")
+        if kernel.is_native(flavour) and (
+            counted or nodes > 1 or not all(disk.is_plain() for disk in disks)
+        ):
+            raise ValueError(
+                "User-Mode Linux supports neither NUMA=, COUNTED= nor DISKS= except virtio:SIZE"
+            )
         return Shape(flavour, number("SMP", 2), number("MEM", 1024), nodes, disks, leaks, counted)
     except ValueError as error:
         sys.exit(f"dm-remap: {error}")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What guests have in common, whatever runs them: they are sent scripts, and what their kernels say is read."""
+"""The common parts of guests in QEMU and User-Mode Linux: they receive scripts, and their kernel
+logs are read."""
 
 import pathlib
 import re
@@ -10,16 +11,16 @@ import threading
 
 from cache import CACHE
 
-# What in the kernel's log makes a run fail, whatever the script says. null_blk's list of bad blocks is read
-# without a lock while it changes; it warns of what it then sees, before it looks again.
+# Reports in the kernel log that fail a run, regardless of its script. null_blk reads its list of
+# bad blocks without a lock during changes, and may warn before it reads again.
 ALARMS = re.compile(
-    r"BUG:|KASAN:|UBSAN:|WARNING:(?! at badblocks_check)|Oops|general protection fault|kernel BUG at|Kernel panic|"
-    r"possible circular locking|possible recursive locking|inconsistent lock state|"
+    r"BUG:|KASAN:|UBSAN:|WARNING:(?! at badblocks_check)|Oops|general protection fault|kernel BUG at|"
+    r"Kernel panic|possible circular locking|possible recursive locking|inconsistent lock state|"
     r"suspicious RCU usage|INFO: task .* blocked|detected stalls|soft lockup|refcount_t:|"
     r"dm_put_device call missing|unreferenced object|kmemleak: \d+ new suspected|ODEBUG:|"
     r"INFO: trying to register non-static"
 )
-# What the guest prints last into its kernel's log.
+# The guest's last line in its kernel log.
 END_OF_LOG = "dm-remap: the run ended"
 
 
@@ -31,11 +32,11 @@ class Lines:
         self.connection, self.rest = connection, b""
 
     def fileno(self):
-        """For `select`: readable when a line, or a part of one, or the end, is there."""
+        """For `select`: readable if a line, a part of a line, or the end is available."""
         return self.connection.fileno()
 
     def read(self):
-        """The next line, or an empty one at the end."""
+        """The next line, or an empty line at the end."""
         while b"\n" not in self.rest:
             data = self.connection.recv(4096)
             if not data:
@@ -50,13 +51,13 @@ class Lines:
 
 
 def escaped(script):
-    """A text in one line, for printf's %b, between single quotes too."""
+    """The text as a single line for printf's %b, also between single quotes."""
     plain = set(range(32, 127)) - set(b"\\'")
     return "".join(chr(byte) if byte in plain else f"\\0{byte:03o}" for byte in script)
 
 
 class Watched:
-    """A running guest. Whoever starts it sets `process`, `control`, which are `Lines`, and the socket `output`."""
+    """A running guest. Its creator sets `process`, `control` (`Lines`), and the socket `output`."""
 
     process = control = output = watcher = None
 
@@ -66,7 +67,7 @@ class Watched:
         self.log_ended = threading.Event()
 
     def watch(self, connection):
-        """Reads the kernel's log from there."""
+        """Reads the kernel log from the connection."""
         connection.settimeout(None)
         self.watcher = threading.Thread(target=self._watch, args=(connection,), daemon=True)
         self.watcher.start()
@@ -84,26 +85,28 @@ class Watched:
         self.log_ended.set()
 
     def wait_for_log(self, status):
-        """Waits until all that the kernel has said of a run was read, which ended so; one that died says no more."""
+        """Waits until the whole kernel log of a run with this status was read. A dead guest logs no
+        more."""
         if status is None:
             self.process.kill()
         self.log_ended.wait()
 
     def wait_ready(self):
-        """Waits until the guest is up."""
+        """Waits until the guest has booted."""
         if self.control.read() != "ready":
             print("\n".join(self.log[-60:]), file=sys.stderr)
-            sys.exit("dm-remap: the guest does not come up")
+            sys.exit("dm-remap: the guest does not boot")
         if self.alarms:
-            sys.exit("dm-remap: the guest's kernel complains at boot: " + self.alarms[0])
+            sys.exit("dm-remap: the guest's kernel reports at boot: " + self.alarms[0])
 
     def begin(self, script):
-        """Sends a script, when the guest waits for its first or has said how the one before ended."""
+        """Sends a script, when the guest waits for its first script or has ended the previous
+        one."""
         self.log_ended.clear()
         self.control.write(escaped(script))
 
     def end(self):
-        """Ends the guest and removes what it left."""
+        """Ends the guest and removes its files."""
         self.process.kill()
         self.process.wait()
         self.watcher.join(5)

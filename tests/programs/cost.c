@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What one I/O costs, in ticks of the time-stamp counter: where QEMU counts
+ * The cost of an I/O in ticks of the time-stamp counter. If QEMU counts
  * instructions (-icount shift=0), these are instructions.
  *
  *   cost DEVICE read|write BYTES FIRST STRIDE COUNT seq|random DEPTH CPUS
  *
  * I/O of BYTES, which bypasses the page cache, at FIRST + n * STRIDE for n below
- * COUNT: in sequence, or n at random; DEPTH at a time, from each of so many CPUs.
- * Prints the least and the median cost of one I/O over batches of them; from
- * several CPUs, all time over all I/O, twice.
+ * COUNT: in sequence, or n at random; DEPTH at a time, from each of CPUS CPUs.
+ * Prints the minimum and the median cost of an I/O over batches; from several
+ * CPUs, the total time divided by the number of I/Os, twice.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -93,7 +93,7 @@ static void many(void)
 			errx(1, "I/O failed: %lld", (long long)events[at].res);
 }
 
-/* The cost of one I/O, times 10. */
+/* The cost of an I/O, times 10. */
 static u64 batch(unsigned int ios)
 {
 	u64 begun = __rdtsc();
@@ -159,7 +159,7 @@ static void alone(const char *device, unsigned int ios)
 	print(costs[0], costs[BATCHES / 2]);
 }
 
-/* What the processes share: how many are ready, and when each began and ended. */
+/* The shared state: the number of ready processes, and the start and end of each. */
 struct shared {
 	unsigned int ready;
 	u64 begun[16], ended[16];

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Has device-mapper do one thing with one of the kernel's allocations failing:
- * the FIRST, then the one STEP later, and so on, until there is none left that
- * could fail. Then it must work. If there are fewer than FIRST, that is counted
- * from 1 again behind the last, so that one fails at least.
+ * Repeats an operation of device mapper, and fails one of the kernel's
+ * allocations each time: the FIRST, then every STEPth after it, until no further
+ * allocation can fail. Then the operation must succeed. If there are fewer
+ * allocations than FIRST, the count continues at 1 after the last, so that at
+ * least one allocation fails.
  *
- * It is in C since fail-nth is a thread's own: a request must be a system call
- * of the thread that the allocation fails for, without a process, which makes
- * hundreds of its own allocations. The library that the tests have in Rust
- * waits in a resume for an event of udev, which an allocation that fails may
- * keep from it.
+ * The program is in C because fail-nth belongs to a thread: a request must be a
+ * system call of the thread whose allocation fails, without another process,
+ * which would make hundreds of allocations of its own. The Rust library of the
+ * tests waits in a resume for an event of udev, which a failed allocation may
+ * suppress.
  *
  *   nth FIRST STEP constructor NAME SECTORS PARAMS	loads a remap table
- *   nth FIRST STEP load NAME SECTORS PARAMS		resumes one
+ *   nth FIRST STEP load NAME SECTORS PARAMS		resumes a table
  *   nth FIRST STEP message NAME WORDS			sends a message
  *
- * In WORDS % stands for 8 times how often it was done before. NAME is a mapped
- * device; what it maps is replaced. Which allocations may fail is set up by the
- * caller, see "fail-nth" in the kernel's fault-injection.rst. Printed is how many
- * allocations there are, how many failed, how often it failed with them, and
- * how often it was done.
+ * In WORDS, % stands for 8 times the number of previous runs. NAME is a mapped
+ * device, whose table is replaced. The caller configures which allocations may
+ * fail, see "fail-nth" in the kernel's fault-injection.rst. The output is the
+ * number of allocations, of failed allocations, of failed operations, and of
+ * successful operations.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -38,7 +39,7 @@ static void die(const char *why)
 	exit(1);
 }
 
-/* Has the allocation of that number fail, or none for 0. */
+/* Makes the allocation with that number fail, or none for 0. */
 static void arm(int number)
 {
 	char text[16];
@@ -48,7 +49,7 @@ static void arm(int number)
 		die("cannot write fail-nth");
 }
 
-/* How many more there had to be for it to be reached. */
+/* Returns how many more allocations were needed to reach it. */
 static int disarm(void)
 {
 	char text[16] = "";
@@ -77,7 +78,7 @@ static struct dm_task *reload(const char *name, const char *type, char **table)
 	return made;
 }
 
-/* Runs what nothing keeps from working. */
+/* Runs a task that must succeed. */
 static void must(struct dm_task *made, const char *what)
 {
 	if (!dm_task_run(made))
@@ -85,7 +86,7 @@ static void must(struct dm_task *made, const char *what)
 	dm_task_destroy(made);
 }
 
-/* The task that is to be run with an allocation failing, when it was run so often. */
+/* The task to run with a failing allocation, after the given number of runs. */
 static struct dm_task *prepared(const char *what, const char *name, char **words, int times)
 {
 	struct dm_task *made;
@@ -116,7 +117,7 @@ static void silent(int level, const char *file, int line, int error, const char 
 {
 }
 
-/* Runs it with that allocation failing, and sets how many more there had to be. */
+/* Runs the task with that allocation failing, and sets how many more allocations were needed. */
 static bool works(const char *what, const char *name, char **words, int times, int number,
 		  int *left)
 {

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of the harness: what must be seen to fail, in both kinds of guest."""
+"""Tests of the harness: failures that it must detect, in both kinds of guest."""
 
 from runner.machine import Machine, Needs
 
 
 class Failing(Machine):
-    """A script that must be seen to fail."""
+    """A script whose failure must be detected."""
 
     # pylint: disable-next=too-many-arguments
     def __init__(self, name, script, wanted, needs=Needs(), *, native):
@@ -17,7 +17,7 @@ class Failing(Machine):
 
 
 def planted(native):
-    """Each checker that the tests rely on must complain of a bug of tests/planted."""
+    """Each checker that the tests rely on must report a bug of tests/planted."""
 
     def seen(name, bug, wanted, then="wait $!", needs=Needs()):
         script = f"insmod $MODULES/planted_bugs.ko bug={bug} &\n{then}\n"
@@ -29,7 +29,7 @@ def planted(native):
     sleeps = "sleeping function called from invalid context"
     hang = "echo 1 >/proc/sys/kernel/hung_task_timeout_secs\n"
     hang += "until dmesg | grep -q 'INFO: task'; do sleep 1; done"
-    # Only what is some seconds old counts as leaked.
+    # kmemleak reports only objects of some seconds of age.
     leak = "wait $!; while guest-tests no-leak; do sleep 1; done; exit 7"
     waits = Needs(waits=True)
     leaks = Needs(waits=True, leaks=True)
@@ -45,7 +45,7 @@ def planted(native):
 
 
 def of_the_runner(native):
-    """Silence means something only if a guest that fails is seen to, and one that a test changed."""
+    """The runner must detect a guest that fails, and a guest that a test has changed."""
 
     def failing(name, script, wanted, needs=Needs()):
         return Failing(name, script, wanted, needs, native=native)
@@ -65,12 +65,14 @@ def of_the_runner(native):
     return [
         *(failing(f"{name}_is_seen", trace % left, is_seven) for name, left in traces.items()),
         failing("exit_status_is_passed_on", "exit 7\n", is_seven),
-        failing("panic_is_seen", "echo c >/proc/sysrq-trigger\nsleep 60\n", lambda s, a: a and s is None),
+        failing(
+            "panic_is_seen", "echo c >/proc/sysrq-trigger\nsleep 60\n", lambda s, a: a and s is None
+        ),
         failing("report_is_seen", report, lambda s, a: s == 0 and a),
         failing("time_out_is_seen", "sleep 100\n", lambda s, a: s is None, hangs),
     ]
 
 
 def tests(native):
-    """All of them."""
+    """All tests of the harness."""
     return of_the_runner(native) + planted(native)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Whether the files of a crate import each other in a circle."""
+"""Detects circles of imports between the files of a crate."""
 
 import graphlib
 import pathlib
@@ -12,7 +12,7 @@ PATH = re.compile(r"(?<![\w:$])(?:\w+)(?:::\w+)+")
 
 
 def leaves(tree, prefix=()):
-    """The paths of a `use` tree, each with the name under which it is used."""
+    """The paths of a `use` tree, each with its name in the file."""
     head, brace, rest = tree.partition("{")
     if not brace:
         path, _, name = tree.partition(" as ")
@@ -30,7 +30,8 @@ def leaves(tree, prefix=()):
 
 
 class Crate:
-    """The files of a crate whose root is `root`, but for folders that are crates of their own."""
+    """The files of a crate with the root file `root`, except directories that are separate
+    crates."""
 
     def __init__(self, root, without=()):
         folder = root.parent
@@ -38,18 +39,20 @@ class Crate:
         for path in folder.rglob("*.rs"):
             inner = path.relative_to(folder).with_suffix("")
             if inner.parts[0] not in without:
-                texts[() if path == root else inner.parts] = COMMENT.sub("", path.read_text(encoding="utf-8"))
+                texts[() if path == root else inner.parts] = COMMENT.sub(
+                    "", path.read_text(encoding="utf-8")
+                )
         tests = {(*name, test[1]) for name, text in texts.items() for test in TEST.finditer(text)}
         self.texts = {name: TEST.sub("", text) for name, text in texts.items() if name not in tests}
         self.exports = {name: self.exported(name) for name in self.texts}
 
     def exported(self, name):
-        """What a file passes on under a name of its own, and whose that is."""
+        """The names that a file reexports, and their paths."""
         uses = [use for use in USE.finditer(self.texts[name]) if use[1]]
         return {alias: self.absolute(name, path) for use in uses for path, alias in leaves(use[2])}
 
     def absolute(self, name, path):
-        """The path from the root of the crate on, or `None` if it leads out of the crate."""
+        """The path from the root of the crate, or `None` if it leads out of the crate."""
         if path[0] == "crate":
             return path[1:]
         if (*name, path[0]) in self.texts:
@@ -61,7 +64,7 @@ class Crate:
         return (*name, *path[up:]) if up else None
 
     def file_of(self, path):
-        """The file in which a path leads to something, whoever passes that on."""
+        """The file that defines the item at a path, through any reexports."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.texts:
                 onwards = self.exports[path[:end]].get(path[end]) if end < len(path) else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The tests of the program guest-tests, and the guests of QEMU's that they begin in."""
+"""The tests of the program guest-tests, and the QEMU guests that they start from."""
 
 import concurrent.futures
 import json
@@ -17,7 +17,7 @@ from runner import AT_ONCE
 from runner.machine import BEGINS, Machine, Needs, loaded
 from runner.settings import SEED, TIMES
 
-# So many tests must go on from a state for it to be worth saving.
+# The minimum number of tests for which a state is worth saving.
 ENOUGH = 4
 
 
@@ -25,15 +25,15 @@ class Test(Machine):
     """A test of the program."""
 
     def __init__(self, name, needs):
-        # Restored guests are alike, so chance comes from here.
+        # Restored guests are identical, so random numbers come from here.
         seed = SEED or random.randrange(1 << 48)
         super().__init__(name, f"SEED={seed} exec guest-tests run {name} >&3\n", needs)
-        # A native guest has the disks that it boots with.
+        # A native guest keeps the disks of its boot.
         self.shares = self.native and not self.shape.disks
 
 
 def listed():
-    """All of them."""
+    """All tests of the program."""
     with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
         tools.build(folder, ["guest-tests"], "dev")
         program = pathlib.Path(folder) / "guest-tests"
@@ -47,7 +47,7 @@ def listed():
 
 
 def save_loaded(tests, payload, folder):
-    """Saves a guest with the module and the disks of most tests for each shape that many use."""
+    """Saves a guest with the module and the disks of most tests, for each shape of many tests."""
     shapes = {test.shape.key(): test.shape for test in tests if not test.shape.built_in()}
     users = {key: [test for test in tests if test.shape.key() == key] for key in shapes}
 

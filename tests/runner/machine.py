@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A test that runs in a guest: which guest it gets, and what it may ask of the host."""
+"""A test in a guest: the guest that it gets, and its requests to the host."""
 
 import dataclasses
 import functools
@@ -19,15 +19,15 @@ from cache import CACHE
 
 from runner.settings import NATIVE
 
-# A test that takes longer hangs.
+# A test that takes longer is hung.
 SECONDS = 900
-# What a guest gets first if tests share it.
+# The first script of a guest that tests share.
 BEGINS = b"guest-tests begin"
 
 
 @dataclasses.dataclass(frozen=True)
 class Needs:  # pylint: disable=too-many-instance-attributes
-    """What a test needs of its guest (tests/guest/src/kit/needs.rs)."""
+    """The requirements of a test (tests/guest/src/kit/needs.rs)."""
 
     cpus: int = 1
     memory: int = 0
@@ -42,11 +42,12 @@ class Needs:  # pylint: disable=too-many-instance-attributes
     seconds: int = SECONDS
 
     def shape(self, native):
-        """The guest, in User-Mode Linux if it may be `native` and that has all of it."""
+        """The guest, in User-Mode Linux if it may be `native` and meets all requirements."""
         disks = [vm.Disk(text) for text in self.disks]
         is_plain = self.nodes == 1 and all(disk.is_plain() for disk in disks)
         is_native = native and is_plain and not self.hotplug and not self.hands
-        # What KASAN keeps of freed memory, and searches whenever a cache goes, grows with the memory.
+        # KASAN's quarantine of freed memory, which is searched when a cache is destroyed, grows
+        # with the memory.
         memory = self.memory or 512 * (self.nodes - self.bare_nodes)
         flavour = "uml-debug" if is_native else "debug"
         return vm.Shape(
@@ -55,13 +56,13 @@ class Needs:  # pylint: disable=too-many-instance-attributes
 
 
 class Waiting:
-    """Guests that a test left as it had found them."""
+    """Guests that a test left unchanged."""
 
     def __init__(self):
         self.lock, self.guests = threading.Lock(), []
 
     def take(self, kind):
-        """One of that kind, and the names of the tests that it ran, or `None`."""
+        """A guest of that kind, and the names of the tests that it ran, or `None`."""
         with self.lock:
             found = [one for one in self.guests if one[0] == kind]
             if not found:
@@ -70,12 +71,12 @@ class Waiting:
             return found[0][1:]
 
     def put(self, kind, guest, ran):
-        """Keeps one for the next test."""
+        """Keeps a guest for the next test."""
         with self.lock:
             self.guests.append((kind, guest, ran))
 
     def end(self):
-        """Ends all."""
+        """Ends all guests."""
         for _, guest, _ in self.guests:
             guest.end()
 
@@ -90,25 +91,25 @@ class Machine:
         self.name, self.script, self.needs = name, script, needs
         self.shape = needs.shape(native)
         self.native = self.shape.flavour == "uml-debug"
-        # The state of a guest that has the module and two disks, if there is one of this shape.
+        # The state of a guest with the module and two disks, if this shape has one.
         self.saved = None
-        # Whether the script takes down what it put up, so that a guest can run another.
+        # Whether the script cleans up, so that its guest can run another test.
         self.shares = False
-        # What the test had the host remember, and when it wants the power to be cut.
+        # The lines that the test made the host remember, and its pending power cut.
         self.remembered, self.cut_power = [], None
 
     def passed(self, status, alarms):
-        """Whether a script that ended so did what it should; `None` is a guest that died."""
+        """Whether a script with this status passed; `None` is the status of a guest that died."""
         return status == 0 and not alarms
 
     def kind(self):
-        """What a guest must be that can run this test behind others."""
+        """The kind of guest that can run this test after others."""
         shape = self.shape
         return (shape.cpus, shape.memory, shape.leaks) if self.native else self.saved
 
     def run(self, payload):
-        """Runs the test, boot after boot; returns whether it passed and what it printed."""
-        # Where the images of disks are in memory nobody waits for the host's disk.
+        """Runs the test, boot after boot; returns whether it passed, and its output."""
+        # With disk images in memory, no request waits for the host's disk.
         where = uml.MEMORY if self.native else CACHE
         with tempfile.TemporaryDirectory(prefix="run-", dir=where) as folder:
             for boot in itertools.count(1):
@@ -123,8 +124,8 @@ class Machine:
                     return self.passed(status, alarms), text
 
     def boot(self, payload, script, disks, boot):
-        """Runs the script in one guest: its status, the kernel's complaints, and what it printed,
-        with an explanation."""
+        """Runs the script in a guest; returns its status, the kernel's reports, and its output with
+        an explanation."""
         printed = []
         machine, ran = self.guest(payload, script, disks)
         stays = False
@@ -146,7 +147,7 @@ class Machine:
                 machine.end()
 
     def serve(self, machine, fields):
-        """Does what the test asks of the host."""
+        """Serves a request of the test to the host."""
         match host_requests.parse(fields):
             case host_requests.Pull(disk):
                 machine.pull(disk)
@@ -158,7 +159,7 @@ class Machine:
                 self.remember(machine, line)
 
     def remember(self, machine, line):
-        """Keeps a line, and cuts the power if it is time for that."""
+        """Keeps a line, and cuts the power when it is due."""
         self.remembered.append(line)
         if not self.cut_power:
             return
@@ -168,14 +169,14 @@ class Machine:
             return
         time.sleep(self.cut_power.microseconds / 1e6)
         machine.process.kill()
-        # What it had still asked for.
+        # The remaining requests.
         while text := machine.control.read():
             match host_requests.parse(json.loads(text)):
                 case host_requests.Remember(line):
                     self.remembered.append(line)
 
     def guest(self, payload, script, disks):
-        """A guest that runs the script, and the names of the tests that it ran before."""
+        """A guest that runs the script, and the names of its previous tests."""
         waiting = WAITING.take(self.kind()) if self.shares else None
         if waiting:
             if not self.native:
@@ -191,7 +192,7 @@ class Machine:
 
 
 def explained(machine, status):
-    """What the kernel said, if a script that ended so did not end well."""
+    """The kernel's reports, if a script with this status failed."""
     if machine.alarms:
         first = machine.log.index(machine.alarms[0])
         lines = machine.log[max(0, first - 3) : first + 60]
@@ -205,8 +206,8 @@ def explained(machine, status):
 
 
 def loaded(guest, saves=None):
-    """The guest, when it has the module and the disks of most tests; saves it in that folder, if
-    there is one."""
+    """The guest, once it has the module and the disks of most tests; saves it in that directory, if
+    any."""
     try:
         if guests.stream(guest, lambda data: None, seconds=SECONDS):
             sys.exit("dm-remap: the module cannot be loaded")

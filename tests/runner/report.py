@@ -13,7 +13,7 @@ class Report:
         print(f"KTAP version 1\n1..{total}", flush=True)
 
     def add(self, name, passed, text, seconds):
-        """Prints one result, with what a failed test printed."""
+        """Prints a result, with the output of a failed test."""
         with self.lock:
             self.passed += passed
             self.failed += not passed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the source must look like."""
+"""Checks of the source tree."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from cache import TOP
 
 from runner import imports
 
-# The sizes of what include/uapi/linux/dm-remap.h describes, and where some fields lie.
+# The sizes of the structures in include/uapi/linux/dm-remap.h, and offsets of some fields.
 SIZES = {"header": 96, "standing": 160, "record": 24, "records": 4080, "log": 4096}
 OFFSETS = {"unit_sectors": 256, "relocated": 280, "region_blocks": 304, "devices": 320}
 
@@ -27,7 +27,7 @@ def unsafe_forbidden_in_src():
 
 
 def unsafe_without_safety():
-    """The places of unsafe code without a proof."""
+    """The places of unsafe code without a SAFETY comment."""
     complaints = []
     for path in (TOP / "rust").rglob("*.rs"):
         above = []
@@ -44,7 +44,7 @@ def unsafe_without_safety():
 
 
 def uapi_header():
-    """What the compiler says of the header, and of its sizes."""
+    """The compiler's complaints about the header and its sizes."""
     lines = ["#include <stddef.h>", "#include <linux/dm-remap.h>"]
     for name, size in SIZES.items():
         lines.append(f'_Static_assert(sizeof(struct dm_remap_{name}) == {size}, "{name}");')
@@ -58,11 +58,11 @@ def uapi_header():
 
 
 def no_import_circle():
-    """The crates of the module whose files import each other in a circle."""
+    """The crates of the module with a circle of imports."""
     return imports.circles(TOP)
 
 
-# The names of the tests, and functions that return complaints.
+# The names of the checks, and functions that return complaints.
 TESTS = {
     f"tree.{check.__name__}": check
     for check in [
