@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where heavy things are kept: by content, outside the checkout, whole or not at all."""
+"""The cache of expensive results: by content, outside the checkout, and only complete results."""
 
 import contextlib
 import fcntl
@@ -14,13 +14,14 @@ import tomllib
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ["DM_REMAP_CACHE"])
-# Where Cargo compiles, for all checkouts, so that crates of the registry are compiled once. Programs that
-# it leaves at the top there are those of the checkout that was last: take them while it is `locked`.
+# Cargo's target directory for all checkouts, so that crates of the registry are compiled once. The
+# programs at its top level belong to the checkout that built last: use them only while it is
+# `locked`.
 CARGO = CACHE / "target"
 
 
 def say(text):
-    """Tells the user what is going on."""
+    """Prints a message for the user."""
     print(f"dm-remap: {text}", file=sys.stderr, flush=True)
 
 
@@ -39,27 +40,32 @@ def digest(*parts):
 
 @contextlib.contextmanager
 def locked(name):
-    """Keeps other runs from the thing called `name`."""
+    """Excludes other runs from the entry called `name`."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / f"{name}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
+def manifest(folder):
+    """The contents of a Cargo.toml."""
+    return tomllib.loads((folder / "Cargo.toml").read_text(encoding="utf-8"))
+
+
 @contextlib.contextmanager
 def cargo():
-    """Keeps other runs from Cargo's folder, in which our own crates are those of this checkout.
+    """Excludes other runs from Cargo's directory, in which the project's crates are those of this
+    checkout.
 
-    Cargo knows them by their place in a workspace and by times, so that those of another checkout, or of a bug that
-    was planted in a copy, may count as fresh.
+    Cargo identifies them by their place in a workspace and by times, so that it may take those of
+    another checkout, or of a planted bug, for up to date.
     """
     with locked(CARGO.name):
         last = CARGO / "checkout"
         if not last.exists() or last.read_text(encoding="utf-8") != str(TOP):
-            members = tomllib.loads((TOP / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["members"]
-            for member in members:
-                package = tomllib.loads((TOP / member / "Cargo.toml").read_text(encoding="utf-8"))["package"]
-                for known in CARGO.glob(f"*/.fingerprint/{package['name']}-*"):
+            for member in manifest(TOP)["workspace"]["members"]:
+                name = manifest(TOP / member)["package"]["name"]
+                for known in CARGO.glob(f"*/.fingerprint/{name}-*"):
                     shutil.rmtree(known)
             CARGO.mkdir(exist_ok=True)
             last.write_text(str(TOP), encoding="utf-8")
@@ -67,9 +73,9 @@ def cargo():
 
 
 def made(name, make):
-    """The folder called `name`, which `make(folder)` fills if it is not there.
+    """The directory called `name`, which `make(folder)` fills if it does not exist.
 
-    What was begun and not finished lacks its mark, is thrown away and made anew.
+    The remains of an interrupted run lack the mark, and are discarded and made again.
     """
     folder = CACHE / name
     mark = folder / ".whole"
@@ -83,7 +89,7 @@ def made(name, make):
 
 
 def run(command, **options):
-    """Runs a command; ends the program where it fails."""
+    """Runs a command; ends the program if it fails."""
     done = subprocess.run([str(word) for word in command], check=False, **options)
     if done.returncode:
         sys.exit(f"dm-remap: failed ({done.returncode}): {' '.join(map(str, command))}")
@@ -91,7 +97,7 @@ def run(command, **options):
 
 
 def run_counted(title, command, log, expected):
-    """Runs a long command with its output in `log`, and says how far it is."""
+    """Runs a long command with its output in `log`, and reports its progress."""
     begun = shown = time.monotonic()
     lines = 0
     say(f"{title} ...")
