@@ -80,10 +80,10 @@ def verdict(guest, status):
         print("\n".join(guest.log[-60:]), file=sys.stderr)
         say("the guest died or did not end in time; above is the end of its kernel log")
         return 1
-    if guest.alarms:
-        first = guest.log.index(guest.alarms[0])
+    if guest.kernel_bugs:
+        first = guest.log.index(guest.kernel_bugs[0])
         print("\n".join(guest.log[max(0, first - 3) : first + 60]), file=sys.stderr)
-        say(f"the guest's kernel reports: {guest.alarms[0]}")
+        say(f"the guest's kernel reports: {guest.kernel_bugs[0]}")
         return 1
     return status
 

@@ -111,7 +111,7 @@ def make(flavour, folder, *words):
     return ["make", "-C", tree(flavour), f"O={folder}", "LLVM=1", f"-j{os.cpu_count()}", *words]
 
 
-def wishes(flavour):
+def requirements(flavour):
     """The line of each option in the fragments; the last fragment with the option applies."""
     lines = [
         line
@@ -128,7 +128,7 @@ def check_config(folder, flavour):
     taken = set((folder / ".config").read_text(encoding="ascii").splitlines())
     wanted = [
         line
-        for line in wishes(flavour).values()
+        for line in requirements(flavour).values()
         if not line.startswith("#") and not line.endswith("=n")
     ]
     missing = [line for line in wanted if line not in taken]
@@ -148,7 +148,7 @@ def build(flavour):
 
     def compile_kernel(folder):
         merged = folder / "fragments.config"
-        merged.write_text("\n".join(wishes(flavour).values()) + "\n", encoding="ascii")
+        merged.write_text("\n".join(requirements(flavour).values()) + "\n", encoding="ascii")
         configure = make(flavour, folder, f"KCONFIG_ALLCONFIG={merged}", "allnoconfig")
         run(configure, stdout=subprocess.DEVNULL)
         check_config(folder, flavour)

@@ -13,7 +13,7 @@ from cache import CACHE
 
 # Reports in the kernel log that fail a run, regardless of its script. null_blk reads its list of
 # bad blocks without a lock during changes, and may warn before it reads again.
-ALARMS = re.compile(
+KERNEL_BUG_RE = re.compile(
     r"BUG:|KASAN:|UBSAN:|WARNING:(?! at badblocks_check)|Oops|general protection fault|kernel BUG at|"
     r"Kernel panic|possible circular locking|possible recursive locking|inconsistent lock state|"
     r"suspicious RCU usage|INFO: task .* blocked|detected stalls|soft lockup|refcount_t:|"
@@ -63,7 +63,7 @@ class Watched:
 
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
-        self.alarms, self.log = [], []
+        self.kernel_bugs, self.log = [], []
         self.log_ended = threading.Event()
 
     def watch(self, connection):
@@ -80,8 +80,8 @@ class Watched:
                     self.log_ended.set()
                     continue
                 self.log.append(line)
-                if ALARMS.search(line):
-                    self.alarms.append(line)
+                if KERNEL_BUG_RE.search(line):
+                    self.kernel_bugs.append(line)
         self.log_ended.set()
 
     def wait_for_log(self, status):
@@ -96,8 +96,8 @@ class Watched:
         if self.control.read() != "ready":
             print("\n".join(self.log[-60:]), file=sys.stderr)
             sys.exit("dm-remap: the guest does not boot")
-        if self.alarms:
-            sys.exit("dm-remap: the guest's kernel reports at boot: " + self.alarms[0])
+        if self.kernel_bugs:
+            sys.exit("dm-remap: the guest's kernel reports at boot: " + self.kernel_bugs[0])
 
     def begin(self, script):
         """Sends a script, when the guest waits for its first script or has ended the previous

@@ -12,8 +12,8 @@ class Failing(Machine):
         super().__init__(f"harness.{'uml' if native else 'qemu'}.{name}", script, needs, native)
         self.wanted = wanted
 
-    def passed(self, status, alarms):
-        return bool(self.wanted(status, alarms))
+    def passed(self, status, kernel_bugs):
+        return bool(self.wanted(status, kernel_bugs))
 
 
 def planted(native):
@@ -23,8 +23,8 @@ def planted(native):
         script = f"insmod $MODULES/planted_bugs.ko bug={bug} &\n{then}\n"
         return Failing(f"sees_{name}", script, wanted, needs, native=native)
 
-    def alarm(*words):
-        return lambda _, alarms: any(word in alarm for alarm in alarms for word in words)
+    def reports(*words):
+        return lambda _, kernel_bugs: any(word in bug for bug in kernel_bugs for word in words)
 
     sleeps = "sleeping function called from invalid context"
     hang = "echo 1 >/proc/sys/kernel/hung_task_timeout_secs\n"
@@ -34,13 +34,13 @@ def planted(native):
     waits = Needs(waits=True)
     leaks = Needs(waits=True, leaks=True)
     return [
-        seen("read_of_freed_memory", 1, alarm("KASAN: slab-use-after-free")),
-        seen("overflow", 2, alarm("kernel BUG at", "BUG: failure at")),
-        seen("locks_in_two_orders", 3, alarm("possible circular locking")),
-        seen("allocation_that_sleeps_with_a_spinlock", 4, alarm(sleeps)),
-        seen("shift_too_far", 5, alarm("UBSAN: shift-out-of-bounds")),
+        seen("read_of_freed_memory", 1, reports("KASAN: slab-use-after-free")),
+        seen("overflow", 2, reports("kernel BUG at", "BUG: failure at")),
+        seen("locks_in_two_orders", 3, reports("possible circular locking")),
+        seen("allocation_that_sleeps_with_a_spinlock", 4, reports(sleeps)),
+        seen("shift_too_far", 5, reports("UBSAN: shift-out-of-bounds")),
         seen("leak", 6, lambda status, _: status == 7, leak, leaks),
-        seen("hang", 7, alarm("INFO: task"), hang, waits),
+        seen("hang", 7, reports("INFO: task"), hang, waits),
     ]
 
 
@@ -50,8 +50,8 @@ def of_the_runner(native):
     def failing(name, script, wanted, needs=Needs()):
         return Failing(name, script, wanted, needs, native=native)
 
-    def is_seven(status, alarms):
-        return status == 7 and not alarms
+    def is_seven(status, kernel_bugs):
+        return status == 7 and not kernel_bugs
 
     trace = "guest-tests begin\nguest-tests as-new || exit\n%s\n"
     trace += "if guest-tests as-new; then exit 1; fi\nexit 7\n"

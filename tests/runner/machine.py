@@ -98,9 +98,9 @@ class Machine:
         # The lines that the test made the host remember, and its pending power cut.
         self.remembered, self.cut_power = [], None
 
-    def passed(self, status, alarms):
+    def passed(self, status, kernel_bugs):
         """Whether a script with this status passed; `None` is the status of a guest that died."""
-        return status == 0 and not alarms
+        return status == 0 and not kernel_bugs
 
     def kind(self):
         """The kind of guest that can run this test after others."""
@@ -115,13 +115,13 @@ class Machine:
             for boot in itertools.count(1):
                 script = guests.preface(boot, self.shape.disks, self.remembered)
                 script += self.script.encode()
-                status, alarms, text = self.boot(payload, script, pathlib.Path(folder), boot)
+                status, kernel_bugs, text = self.boot(payload, script, pathlib.Path(folder), boot)
                 was_cut = self.cut_power and not self.cut_power.lines
                 self.cut_power = None
-                if status is None and was_cut and not alarms:
+                if status is None and was_cut and not kernel_bugs:
                     continue
-                if status != guests.REBOOT or alarms:
-                    return self.passed(status, alarms), text
+                if status != guests.REBOOT or kernel_bugs:
+                    return self.passed(status, kernel_bugs), text
 
     def boot(self, payload, script, disks, boot):
         """Runs the script in a guest; returns its status, the kernel's reports, and its output with
@@ -134,12 +134,12 @@ class Machine:
             seconds = self.needs.seconds
             status = guests.stream(machine, printed.append, seconds=seconds, requests=requests)
             machine.wait_for_log(status)
-            stays = self.shares and status == 0 and not machine.alarms
+            stays = self.shares and status == 0 and not machine.kernel_bugs
             status = 0 if status == guests.SPENT else status
             text = b"".join(printed).decode(errors="replace").replace("\r", "")
             text += f"\n(boot {boot} of at most {seconds} s)"
             text += f"\n(the guest had run {' '.join(ran)})" if ran else ""
-            return status, machine.alarms, text + explained(machine, status)
+            return status, machine.kernel_bugs, text + explained(machine, status)
         finally:
             if stays:
                 WAITING.put(self.kind(), machine, [*ran, self.name])
@@ -193,8 +193,8 @@ class Machine:
 
 def explained(machine, status):
     """The kernel's reports, if a script with this status failed."""
-    if machine.alarms:
-        first = machine.log.index(machine.alarms[0])
+    if machine.kernel_bugs:
+        first = machine.log.index(machine.kernel_bugs[0])
         lines = machine.log[max(0, first - 3) : first + 60]
         return "\nthe kernel complains:\n" + "\n".join(lines)
     if status is None:

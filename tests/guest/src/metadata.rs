@@ -3,6 +3,7 @@
 //! The metadata: survival, refused metadata, and failing regions.
 
 mod commits;
+mod corrupt;
 mod failing_regions;
 mod flaky;
 mod invalid;
@@ -10,7 +11,6 @@ mod on_main;
 mod read_only;
 mod refusals;
 mod survival;
-mod tamper;
 
 use crate::kit::*;
 

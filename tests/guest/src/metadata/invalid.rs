@@ -3,8 +3,8 @@
 //! Metadata of a newer format, and metadata that contradict themselves.
 
 use super::{
+    corrupt::corrupt,
     is_refused,
-    tamper::tamper,
     ten_units,
     LAST,
     SLOT, //
@@ -14,10 +14,10 @@ use crate::kit::*;
 crate::tests![a_newer_format, metadata_that_contradict_themselves,];
 
 /// Changes the heads of all checkpoints.
-fn tamper_heads(spare: &NullDisk, offset: usize, bytes: &[u8]) -> Result<()> {
+fn corrupt_heads(spare: &NullDisk, offset: usize, bytes: &[u8]) -> Result<()> {
     for region in [0, LAST / UNIT] {
         for head in [region, region + SLOT] {
-            tamper(spare, head, offset, bytes)?;
+            corrupt(spare, head, offset, bytes)?;
         }
     }
     Ok(())
@@ -36,24 +36,24 @@ fn a_newer_format() -> Result<()> {
     r.message("checkpoint")?;
     r.message("checkpoint")?;
     r.remove()?;
-    tamper(&spare, 0, VERSION, &[2])?;
+    corrupt(&spare, 0, VERSION, &[2])?;
     is_refused(NEWER, TABLE)?;
-    tamper(&spare, 0, VERSION, &[1])?;
-    tamper_heads(&spare, VERSION, &[2])?;
+    corrupt(&spare, 0, VERSION, &[1])?;
+    corrupt_heads(&spare, VERSION, &[2])?;
     is_refused(NEWER, TABLE)?;
-    tamper_heads(&spare, VERSION, &[1])?;
+    corrupt_heads(&spare, VERSION, &[1])?;
     // A bit of incompat forbids reading, a bit of ro_compat forbids writing, a bit of compat
     // nothing.
-    tamper_heads(&spare, INCOMPAT_HIGHEST, &[0x80])?;
+    corrupt_heads(&spare, INCOMPAT_HIGHEST, &[0x80])?;
     is_refused(NEWER, TABLE)?;
-    tamper_heads(&spare, INCOMPAT_HIGHEST, &[0])?;
-    tamper_heads(&spare, RO_COMPAT, &[1])?;
+    corrupt_heads(&spare, INCOMPAT_HIGHEST, &[0])?;
+    corrupt_heads(&spare, RO_COMPAT, &[1])?;
     is_refused("the metadata have features that allow reading only", TABLE)?;
     let r = Remap::create_read_only(TABLE)?;
     r.holds(&image)?;
     r.remove()?;
-    tamper_heads(&spare, RO_COMPAT, &[0])?;
-    tamper_heads(&spare, COMPAT, &[1])?;
+    corrupt_heads(&spare, RO_COMPAT, &[0])?;
+    corrupt_heads(&spare, COMPAT, &[1])?;
     Remap::create(TABLE)?.holds(&image)
 }
 
@@ -83,7 +83,7 @@ fn metadata_that_contradict_themselves() -> Result<()> {
     let kept = spare.read(0, REGION)?;
     for (offset, bytes) in CHANGES {
         for block in RECORDS {
-            tamper(&spare, block, offset, bytes)?;
+            corrupt(&spare, block, offset, bytes)?;
         }
         is_refused("the metadata contradict themselves", TABLE)
             .with_context(|| format!("{bytes:x?} at {offset}"))?;

@@ -12,7 +12,7 @@ use remap_core::metadata::block::{
 
 /// Changes bytes of a metadata block, and updates its checksum. Blocks count from the start of the
 /// disk.
-pub fn tamper(disk: &NullDisk, block: u64, offset: usize, bytes: &[u8]) -> Result<()> {
+pub fn corrupt(disk: &NullDisk, block: u64, offset: usize, bytes: &[u8]) -> Result<()> {
     let sector = block * BLOCK_SECTORS;
     let mut changed = [0; BLOCK_BYTES];
     changed.copy_from_slice(&disk.read(sector, BLOCK_SECTORS)?);
