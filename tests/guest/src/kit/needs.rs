@@ -46,7 +46,7 @@ pub const USUAL: Needs = Needs {
     leaks: false,
     waits: false,
     repeated: false,
-    seconds: 900,
+    seconds: 3600,
 };
 
 /// A test.
