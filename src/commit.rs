@@ -72,13 +72,18 @@ impl Repair {
             gate: Gate::Open,
             state: after,
         });
-        if on_failure == OnFailure::Stuck {
+        let gate = match on_failure {
+            OnFailure::Unchanged => None,
+            OnFailure::Stuck => Some(Gate::Stuck),
+            OnFailure::Unknown => Some(Gate::Unknown),
+        };
+        if let Some(gate) = gate {
             let before = self.fallback.get(unit);
-            let stuck = Entry {
-                gate: Gate::Stuck,
+            let shut = Entry {
+                gate,
                 state: before.map_or(State::Main, |entry| entry.state),
             };
-            self.fallback = self.fallback.set(&mut self.nodes, unit, Some(stuck))?;
+            self.fallback = self.fallback.set(&mut self.nodes, unit, Some(shut))?;
         }
         self.set(ctx, unit, entry)?;
         if !self.group.has(unit) {

@@ -202,7 +202,12 @@ impl Repair {
             }
         };
         let after = State::Relocated { spare, valid };
-        self.pend(ctx, unit, after, OnFailure::Stuck)
+        // Without a write both places have the same data.
+        let on_failure = match overlay {
+            Some(_) => OnFailure::Unknown,
+            None => OnFailure::Stuck,
+        };
+        self.pend(ctx, unit, after, on_failure)
             .map_err(|_| Stay::NoMemory)?;
         if let State::Relocated { spare: old, .. } = state {
             self.retire(ctx, old);

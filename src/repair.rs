@@ -227,11 +227,13 @@ impl Repair {
         self.map.get(unit).map_or(State::Main, |entry| entry.state)
     }
 
+    fn gate(&self, unit: Unit) -> Gate {
+        self.map.get(unit).map_or(Gate::Open, |entry| entry.gate)
+    }
+
     /// Whether `unit` cannot be written.
-    pub(crate) fn is_stuck(&self, unit: Unit) -> bool {
-        self.map
-            .get(unit)
-            .is_some_and(|entry| entry.gate == Gate::Stuck)
+    fn is_stuck(&self, unit: Unit) -> bool {
+        matches!(self.gate(unit), Gate::Stuck | Gate::Unknown)
     }
 
     /// Sets what will stand for `unit`, and counts what that changes.
@@ -402,6 +404,9 @@ impl Repair {
         unit: Unit,
         sectors: Range<u64>,
     ) -> Result<(), Status> {
+        if self.gate(unit) == Gate::Unknown {
+            return Err(Status::IOERR);
+        }
         let geometry = ctx.geometry();
         let (device, at) = match self.state(unit) {
             State::Relocated { spare, valid } => {

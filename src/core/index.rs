@@ -36,6 +36,9 @@ pub enum Gate {
     /// Readers only. It is not known whether the last commit about the unit is on disk, so a write
     /// might go where it will not be looked for.
     Stuck,
+    /// Nobody. It is not known which of two contents is on record: that before or after the last write,
+    /// which failed. A reader of the one would see it replaced by the other at the next load.
+    Unknown,
 }
 
 /// Where a unit's data are.
@@ -888,7 +891,7 @@ pub(crate) mod tests {
 
     fn entry(tag: u64) -> Entry {
         Entry {
-            gate: [Gate::Open, Gate::Busy, Gate::Stuck][(tag / 3 % 3) as usize],
+            gate: [Gate::Open, Gate::Busy, Gate::Stuck, Gate::Unknown][(tag / 3 % 4) as usize],
             state: match tag % 3 {
                 0 => State::Main,
                 1 => State::Suspect,

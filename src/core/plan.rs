@@ -36,7 +36,7 @@ pub enum Place {
     Spare(SpareUnit),
     /// Nowhere: the blocks were lost and must fail.
     Lost,
-    /// Nowhere: the unit cannot be written.
+    /// Nowhere: the unit cannot be written, or not even read.
     Refused,
     /// To nowhere yet: the unit is being moved.
     Busy,
@@ -108,6 +108,7 @@ fn in_unit(
         Gate::Open => None,
         Gate::Busy => Some(Place::Busy),
         Gate::Stuck => (access != Access::Read).then_some(Place::Refused),
+        Gate::Unknown => Some(Place::Refused),
     };
     if let Some(place) = shut {
         return Step {
@@ -267,7 +268,14 @@ mod tests {
             gate: Gate::Stuck,
             ..relocated(4, Blocks::range(0..2))
         };
-        let map = index(&[(1, suspect), (5, busy), (7, stuck)]);
+        let unknown = Entry {
+            gate: Gate::Unknown,
+            ..suspect
+        };
+        let map = index(&[(1, suspect), (5, busy), (7, stuck), (9, unknown)]);
+        for access in [Access::Read, Access::Write, Access::Discard] {
+            assert_eq!(steps(&map, access, 72..75), [(Place::Refused, 3)]);
+        }
         assert_eq!(steps(&map, Access::Read, 8..16), [(Place::Main, 8)]);
         assert_eq!(steps(&map, Access::Write, 8..16), [(Place::Repair, 8)]);
         assert_eq!(steps(&map, Access::Read, 41..48), [(Place::Busy, 7)]);

@@ -84,11 +84,12 @@ fn without_any_region_nothing_moves_and_io_goes_on() -> Result<()> {
     let image = random(MIB);
     r.write(0, &image)?;
     r.holds(&image)?;
-    // The disk may or may not hold the relocation. Until this is resolved, the unit takes no
-    // writes, even if main would take them.
+    // The disk may or may not hold the relocation, and with it the data of the write that failed.
+    // Until this is resolved, the unit takes no writes, even if main would take them, and it is not
+    // read: a reader of the old data could find the others after the next load.
     main.good(4000..=4000)?;
     fails_with(r.write(4000, &unit), Errno::IO)?;
-    r.read(4000, UNIT)?;
+    fails_with(r.read(4000, UNIT), Errno::IO)?;
     r.write(4008, &unit)?;
     mend_regions(&spare)?;
     let r = again(r, TABLE)?;
