@@ -25,6 +25,7 @@ pub mod replay;
 pub mod standing;
 pub mod storage;
 pub mod survey;
+pub mod update;
 pub mod uuid;
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use super::block::{
 };
 use super::journal::{
     Contents,
-    Journal, //
+    Journal,
+    Size, //
 };
 use super::load::load;
 use super::memory::{
@@ -165,8 +166,10 @@ struct Writer {
 impl Writer {
     fn checkpoint(&mut self, memory: &mut Memory) -> Result<usize, super::journal::Dead> {
         let contents = Contents {
-            relocated: self.model.units.len() as u64,
-            retired: self.model.retired.len() as u64,
+            size: Size {
+                relocated: self.model.units.len() as u64,
+                retired: self.model.retired.len() as u64,
+            },
             records: self.model.records().into_iter(),
         };
         let standing = self.model.standing;
@@ -339,8 +342,10 @@ fn named_refusals() {
     let mut memory = good.clone();
     let mut block = Box::new([0; BLOCK_BYTES]);
     let nothing = Contents {
-        relocated: 0,
-        retired: 0,
+        size: Size {
+            relocated: 0,
+            retired: 0,
+        },
         records: std::iter::empty(),
     };
     let mut foreign = Memory::new(&other.regions(), 4);
@@ -732,8 +737,10 @@ impl Writer {
     /// Tries to bring regions back; how many came.
     fn revive(&mut self, memory: &mut Memory) -> usize {
         let contents = Contents {
-            relocated: self.model.units.len() as u64,
-            retired: self.model.retired.len() as u64,
+            size: Size {
+                relocated: self.model.units.len() as u64,
+                retired: self.model.retired.len() as u64,
+            },
             records: self.model.records().into_iter(),
         };
         let standing = self.model.standing;

@@ -2,31 +2,28 @@
 
 //! Writing commits and checkpoints.
 
-use super::array::{
-    Array,
-    Head, //
-};
+mod phases;
+
+use super::array::Array;
 use super::block::{
-    self,
     Address,
     Block,
     Features,
     Header,
-    Kind,
-    Role, //
+    Kind, //
 };
-use super::record::{
-    self,
-    In,
-    Record, //
-};
+use super::record::Record;
 use super::standing::Standing;
 use super::storage::{
-    Failed,
     Region,
     Storage, //
 };
 use super::survey::Choice;
+use super::update::{
+    RegionIo,
+    Update,
+    Which, //
+};
 use crate::geometry::Unit;
 use crate::index::{
     Index,
@@ -85,15 +82,19 @@ pub struct Journal {
     main_took_one: bool,
 }
 
-/// How many other places of a log are tried to mark a region that misses commits.
-const MARKS: u64 = 4;
-
-/// The records of a checkpoint, and how many of each kind there are.
-pub struct Contents<I> {
-    /// How many relocated units.
+/// How many records of each kind a checkpoint has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Relocated units.
     pub relocated: u64,
-    /// How many retired spare units.
+    /// Retired spare units.
     pub retired: u64,
+}
+
+/// The records of a checkpoint.
+pub struct Contents<I> {
+    /// How many there are.
+    pub size: Size,
     /// The relocated units in order, then the retired spare units in order.
     pub records: I,
 }
@@ -103,19 +104,40 @@ pub fn contents<'a, M: NodeMemory + 'a, B: DerefMut<Target = [u64]>>(
     map: &'a Index<M>,
     spares: &'a Spares<B>,
 ) -> Contents<impl Iterator<Item = Record> + 'a> {
-    let units = || {
-        map.iter_from(Unit(0))
-            .filter_map(|(unit, entry)| match entry.state {
-                State::Relocated { spare, valid } => Some(Record::Relocated { unit, spare, valid }),
-                State::Main | State::Suspect => None,
-            })
-    };
-    let bad = spares.retired_units();
-    Contents {
-        relocated: units().count() as u64,
+    let records = || records_after(map, spares, None);
+    let is_unit = |record: &Record| matches!(record, Record::Relocated { .. });
+    let size = Size {
+        relocated: records().filter(is_unit).count() as u64,
         retired: spares.retired(),
-        records: units().chain(bad.map(|spare| Record::Retired { spare })),
+    };
+    Contents {
+        size,
+        records: records(),
     }
+}
+
+/// The records of a checkpoint that follow `last`; all if there is none.
+pub fn records_after<'a, M: NodeMemory + 'a, B: DerefMut<Target = [u64]>>(
+    map: &'a Index<M>,
+    spares: &'a Spares<B>,
+    last: Option<Record>,
+) -> impl Iterator<Item = Record> + 'a {
+    let (first, retired) = match last {
+        Some(Record::Relocated { unit, .. } | Record::OnMain { unit }) => {
+            (Unit(unit.0.saturating_add(1)), None)
+        }
+        Some(Record::Retired { spare }) => (Unit(u64::MAX), Some(spare)),
+        None => (Unit(0), None),
+    };
+    let units = map
+        .iter_from(first)
+        .filter_map(|(unit, entry)| match entry.state {
+            State::Relocated { spare, valid } => Some(Record::Relocated { unit, spare, valid }),
+            State::Main | State::Suspect => None,
+        });
+    let bad = spares.retired_units();
+    let bad = bad.filter(move |&spare| Some(spare) > retired);
+    units.chain(bad.map(|spare| Record::Retired { spare }))
 }
 
 impl Journal {
@@ -278,32 +300,10 @@ impl Journal {
         }
     }
 
-    /// Calls `write` for each region that `wanted` names; it answers how the region stands then. Those
-    /// where it fails are dropped.
-    fn each(
-        &mut self,
-        wanted: impl Fn(Region, Copy) -> bool,
-        mut write: impl FnMut(&Self, Region, Copy) -> Result<Copy, Failed>,
-    ) {
-        for at in 0..MAX_REGIONS {
-            let region = Region(at);
-            let copy = self.copies.get(at).filter(|&&copy| wanted(region, copy));
-            let Some(&copy) = copy else { continue };
-            let after = write(self, region, copy);
-            if let Some(place) = self.copies.get_mut(at) {
-                *place = after.unwrap_or(Copy::Dropped {
-                    slot: copy.slot(),
-                    is_unmarked: true,
-                });
-            }
-        }
-    }
-
     /// Makes one commit of at most [`In::Log`]'s capacity of records durable in every good region.
     ///
-    /// It is an error if no region of the spare takes it, whatever main's do: the array could not
-    /// be loaded. The caller makes a checkpoint first where one [is due](Self::is_due), or gets an
-    /// error.
+    /// An error if no region of the spare takes the commit, whatever main's do: the array could not be
+    /// loaded. The caller makes a checkpoint first where one [is due](Self::is_due), or gets an error.
     pub fn commit<S: Storage>(
         &mut self,
         storage: &mut S,
@@ -311,90 +311,14 @@ impl Journal {
         standing: &Standing,
         records: &[Record],
     ) -> Result<(), Dead> {
-        if self.is_due() || records.len() > In::Log.capacity() {
-            return Err(Dead);
-        }
-        let generation = self.generation.checked_add(1).ok_or(Dead)?;
-        self.main_took_one = false;
-        block.fill(0);
-        standing.write(block);
-        block::set_parent(block, self.tip);
-        for (at, &record) in records.iter().enumerate() {
-            record::write(block, In::Log, at, record);
-        }
-        let count = records.len() as u32;
-        self.log(storage, block, Role::SPARE, generation, count);
-        if !self.has_good_on_spare() {
-            return Err(Dead);
-        }
-        self.log(storage, block, Role::MAIN, generation, count);
-        // INVARIANT: The regions that are still good have the commit, and a checkpoint was not due.
-        (self.generation, self.tip) = (generation, self.session);
-        self.mark_dropped(storage, block);
-        Ok(())
-    }
-
-    /// Writes the block of a commit to every good region of a device.
-    fn log<S: Storage>(
-        &mut self,
-        storage: &mut S,
-        block: &mut Block,
-        role: Role,
-        generation: u64,
-        count: u32,
-    ) {
-        let number = self.regions().log(generation);
-        let mut took_one = false;
-        self.each(
-            |region, copy| copy.is_good() && region.role() == role,
-            |this, region, copy| {
-                let commit = (generation, this.session);
-                let header = this.header(Kind::Log, region, number, commit, count);
-                header.seal(block, S::CRC32C);
-                storage.write_through(region, number, block)?;
-                took_one = true;
-                Ok(copy)
-            },
-        );
-        self.main_took_one |= took_one && role == Role::MAIN;
-    }
-
-    /// Marks the regions that miss the last commit: a block that is of it is written where another
-    /// belongs.
-    ///
-    /// Such a region is not believed when no other can be read, since it holds a block of a commit
-    /// to which its log does not lead. A region that takes no write at all stays unmarked.
-    fn mark_dropped<S: Storage>(&mut self, storage: &mut S, block: &mut Block) {
-        let (regions, commit) = (self.regions(), (self.generation, self.tip));
-        for at in 0..MAX_REGIONS {
-            let region = Region(at);
-            let Some(&Copy::Dropped {
-                slot,
-                is_unmarked: true,
-            }) = self.copies.get(at)
-            else {
-                continue;
-            };
-            block.fill(0);
-            let marked = (1..=MARKS).any(|ahead| {
-                let number = regions.log(self.generation.wrapping_add(ahead));
-                let header = self.header(Kind::Log, region, number, commit, 0);
-                header.seal(block, S::CRC32C);
-                storage.write_through(region, number, block).is_ok()
-            });
-            self.main_took_one |= marked && region.role() == Role::MAIN;
-            if let Some(place) = self.copies.get_mut(at) {
-                *place = Copy::Dropped {
-                    slot,
-                    is_unmarked: false,
-                };
-            }
-        }
+        let mut records = records.iter().copied();
+        let update = self.begin_commit(*standing, records.len())?;
+        self.run(update, storage, block, &mut records).map(|_| ())
     }
 
     /// Writes the whole state to every region, those that were dropped too; to how many it could.
     ///
-    /// It overwrites the older checkpoint of each region, which nothing needs.
+    /// The older checkpoint of each region, which nothing needs, is overwritten.
     pub fn checkpoint<S: Storage>(
         &mut self,
         storage: &mut S,
@@ -402,9 +326,8 @@ impl Journal {
         standing: &Standing,
         contents: Contents<impl Iterator<Item = Record>>,
     ) -> Result<usize, Dead> {
-        self.write_state(storage, block, standing, contents, |copy| {
-            copy != Copy::Absent
-        })
+        let update = self.begin_checkpoint(*standing, contents.size, Which::All)?;
+        self.run(update, storage, block, &mut { contents.records })
     }
 
     /// Writes the whole state to the regions that were dropped; to how many it could.
@@ -415,111 +338,33 @@ impl Journal {
         standing: &Standing,
         contents: Contents<impl Iterator<Item = Record>>,
     ) -> Result<usize, Dead> {
-        self.write_state(storage, block, standing, contents, |copy| {
-            matches!(copy, Copy::Dropped { .. })
-        })
+        let update = self.begin_checkpoint(*standing, contents.size, Which::Dropped)?;
+        self.run(update, storage, block, &mut { contents.records })
     }
 
-    fn write_state<S: Storage>(
+    /// Does all of an update, region after region.
+    fn run<S: Storage>(
         &mut self,
+        mut update: Update,
         storage: &mut S,
         block: &mut Block,
-        standing: &Standing,
-        contents: Contents<impl Iterator<Item = Record>>,
-        wanted: fn(Copy) -> bool,
-    ) -> Result<usize, Dead> {
-        let head = Head {
-            array: self.array,
-            generation: self.generation,
-            relocated: contents.relocated,
-            retired: contents.retired,
-            standing: *standing,
-        };
-        let blocks = head.record_blocks().ok_or(Dead)?;
-        let mut tried = self.copies;
-        for copy in tried.iter_mut().filter(|copy| !wanted(**copy)) {
-            *copy = Copy::Absent;
-        }
-        let mut records = contents.records;
-        for at in 0..blocks {
-            self.write_records(storage, block, &mut tried, at, &mut records);
-        }
-        let written = self.write_heads(storage, block, &tried, &head, wanted);
-        self.lacks_features &= written == 0;
-        if self.good() == 0 {
-            return Err(Dead);
-        }
-        Ok(written)
-    }
-
-    /// Writes one block of records to the slot that each region of `tried` does not use; those that
-    /// fail become `Absent` there.
-    fn write_records<S: Storage>(
-        &self,
-        storage: &mut S,
-        block: &mut Block,
-        tried: &mut [Copy; MAX_REGIONS],
-        at: u64,
         records: &mut impl Iterator<Item = Record>,
-    ) {
-        block.fill(0);
-        let mut count = 0;
-        for (place, record) in records.take(In::Checkpoint.capacity()).enumerate() {
-            record::write(block, In::Checkpoint, place, record);
-            count += 1;
-        }
-        for (index, copy) in tried.iter_mut().enumerate() {
-            let Some(slot) = copy.free_slot() else {
-                continue;
-            };
-            let (region, number) = (Region(index), self.regions().records(slot) + at);
-            let commit = (self.generation, self.tip);
-            let header = self.header(Kind::Records, region, number, commit, count);
-            header.seal(block, S::CRC32C);
-            if storage.write(region, number, block).is_err() {
-                *copy = Copy::Absent;
+    ) -> Result<usize, Dead> {
+        while let Some(orders) = self.orders(&mut update, block, records) {
+            for (at, order) in orders.into_iter().enumerate() {
+                let (Some(order), region) = (order, Region(at)) else {
+                    continue;
+                };
+                self.seal(&update, region, order, block, S::CRC32C);
+                let done = match order {
+                    RegionIo::Write(number) => storage.write(region, number, block),
+                    RegionIo::WriteThrough(number) => storage.write_through(region, number, block),
+                    RegionIo::Flush => storage.flush(region),
+                };
+                self.note(&mut update, region, done);
             }
         }
-    }
-
-    /// Makes the records durable, then the heads; in how many regions.
-    fn write_heads<S: Storage>(
-        &mut self,
-        storage: &mut S,
-        block: &mut Block,
-        tried: &[Copy; MAX_REGIONS],
-        head: &Head,
-        wanted: fn(Copy) -> bool,
-    ) -> usize {
-        head.write(block);
-        let mut written = 0;
-        self.each(
-            |_, copy| wanted(copy),
-            |this, region, copy| {
-                let slot = tried.get(region.0).copied().and_then(Copy::free_slot);
-                let done = slot.ok_or(Failed).and_then(|slot| {
-                    storage.flush(region)?;
-                    let number = this.regions().header(slot);
-                    let commit = (head.generation, this.tip);
-                    let header = this.header(Kind::Checkpoint, region, number, commit, 0);
-                    header.seal(block, S::CRC32C);
-                    storage.write_through(region, number, block)?;
-                    written += 1;
-                    // INVARIANT: The region has a checkpoint of `generation`, and nothing follows.
-                    Ok(Copy::Good {
-                        slot,
-                        checkpoint: head.generation,
-                    })
-                });
-                // A slot that cannot be written is no harm while the other and the log go on.
-                Ok(match done {
-                    Ok(after) => after,
-                    Err(Failed) if this.can_do_without(copy) => copy,
-                    Err(Failed) => copy.without(slot.is_some()),
-                })
-            },
-        );
-        written
+        self.finish(update)
     }
 
     /// Whether a region takes another commit without a checkpoint.
@@ -532,6 +377,32 @@ impl Journal {
 impl Copy {
     fn is_good(&self) -> bool {
         matches!(self, Self::Good { .. })
+    }
+
+    /// Whether a checkpoint is written to it.
+    fn is_wanted(self, which: Which) -> bool {
+        match which {
+            Which::All => self != Self::Absent,
+            Which::Dropped => matches!(self, Self::Dropped { .. }),
+        }
+    }
+
+    fn is_unmarked(&self) -> bool {
+        matches!(
+            self,
+            Self::Dropped {
+                is_unmarked: true,
+                ..
+            }
+        )
+    }
+
+    /// The region after it failed.
+    fn dropped(self, is_unmarked: bool) -> Self {
+        Self::Dropped {
+            slot: self.slot(),
+            is_unmarked,
+        }
     }
 
     fn slot(self) -> Option<Slot> {

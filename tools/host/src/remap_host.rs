@@ -24,7 +24,10 @@ use remap_core::metadata::block::{
     Block,
     BLOCK_BYTES, //
 };
-use remap_core::metadata::journal::Contents;
+use remap_core::metadata::journal::{
+    Contents,
+    Size, //
+};
 use remap_core::metadata::load::load;
 use remap_core::metadata::record::Record;
 use remap_core::metadata::replay::{
@@ -54,8 +57,10 @@ pub fn contents(records: &[Record]) -> Contents<impl Iterator<Item = Record> + '
     let is_unit = |record: &&Record| matches!(record, Record::Relocated { .. });
     let relocated = records.iter().filter(is_unit).count() as u64;
     Contents {
-        relocated,
-        retired: records.len() as u64 - relocated,
+        size: Size {
+            relocated,
+            retired: records.len() as u64 - relocated,
+        },
         records: records.iter().copied(),
     }
 }

@@ -274,7 +274,7 @@ pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
     });
     let mut text = found.join("\n");
     if let Some(good) = good {
-        let units = good.contents().relocated;
+        let units = good.contents().size.relocated;
         let word = if is_whole {
             "whole"
         } else {
