@@ -103,6 +103,11 @@ pub fn verdict(status: Status, request: Request) -> Verdict {
         .map_or(Pass, |verdict| *verdict)
 }
 
+/// Whether I/O of the engine, which reads or writes and is waited for, may have met a bad sector.
+pub fn is_bad_sector(status: Status) -> bool {
+    verdict(status, Request::Write) == Confirm
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,7 @@ pub mod blocks;
 pub mod breaker;
 pub mod classify;
 pub mod confirm;
+pub mod engine;
 pub mod fixed;
 pub mod geometry;
 pub mod index;

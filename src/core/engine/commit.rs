@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Commits of groups, and checkpoints.
+//!
+//! One update of the metadata is under way at a time: first a checkpoint where one is due, then the
+//! commit of the group that was gathered. What is staged meanwhile goes to the next group.
+//!
+//! | state | on | to |
+//! |---|---|---|
+//! | idle | a group is due, no checkpoint is | writing a commit; the other group is gathered |
+//! | idle | a checkpoint is due, or wanted | writing a checkpoint |
+//! | writing a commit | a region of the spare has it | idle; its changes are published |
+//! | writing a checkpoint | a region has it | idle |
+//! | writing | no region has it | read-only, for good: changes are taken back |
+
+use super::change::OnFailure;
+use super::memory::Memory;
+use super::notice::Notice;
+use super::task::Key;
+use super::writer::Job;
+use super::Engine;
+use crate::index::Gate;
+use crate::metadata::block::{
+    Block,
+    Crc32c, //
+};
+use crate::metadata::journal::{
+    records_after,
+    Dead,
+    Journal,
+    Size, //
+};
+use crate::metadata::standing::Standing;
+use crate::metadata::storage::{
+    Failed,
+    Region, //
+};
+use crate::metadata::update::{
+    Orders,
+    RegionIo,
+    Update,
+    Which, //
+};
+
+/// How many commits pass before a region that failed is tried again.
+const COMMITS_BETWEEN_TRIES: u32 = 16;
+
+/// It is not known whether a commit is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommitUnknown;
+
+impl<M: Memory> Engine<M> {
+    /// Begins to use metadata that were read, with the map and the spare units that they describe.
+    pub fn set_journal(&mut self, journal: Option<Journal>) {
+        self.journal = journal;
+        self.writer.is_read_only = false;
+        self.writer.commits_to_wait = 0;
+    }
+
+    /// The metadata, if they are loaded.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
+    /// Whether nothing can be committed.
+    pub fn is_read_only(&self) -> bool {
+        self.writer.is_read_only || self.journal.is_none()
+    }
+
+    /// How many regions have all commits, and how many there are.
+    pub fn regions(&self) -> (usize, usize) {
+        let journal = self.journal.as_ref();
+        journal.map_or((0, 0), |journal| (journal.good(), journal.total()))
+    }
+
+    /// Whether a region misses commits that a checkpoint may bring back.
+    pub fn lacks_region(&self) -> bool {
+        let (good, total) = self.regions();
+        !self.is_read_only() && good < total
+    }
+
+    pub(super) fn can_commit_to_main(&self) -> bool {
+        let journal = self.journal.as_ref();
+        !self.is_read_only() && journal.is_some_and(Journal::has_good_on_main)
+    }
+
+    pub(super) fn main_took_one(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::main_took_one)
+    }
+
+    /// Has a commit made even if nothing changes; the number of its group. `is_clean` marks the
+    /// array as shut down in order.
+    pub fn want_commit(&mut self, is_clean: bool) -> u64 {
+        self.gathered.is_wanted = true;
+        self.gathered.is_clean |= is_clean;
+        self.writer.gathering
+    }
+
+    /// Has a checkpoint made; the number to give to [`Self::checkpoint_outcome`].
+    pub fn want_checkpoint(&mut self, which: Which) -> u64 {
+        let is_under_way = matches!(self.writer.update, Some((_, Job::Checkpoint(_))));
+        self.writer.wanted = match self.writer.wanted {
+            Some(Which::All) => Some(Which::All),
+            _ => Some(which),
+        };
+        self.writer.checkpoints + 1 + u64::from(is_under_way)
+    }
+
+    /// To how many regions the checkpoint of this number was written, once it has ended.
+    pub fn checkpoint_outcome(&self, number: u64) -> Option<Result<usize, Dead>> {
+        (self.writer.checkpoints >= number).then_some(self.writer.last_checkpoint)
+    }
+
+    /// What became of the group of this number, once that is known.
+    pub fn outcome(&self, number: u64) -> Option<Result<(), CommitUnknown>> {
+        if number <= self.writer.durable {
+            Some(Ok(()))
+        } else if self.is_read_only() {
+            Some(Err(CommitUnknown))
+        } else {
+            None
+        }
+    }
+
+    /// Whether an update is to be begun.
+    pub fn wants_update(&self) -> bool {
+        let is_due = self.gathered.is_due() || self.writer.wanted.is_some();
+        self.writer.update.is_none() && is_due
+    }
+
+    /// Begins the next update, if there is one, with what the array is to remember; whether there
+    /// is. Its [orders](Self::orders) follow.
+    pub fn begin_update(&mut self, mut standing: Standing) -> bool {
+        if !self.wants_update() {
+            return false;
+        }
+        if self.is_read_only() {
+            self.fail_groups();
+            return false;
+        }
+        let which = self.checkpoint_due();
+        let records = self.gathered.records();
+        standing.clean = which.is_none() && self.gathered.is_clean;
+        let size = Size {
+            relocated: self.relocated,
+            retired: self.spares.retired(),
+        };
+        let Some(journal) = &mut self.journal else {
+            return false;
+        };
+        let begun = match which {
+            Some(which) => journal
+                .begin_checkpoint(standing, size, which)
+                .map(|update| (update, Job::Checkpoint(None))),
+            None => journal
+                .begin_commit(standing, records)
+                .map(|update| (update, Job::Commit)),
+        };
+        match begun {
+            Ok(update) => self.note_begun(update),
+            Err(Dead) => self.fail_groups(),
+        }
+        self.writer.update.is_some()
+    }
+
+    fn note_begun(&mut self, (update, job): (Update, Job)) {
+        match job {
+            Job::Commit => {
+                core::mem::swap(&mut self.gathered, &mut self.written);
+                self.writer.gathering += 1;
+                self.writer.commits_to_wait = self.writer.commits_to_wait.saturating_sub(1);
+            }
+            Job::Checkpoint(_) => self.writer.commits_to_wait = COMMITS_BETWEEN_TRIES,
+        }
+        self.writer.update = Some((update, job));
+        // Whoever found no room in the group finds some in the next.
+        self.wake(Key::Group(self.writer.gathering.saturating_sub(1)));
+    }
+
+    /// Which checkpoint is to be made before anything else.
+    fn checkpoint_due(&self) -> Option<Which> {
+        let is_due = self.journal.as_ref().is_some_and(Journal::is_due);
+        let may_revive = self.lacks_region() && self.writer.commits_to_wait == 0;
+        match is_due || may_revive {
+            true => Some(Which::All),
+            false => self.writer.wanted,
+        }
+    }
+
+    /// What is to be written now, at once or in any order, and its block in `block`, to be
+    /// [sealed](Self::seal) for each region. What became of each is [noted](Self::note), and then
+    /// the next are asked for. There are none when the update has ended, and is published.
+    pub fn orders(&mut self, block: &mut Block) -> Option<Orders> {
+        let (mut update, job) = self.writer.update.take()?;
+        let journal = self.journal.as_mut()?;
+        let (orders, job) = match job {
+            Job::Commit => {
+                let orders = journal.orders(&mut update, block, &mut self.written.iter());
+                (orders, job)
+            }
+            Job::Checkpoint(mut last) => {
+                let left = records_after(&self.map, &self.spares, last);
+                let mut left = left.inspect(|record| last = Some(*record));
+                let orders = journal.orders(&mut update, block, &mut left);
+                drop(left);
+                (orders, Job::Checkpoint(last))
+            }
+        };
+        if orders.is_some() {
+            self.writer.update = Some((update, job));
+            return orders;
+        }
+        let done = journal.finish(update);
+        self.end_update(job, done);
+        None
+    }
+
+    /// Seals the block of the orders for one region.
+    pub fn seal(&self, region: Region, order: RegionIo, block: &mut Block, crc32c: Crc32c) {
+        if let (Some(journal), Some((update, _))) = (&self.journal, &self.writer.update) {
+            journal.seal(update, region, order, block, crc32c);
+        }
+    }
+
+    /// Takes note of what became of an order.
+    pub fn note(&mut self, region: Region, done: Result<(), Failed>) {
+        let before = self.regions();
+        if let (Some(journal), Some((update, _))) = (&mut self.journal, &mut self.writer.update) {
+            journal.note(update, region, done);
+        }
+        self.tell_regions(before);
+    }
+
+    fn tell_regions(&mut self, before: (usize, usize)) {
+        let (good, total) = self.regions();
+        if (good, total) != before {
+            self.tell(Notice::Regions(good, total));
+        }
+    }
+
+    fn end_update(&mut self, job: Job, done: Result<usize, Dead>) {
+        if matches!(job, Job::Checkpoint(_)) {
+            self.writer.checkpoints += 1;
+            self.writer.last_checkpoint = done;
+            self.writer.wanted = None;
+        }
+        match done {
+            Ok(_) if job == Job::Commit => self.publish_written(),
+            Ok(_) => {}
+            Err(Dead) => self.fail_groups(),
+        }
+        if !self.lacks_region() && !self.is_read_only() {
+            self.release_withheld();
+        }
+        self.wake(Key::Group(self.writer.durable));
+    }
+
+    /// Shows what the commit made durable.
+    fn publish_written(&mut self) {
+        let withhold = self.lacks_region();
+        while let Some(change) = self.written.changes.pop() {
+            self.settle_as(change.unit, Gate::Open, change.after);
+            self.disclaim(change.unit);
+        }
+        while let Some(spare) = self.written.retired.pop() {
+            self.spares.retire(spare);
+            self.counts.retired += 1;
+        }
+        while let Some(spare) = self.written.freed.pop() {
+            match withhold {
+                // One for which there is no room is free after the next load.
+                true => drop(self.withheld.push(spare)),
+                false => self.release(spare),
+            }
+        }
+        self.written.clear();
+        self.writer.durable = self.writer.gathering.saturating_sub(1);
+        self.notices.note_change();
+    }
+
+    fn release_withheld(&mut self) {
+        while let Some(spare) = self.withheld.pop() {
+            self.release(spare);
+        }
+    }
+
+    /// Nothing can be committed any more: takes back what is staged.
+    fn fail_groups(&mut self) {
+        if !self.writer.is_read_only && self.journal.is_some() {
+            self.tell(Notice::ReadOnly);
+        }
+        self.writer.is_read_only = true;
+        self.writer.wanted = None;
+        self.writer.checkpoints += 1;
+        self.writer.last_checkpoint = Err(Dead);
+        self.take_back_written();
+        core::mem::swap(&mut self.gathered, &mut self.written);
+        self.take_back_written();
+        self.wake(Key::Group(self.writer.gathering));
+        self.wake(Key::Group(self.writer.gathering.saturating_sub(1)));
+    }
+
+    fn take_back_written(&mut self) {
+        while let Some(change) = self.written.changes.pop() {
+            let state = self.state(change.unit);
+            let gate = match change.on_failure {
+                OnFailure::Unchanged => Gate::Open,
+                OnFailure::Stuck => Gate::Stuck,
+                OnFailure::Unknown => Gate::Unknown,
+            };
+            self.settle_as(change.unit, gate, state);
+            self.disclaim(change.unit);
+        }
+        self.written.clear();
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A unit that the scrub could not read: a suspect, unless main as a whole does not work.
+//!
+//! | state | on | to |
+//! |---|---|---|
+//! | `Begin` | the breaker is closed | `AskingReads` |
+//! | `AskingReads` | main can be read elsewhere | `AskingWrites` |
+//! | `AskingWrites` | main takes a commit | end: the unit is a suspect |
+//! | any | it does not | end: the breaker opens |
+
+use super::memory::Memory;
+use super::probe::{
+    Probe,
+    Ticket, //
+};
+use super::task::{
+    Action,
+    Key, //
+};
+use super::Engine;
+use crate::breaker::Trip;
+use crate::geometry::Unit;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Begin,
+    AskingReads(Ticket),
+    AskingWrites(Ticket),
+}
+
+/// What a finding wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// To go on after this.
+    Act(Action),
+    /// Nothing: it ended, and says whether the unit is a suspect that was none.
+    Ended(bool),
+}
+
+/// A unit that could not be read.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    unit: Unit,
+    step: Step,
+}
+
+impl Finding {
+    /// `unit` could not be read.
+    pub fn new(unit: Unit) -> Self {
+        Self {
+            unit,
+            step: Step::Begin,
+        }
+    }
+
+    /// Goes on.
+    pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>) -> Found {
+        let wait = Found::Act(Action::Wait(Key::Probe));
+        match self.step {
+            Step::Begin if !engine.is_closed() => Found::Ended(false),
+            Step::Begin => {
+                self.step = Step::AskingReads(engine.ask(Probe::MainReads, self.unit));
+                wait
+            }
+            Step::AskingReads(ticket) => match engine.answer(ticket) {
+                None => wait,
+                Some(false) => Self::trip(engine, Trip::Unreadable),
+                Some(true) => {
+                    self.step = Step::AskingWrites(engine.ask(Probe::MainWrites, self.unit));
+                    wait
+                }
+            },
+            Step::AskingWrites(ticket) => match engine.answer(ticket) {
+                None => wait,
+                Some(false) => Self::trip(engine, Trip::Unwritable),
+                Some(true) => {
+                    let sector = engine.geometry().sectors_of(self.unit).start;
+                    Found::Ended(engine.suspect(self.unit, sector))
+                }
+            },
+        }
+    }
+
+    fn trip<M: Memory>(engine: &mut Engine<M>, why: Trip) -> Found {
+        engine.trip(why);
+        Found::Ended(false)
+    }
+}

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moving a unit to the spare: from main, or from a spare unit that fails.
+//!
+//! | state | on | to |
+//! |---|---|---|
+//! | `Claiming` | a claim, a spare unit, and the breaker's leave | `Quiescing`, and the unit is shut |
+//! | `Claiming` | another machine's claim, no memory | `Claiming`, when that ended |
+//! | `Quiescing` | no I/O of older maps is left | `Reading` |
+//! | `Reading` | all blocks that are kept were read | `Writing` |
+//! | `Reading` | blocks of a run fail | `Reading`, block by block |
+//! | `Reading` | blocks fail | `Asking` whether their device works at all |
+//! | `Asking` | it does | `Reading` once more after a pause; in the end they are lost, if they may be |
+//! | `Writing` | all was written | `Rechecking` if spare units failed, else `Staging` |
+//! | `Writing` | a spare unit fails, again and again | `AskingSpare` |
+//! | `AskingSpare` | the spare works | `Writing` to another spare unit |
+//! | `Rechecking` | the unit that failed fails once more, or does not | the next; then `Staging` |
+//! | `Staging` | the group has room | end: the claim ends with the commit |
+//! | any | what forbids the move | end: the unit is open again, as it was |
+
+mod source;
+mod spare;
+
+use super::change::{
+    Change,
+    OnFailure, //
+};
+use super::memory::Memory;
+use super::probe::{
+    Probe,
+    Ticket, //
+};
+use super::stay::Stay;
+use super::task::{
+    Action,
+    Data,
+    Event,
+    Key, //
+};
+use super::Engine;
+use crate::blocks::Blocks;
+use crate::classify::Status;
+use crate::fixed::Fixed;
+use crate::geometry::{
+    SpareUnit,
+    Unit, //
+};
+use crate::index::State;
+use core::ops::Range;
+
+/// How many spare units are tried for one unit.
+const TRIES: usize = 8;
+
+/// Why a unit is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A write to it failed with this status.
+    Write(Status),
+    /// It can be read, but not easily.
+    Weak,
+    /// Somebody asked for it.
+    Message {
+        /// Blocks that cannot be read are given up.
+        is_lossy: bool,
+    },
+}
+
+impl Cause {
+    /// Whether blocks may be lost that cannot be read.
+    const fn accepts_losses(self) -> bool {
+        match self {
+            Self::Write(_) => true,
+            Self::Weak => false,
+            Self::Message { is_lossy } => is_lossy,
+        }
+    }
+
+    /// Whether the breaker counts it.
+    const fn is_counted(self) -> bool {
+        !matches!(self, Self::Message { .. })
+    }
+}
+
+/// What a relocation wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// To go on after this.
+    Act(Action),
+    /// Nothing: it is staged to the group of this number, and so many blocks are lost.
+    Staged(u64, u32),
+    /// Nothing: the unit stays.
+    Stays(Stay),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Claiming,
+    Quiescing,
+    /// Blocks up to this one are read one by one.
+    Reading(u32),
+    Asking(Ticket),
+    /// The number of the part that is written: a run of kept blocks, then what the bio writes.
+    Writing(u32),
+    AskingSpare(Ticket, Status),
+    /// The same for the spare unit of this number among those that failed.
+    Rechecking(usize, u32),
+    /// The spare is asked whether it takes a commit, to know what became of those that failed.
+    Judging(Ticket, Stay),
+    Staging,
+}
+
+/// A unit on its way.
+#[derive(Clone, Debug)]
+pub struct Relocation {
+    unit: Unit,
+    cause: Cause,
+    /// The sectors of the target that the bio gives new content.
+    written: Range<u64>,
+    /// Whether the content is that of the bio, or zeroes.
+    data: Data,
+    /// The state that is left.
+    from: State,
+    /// The state in which it was decided to move the unit.
+    expected: Option<State>,
+    spare: Option<SpareUnit>,
+    /// Blocks that were read.
+    got: Blocks,
+    /// Blocks that failed in this round.
+    failing: Blocks,
+    /// How often reading, or writing to one spare unit, was tried.
+    tries: usize,
+    /// Spare units that failed, and whether each failed once more.
+    failed: Fixed<SpareUnit, TRIES>,
+    bad: Fixed<SpareUnit, TRIES>,
+    /// The CPU on whose behalf it is.
+    cpu: usize,
+    is_shut: bool,
+    /// The moment of the last event, in milliseconds.
+    now: u64,
+    step: Step,
+}
+
+impl Relocation {
+    /// Moves `unit`, on behalf of a caller on `cpu`.
+    pub fn new(unit: Unit, cause: Cause, cpu: usize) -> Self {
+        Self {
+            unit,
+            cause,
+            written: 0..0,
+            data: Data::Bio,
+            from: State::Main,
+            expected: None,
+            spare: None,
+            got: Blocks::NONE,
+            failing: Blocks::NONE,
+            tries: 0,
+            failed: Fixed::new(),
+            bad: Fixed::new(),
+            cpu,
+            is_shut: false,
+            now: 0,
+            step: Step::Claiming,
+        }
+    }
+
+    /// The same, with new content for these sectors of it, which failed to be written in this
+    /// state.
+    pub fn of_write(mut self, written: Range<u64>, data: Data, state: State) -> Self {
+        (self.written, self.data, self.expected) = (written, data, Some(state));
+        self
+    }
+
+    /// The unit.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// The name of its state.
+    pub const fn state(&self) -> &'static str {
+        match self.step {
+            Step::Claiming => "Claiming",
+            Step::Quiescing => "Quiescing",
+            Step::Reading(_) => "Reading",
+            Step::Asking(_) => "Asking",
+            Step::Writing(_) => "Writing",
+            Step::AskingSpare(..) => "AskingSpare",
+            Step::Rechecking(..) => "Rechecking",
+            Step::Judging(..) => "Judging",
+            Step::Staging => "Staging",
+        }
+    }
+
+    /// Goes on after `event`.
+    pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>, event: Event, now: u64) -> Move {
+        self.now = now;
+        match (self.step, event) {
+            (Step::Claiming, _) => self.claim(engine),
+            (Step::Quiescing, Event::Quiesced) => {
+                self.step = Step::Reading(0);
+                self.read(engine)
+            }
+            (Step::Quiescing, _) => Move::Act(Action::Quiesce),
+            (Step::Reading(single), Event::Io(done)) => self.have_read(engine, single, done),
+            (Step::Reading(_), _) => self.read(engine),
+            (Step::Asking(ticket), _) => self.asked(engine, ticket),
+            (Step::Writing(part), Event::Io(done)) => self.have_written(engine, part, done),
+            (Step::Writing(_), _) => self.write(engine, 0),
+            (Step::AskingSpare(ticket, status), _) => self.asked_spare(engine, ticket, status),
+            (Step::Rechecking(at, part), Event::Io(done)) => {
+                self.have_rechecked(engine, at, part, done)
+            }
+            (Step::Rechecking(at, part), _) => self.recheck(engine, at, part),
+            (Step::Judging(ticket, why), _) => self.judged(engine, ticket, why),
+            (Step::Staging, _) => self.stage(engine),
+        }
+    }
+
+    /// Takes the unit and a spare unit for it.
+    fn claim<M: Memory>(&mut self, engine: &mut Engine<M>) -> Move {
+        if engine.is_read_only() {
+            return Move::Stays(Stay::ReadOnly);
+        }
+        match engine.claim(self.unit) {
+            Ok(()) => {}
+            Err(Key::Memory) => return Move::Stays(Stay::NoMemory),
+            Err(key) => return Move::Act(Action::Wait(key)),
+        }
+        self.from = engine.state(self.unit);
+        let is_elsewhere = match self.expected {
+            Some(state) => state != self.from,
+            None => matches!(self.from, State::Relocated { .. }),
+        };
+        if is_elsewhere {
+            engine.disclaim(self.unit);
+            return Move::Stays(Stay::Changed);
+        }
+        let Some(spare) = engine.take_spare(self.unit, self.cpu) else {
+            engine.disclaim(self.unit);
+            return Move::Stays(Stay::NoSpare);
+        };
+        self.spare = Some(spare);
+        // Only where there is a spare unit is there anything to be admitted.
+        let may_move = match self.cause {
+            Cause::Message { .. } => true,
+            Cause::Write(_) => engine.admit(self.now),
+            Cause::Weak => engine.breaker.has_room(self.now, engine.free_spares()),
+        };
+        if !may_move {
+            return self.stay(engine, Stay::Tripped);
+        }
+        if engine.shut(self.unit).is_err() {
+            return self.stay(engine, Stay::NoMemory);
+        }
+        self.is_shut = true;
+        self.step = Step::Quiescing;
+        Move::Act(Action::Quiesce)
+    }
+
+    /// Has the next commit say where the unit is.
+    fn stage<M: Memory>(&mut self, engine: &mut Engine<M>) -> Move {
+        let Some(spare) = self.spare else {
+            return self.stay(engine, Stay::NoSpare);
+        };
+        if engine.is_read_only() {
+            return self.stay(engine, Stay::ReadOnly);
+        }
+        let geometry = engine.geometry();
+        let all = geometry.blocks_of(self.unit);
+        let valid = self.got.union(geometry.blocks_at(self.unit, &self.written));
+        let change = Change {
+            unit: self.unit,
+            after: State::Relocated { spare, valid },
+            // Without a write both places have the same data.
+            on_failure: match self.written.is_empty() {
+                true => OnFailure::Stuck,
+                false => OnFailure::Unknown,
+            },
+        };
+        let old = match self.from {
+            State::Relocated { spare, .. } => Some(spare),
+            State::Main | State::Suspect => None,
+        };
+        let bad = self.bad.iter().copied().chain(old);
+        let number = match engine.stage(change, bad, None) {
+            Ok(number) => number,
+            Err(key) => return Move::Act(Action::Wait(key)),
+        };
+        if self.cause.is_counted() {
+            engine.count_move(self.now);
+        }
+        Move::Staged(number, all.minus(valid).count())
+    }
+
+    /// Ends the move: the unit is where it was, and open.
+    fn stay<M: Memory>(&mut self, engine: &mut Engine<M>, why: Stay) -> Move {
+        // Where the last ones failed they are bad if the spare takes a commit; a spare that takes
+        // no write has no bad units.
+        if why == Stay::NoSpare && !self.failed.is_empty() {
+            let ticket = engine.ask(Probe::SpareWrites, self.unit);
+            self.step = Step::Judging(ticket, why);
+            return Move::Act(Action::Wait(Key::Probe));
+        }
+        self.leave(engine, why, false)
+    }
+
+    fn judged<M: Memory>(&mut self, engine: &mut Engine<M>, ticket: Ticket, why: Stay) -> Move {
+        match engine.answer(ticket) {
+            None => Move::Act(Action::Wait(Key::Probe)),
+            Some(are_bad) => self.leave(engine, why, are_bad),
+        }
+    }
+
+    fn leave<M: Memory>(&mut self, engine: &mut Engine<M>, why: Stay, are_bad: bool) -> Move {
+        for &spare in self.failed.iter() {
+            match are_bad {
+                true => engine.retire(spare),
+                false => engine.release(spare),
+            }
+        }
+        if let Some(spare) = self.spare.take() {
+            engine.release(spare);
+        }
+        match core::mem::take(&mut self.is_shut) {
+            true => engine.reopen(self.unit),
+            false => engine.disclaim(self.unit),
+        }
+        Move::Stays(why)
+    }
+}
+
+impl<M: Memory> Engine<M> {
+    /// Takes note that a unit moved which the breaker counts.
+    fn count_move(&mut self, now: u64) {
+        let free = self.free_spares();
+        self.breaker.count(now, free);
+        self.counts.relocated += 1;
+    }
+
+    /// Has the next commit say that a spare unit is bad; without room for it, or where no commit
+    /// can be made, it is tried again after the next load.
+    fn retire(&mut self, spare: SpareUnit) {
+        if self.is_read_only() || self.gathered.retired.push(spare).is_err() {
+            return;
+        }
+        self.notices.note_change();
+    }
+}

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The state that the machines of an engine share, and what each of them does with it.
+
+use super::change::Change;
+use super::group::Group;
+use super::memory::{
+    List,
+    Memory,
+    NodePool, //
+};
+use super::notice::{
+    Counts,
+    Notice,
+    Notices, //
+};
+use super::probes::Probes;
+use super::queue::Queue;
+use super::task::Key;
+use super::writer::Writer;
+use crate::blocks::Blocks;
+use crate::breaker::{
+    Breaker,
+    Budget,
+    Limit,
+    Trip, //
+};
+use crate::geometry::{
+    Geometry,
+    SpareUnit,
+    Unit, //
+};
+use crate::index::{
+    Entry,
+    Gate,
+    Index,
+    NodeAlloc,
+    OutOfMemory,
+    State, //
+};
+use crate::magazines::Magazines;
+use crate::metadata::journal::Journal;
+use crate::spares::Spares;
+use crate::table::Policy;
+
+/// The most suspects: a disk that fails everywhere must not fill memory.
+const MAX_SUSPECTS: u64 = 1 << 16;
+
+/// The map of an engine.
+pub type Map<M> = Index<<<M as Memory>::Nodes as NodeAlloc>::Memory>;
+
+/// What the owner of an engine does after it called a machine.
+#[derive(Default)]
+pub struct Wakes {
+    keys: crate::fixed::Fixed<Key, 8>,
+    /// More than fit.
+    all: bool,
+}
+
+impl Wakes {
+    pub(super) fn add(&mut self, key: Key) {
+        let is_known = self.keys.iter().any(|&other| other == key);
+        if !is_known && self.keys.push(key).is_err() {
+            self.all = true;
+        }
+    }
+
+    /// Whether whoever waits for `key` is to be woken.
+    pub fn wakes(&self, key: Key) -> bool {
+        self.all || self.keys.iter().any(|&other| other == key)
+    }
+
+    /// Whether nobody is to be woken.
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.keys.is_empty()
+    }
+}
+
+/// The state that all machines share.
+pub struct Engine<M: Memory> {
+    pub(super) geometry: Geometry,
+    /// What is published: what is committed, with gates.
+    pub(super) map: Map<M>,
+    /// The map is not published yet as it is.
+    pub(super) is_changed: bool,
+    /// The units that changed since it was published; none if there were too many.
+    pub(super) changed: List<M::Units>,
+    pub(super) too_many_changed: bool,
+    /// Nodes for the map.
+    pub nodes: M::Nodes,
+    /// How many updates of the map are promised to what was begun.
+    pub(super) promised: usize,
+    pub(super) spares: Spares<M::Words>,
+    pub(super) magazines: Magazines<M::Magazines>,
+    /// Free spare units that a region of the metadata, which misses commits, has as used.
+    pub(super) withheld: List<M::SpareUnits>,
+    pub(super) claims: List<M::Units>,
+    pub(super) gathered: Group<M>,
+    pub(super) written: Group<M>,
+    pub(super) writer: Writer,
+    pub(super) journal: Option<Journal>,
+    pub(super) breaker: Breaker,
+    pub(super) probes: Probes,
+    /// What a write to a suspect does.
+    pub(super) policy: Policy,
+    pub(super) suspects: u64,
+    pub(super) lost_blocks: u64,
+    pub(super) relocated: u64,
+    pub(super) is_suspended: bool,
+    /// No memory was left for nodes: what is not needed is not begun.
+    pub(super) is_short: bool,
+    pub(super) queue: Queue,
+    pub(super) counts: Counts,
+    pub(super) notices: Notices,
+    pub(super) wakes: Wakes,
+}
+
+/// The memory that an engine is made of.
+pub struct Parts<M: Memory> {
+    /// Nodes for the map.
+    pub nodes: M::Nodes,
+    /// Spare units.
+    pub spares: Spares<M::Words>,
+    /// Magazines for each CPU.
+    pub magazines: Magazines<M::Magazines>,
+    /// Room for withheld spare units.
+    pub withheld: M::SpareUnits,
+    /// Room for units that are claimed, which bounds how many are moved at once.
+    pub claims: M::Units,
+    /// Room for units that changed since the last publication.
+    pub changed: M::Units,
+    /// Two groups.
+    pub groups: [Group<M>; 2],
+}
+
+impl<M: Memory> Engine<M> {
+    /// An engine without metadata.
+    pub fn new(geometry: Geometry, parts: Parts<M>) -> Self {
+        let [gathered, written] = parts.groups;
+        Self {
+            geometry,
+            map: Index::new(),
+            is_changed: false,
+            changed: List::new(parts.changed),
+            too_many_changed: false,
+            nodes: parts.nodes,
+            promised: 0,
+            spares: parts.spares,
+            magazines: parts.magazines,
+            withheld: List::new(parts.withheld),
+            claims: List::new(parts.claims),
+            gathered,
+            written,
+            writer: Writer::new(),
+            journal: None,
+            breaker: Breaker::new(Limit::DEFAULT, Budget::Usual),
+            probes: Probes::default(),
+            policy: Policy::default(),
+            suspects: 0,
+            lost_blocks: 0,
+            relocated: 0,
+            is_suspended: true,
+            is_short: false,
+            queue: Queue::default(),
+            counts: Counts::default(),
+            notices: Notices::default(),
+            wakes: Wakes::default(),
+        }
+    }
+
+    /// The array's shape.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// The map as it is to be published.
+    pub fn map(&self) -> &Map<M> {
+        &self.map
+    }
+
+    /// The map, if it is not published yet as it is.
+    pub fn take_publication(&mut self) -> Option<Map<M>> {
+        core::mem::take(&mut self.is_changed).then(|| self.map.clone())
+    }
+
+    /// Who is to be woken since the last call.
+    pub fn take_wakes(&mut self) -> Wakes {
+        core::mem::take(&mut self.wakes)
+    }
+
+    /// What was counted since the last call.
+    pub fn take_counts(&mut self) -> Counts {
+        core::mem::take(&mut self.counts)
+    }
+
+    /// What is to be said since the last call.
+    pub fn take_notices(&mut self) -> Notices {
+        core::mem::take(&mut self.notices)
+    }
+
+    pub(super) fn wake(&mut self, key: Key) {
+        self.wakes.add(key);
+    }
+
+    pub(super) fn tell(&mut self, notice: Notice) {
+        self.notices.add(notice);
+    }
+
+    /// The committed state of `unit`.
+    pub fn state(&self, unit: Unit) -> State {
+        self.map.get(unit).map_or(State::Main, |entry| entry.state)
+    }
+
+    /// Who may use `unit`.
+    pub(super) fn gate(&self, unit: Unit) -> Gate {
+        self.map.get(unit).map_or(Gate::Open, |entry| entry.gate)
+    }
+
+    /// Whether a machine is about to change `unit`.
+    pub(super) fn is_claimed(&self, unit: Unit) -> bool {
+        self.claims.contains(&unit)
+    }
+
+    /// Claims `unit`, with memory for what is to become of it; what to wait for if that cannot be.
+    pub(super) fn claim(&mut self, unit: Unit) -> Result<(), Key> {
+        if self.is_claimed(unit) {
+            return Err(Key::Unit(unit));
+        }
+        // Where others hold the memory, or the room, it comes back with the end of their claims.
+        let first = self.claims.first().map(|&first| Key::Unit(first));
+        // One update marks the unit as busy, one says where it is then.
+        if !self.nodes.covers(&self.map, self.promised + 2) {
+            return Err(first.unwrap_or(Key::Memory));
+        }
+        let full = first.unwrap_or(Key::Unit(unit));
+        self.claims.push(unit).map_err(|_| full)?;
+        self.promised += 2;
+        Ok(())
+    }
+
+    /// Ends a claim.
+    pub(super) fn disclaim(&mut self, unit: Unit) {
+        if let Some(at) = self.claims.iter().position(|&other| other == unit) {
+            self.claims.swap_remove(at);
+            self.promised = self.promised.saturating_sub(2);
+            self.wake(Key::Unit(unit));
+        }
+    }
+
+    /// Sets what the map has for `unit`.
+    pub(super) fn set(&mut self, unit: Unit, entry: Option<Entry>) -> Result<(), OutOfMemory> {
+        let before = self.map.get(unit);
+        if before == entry {
+            return Ok(());
+        }
+        self.map = self.map.set(&mut self.nodes, unit, entry)?;
+        let all = self.geometry.blocks_of(unit);
+        self.count_entry(before, all, u64::wrapping_sub);
+        self.count_entry(entry, all, u64::wrapping_add);
+        self.is_changed = true;
+        if !self.changed.contains(&unit) && self.changed.push(unit).is_err() {
+            self.too_many_changed = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn count_entry(
+        &mut self,
+        entry: Option<Entry>,
+        all: Blocks,
+        change: fn(u64, u64) -> u64,
+    ) {
+        match entry.map(|entry| entry.state) {
+            Some(State::Suspect) => self.suspects = change(self.suspects, 1),
+            Some(State::Relocated { valid, .. }) => {
+                let lost = u64::from(all.minus(valid).count());
+                self.relocated = change(self.relocated, 1);
+                self.lost_blocks = change(self.lost_blocks, lost);
+            }
+            Some(State::Main) | None => {}
+        }
+    }
+
+    /// Lets nobody use a claimed unit but its machine.
+    pub(super) fn shut(&mut self, unit: Unit) -> Result<(), OutOfMemory> {
+        let (gate, state) = (Gate::Busy, self.state(unit));
+        self.set(unit, Some(Entry { gate, state }))
+    }
+
+    /// Lets everybody use a claimed unit again, which is as it was.
+    pub(super) fn reopen(&mut self, unit: Unit) {
+        let state = self.state(unit);
+        self.settle_as(unit, Gate::Open, state);
+        self.disclaim(unit);
+    }
+
+    /// Says in the map what became of a claimed unit, for which memory is promised.
+    pub(super) fn settle_as(&mut self, unit: Unit, gate: Gate, state: State) {
+        let is_plain = gate == Gate::Open && state == State::Main;
+        let entry = (!is_plain).then_some(Entry { gate, state });
+        if self.set(unit, entry).is_err() {
+            self.tell(Notice::MapIncomplete);
+        }
+    }
+
+    /// Adds a change of a claimed unit to the next commit, with the spare units that failed
+    /// meanwhile; the number of its group. The claim ends with the commit.
+    pub(super) fn stage(
+        &mut self,
+        change: Change,
+        retired: impl Iterator<Item = SpareUnit>,
+        freed: Option<SpareUnit>,
+    ) -> Result<u64, Key> {
+        let number = self.writer.gathering();
+        if !self.gathered.has_room() {
+            return Err(Key::Group(number));
+        }
+        let full = |_| Key::Group(number);
+        self.gathered.push(change).map_err(full)?;
+        for spare in retired {
+            self.gathered.retired.push(spare).map_err(full)?;
+        }
+        if let Some(spare) = freed {
+            self.gathered.freed.push(spare).map_err(full)?;
+        }
+        Ok(number)
+    }
+
+    /// Remembers that `unit`, which is on main, failed to read at `sector`; whether that is new.
+    pub fn suspect(&mut self, unit: Unit, sector: u64) -> bool {
+        let is_known = self.map.get(unit).is_some() || self.is_claimed(unit);
+        if is_known || self.is_short || !self.is_closed() || self.suspects >= MAX_SUSPECTS {
+            return false;
+        }
+        if !self.nodes.covers(&self.map, self.promised + 1) {
+            return false;
+        }
+        let (gate, state) = (Gate::Open, State::Suspect);
+        if self.set(unit, Some(Entry { gate, state })).is_err() {
+            return false;
+        }
+        self.tell(Notice::Suspect { sector });
+        true
+    }
+
+    /// Drops the entry of a suspect that can be read.
+    pub fn clear_suspect(&mut self, unit: Unit) {
+        let is_suspect = self.state(unit) == State::Suspect && !self.is_claimed(unit);
+        if is_suspect && self.nodes.covers(&self.map, self.promised + 1) {
+            // Where there is no memory for it the unit stays a suspect.
+            if self.set(unit, None).is_ok() {
+                self.notices.note_change();
+            }
+        }
+    }
+
+    /// Takes a spare unit for `unit`, on behalf of a caller on `cpu`.
+    pub(super) fn take_spare(&mut self, unit: Unit, cpu: usize) -> Option<SpareUnit> {
+        let before = self.spares.level();
+        let neighbour = unit.0.checked_sub(1).map(|unit| self.state(Unit(unit)));
+        let neighbour = match neighbour {
+            Some(State::Relocated { spare, .. }) => Some(spare),
+            _ => None,
+        };
+        let found = self.magazines.take(cpu, neighbour, &mut self.spares);
+        if found.is_none() {
+            self.counts.no_spare += 1;
+        }
+        let now = self.spares.level();
+        if now > before {
+            self.tell(Notice::Level(now));
+        }
+        found
+    }
+
+    /// Makes free spare units that were put aside for CPUs.
+    pub fn put_back_spares(&mut self) {
+        self.magazines.put_back(&mut self.spares);
+    }
+
+    /// Makes a spare unit free that holds nothing.
+    pub(super) fn release(&mut self, spare: SpareUnit) {
+        self.spares.release(spare);
+        self.queue.note_freed();
+        self.wake(Key::Spare);
+    }
+
+    /// How many spare units are neither in use nor retired.
+    pub fn free_spares(&self) -> u64 {
+        let gone = self.spares.in_use().saturating_add(self.spares.retired());
+        self.spares.units().saturating_sub(gone)
+    }
+
+    /// The spare units.
+    pub fn spares(&self) -> &Spares<M::Words> {
+        &self.spares
+    }
+
+    /// Whether units are relocated.
+    pub fn is_closed(&self) -> bool {
+        self.breaker.open().is_none()
+    }
+
+    /// The breaker.
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// Sets what the breaker allows, and what writes to suspects do.
+    pub fn configure(&mut self, limit: Limit, budget: Budget, policy: Policy) {
+        self.breaker.set_limit(limit);
+        self.breaker.set_budget(budget);
+        self.policy = policy;
+    }
+
+    /// Opens the breaker.
+    pub(super) fn trip(&mut self, why: Trip) {
+        if self.is_closed() {
+            self.breaker.trip(why);
+            self.tell(Notice::Tripped(why));
+        }
+    }
+
+    /// Closes the breaker; whether it was open.
+    pub fn rearm(&mut self) -> bool {
+        let was_open = self.breaker.rearm();
+        if was_open {
+            self.notices.note_change();
+        }
+        was_open
+    }
+
+    /// Trips the breaker if one unit more that fails is one too many; whether it is closed.
+    pub(super) fn admit(&mut self, now: u64) -> bool {
+        let was_closed = self.is_closed();
+        let is_admitted = self.breaker.admit(now, self.free_spares());
+        if let (true, Some(why)) = (was_closed, self.breaker.open()) {
+            self.tell(Notice::Tripped(why));
+        }
+        is_admitted
+    }
+
+    /// Allows or forbids to begin what takes long.
+    pub fn set_suspended(&mut self, is_suspended: bool) {
+        self.is_suspended = is_suspended;
+        if is_suspended {
+            self.wake(Key::Spare);
+        }
+    }
+
+    /// Takes note of whether the reserve of nodes is full; wakes those that wait for memory.
+    pub fn set_short(&mut self, is_short: bool) {
+        if is_short != self.is_short {
+            self.is_short = is_short;
+            self.tell(Notice::Short(is_short));
+        }
+        if !is_short {
+            self.wake(Key::Memory);
+        }
+    }
+
+    /// How many units machines are about to change.
+    pub fn claimed(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// How many spare units are withheld until all regions have all commits.
+    pub fn withheld(&self) -> usize {
+        self.withheld.len()
+    }
+
+    /// How many units are suspects.
+    pub fn suspects(&self) -> u64 {
+        self.suspects
+    }
+
+    /// How many blocks of relocated units are lost.
+    pub fn lost_blocks(&self) -> u64 {
+        self.lost_blocks
+    }
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moving a unit back to main.
+//!
+//! | state | on | to |
+//! |---|---|---|
+//! | `Claiming` | a claim of a relocated unit of which no block is lost | `Quiescing`, and the unit is shut |
+//! | `Claiming` | another machine's claim | `Claiming`, when that ended |
+//! | `Quiescing` | no I/O of older maps is left | `Reading` the spare unit |
+//! | `Reading` | the data | `Writing` them to main |
+//! | `Writing` | main has them | `Checking`: they are read from main |
+//! | `Checking` | the data | `Comparing` |
+//! | `Comparing` | they are alike | `Staging` |
+//! | `Staging` | the group has room | end: the claim ends with the commit |
+//! | any | what forbids the move | end: the unit is open again, as it was |
+
+use super::change::{
+    Change,
+    OnFailure, //
+};
+use super::memory::Memory;
+use super::task::{
+    Action,
+    Data,
+    Device,
+    Event,
+    Io,
+    Key,
+    Verb, //
+};
+use super::Engine;
+use crate::geometry::{
+    SpareUnit,
+    Unit, //
+};
+use crate::index::State;
+
+/// Why a unit stays on the spare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is not relocated.
+    NotRelocated,
+    /// Blocks of it are lost.
+    Lost,
+    /// The spare does not give its data.
+    SpareFails,
+    /// Main does not take them, or gives others back.
+    MainFails,
+    /// No region of the metadata can be written.
+    ReadOnly,
+    /// No memory.
+    NoMemory,
+}
+
+/// What an unrelocation wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// To go on after this.
+    Act(Action),
+    /// Nothing: it is staged to the group of this number.
+    Staged(u64),
+    /// Nothing: the unit stays.
+    Kept(Kept),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Claiming,
+    Quiescing(SpareUnit),
+    Reading(SpareUnit),
+    Writing(SpareUnit),
+    Checking(SpareUnit),
+    Comparing(SpareUnit),
+    Staging(SpareUnit),
+}
+
+/// A unit on its way back.
+#[derive(Clone, Debug)]
+pub struct Unrelocation {
+    unit: Unit,
+    step: Step,
+}
+
+impl Unrelocation {
+    /// Moves `unit` back to main.
+    pub fn new(unit: Unit) -> Self {
+        Self {
+            unit,
+            step: Step::Claiming,
+        }
+    }
+
+    /// The name of its state.
+    pub const fn state(&self) -> &'static str {
+        match self.step {
+            Step::Claiming => "Claiming",
+            Step::Quiescing(_) => "Quiescing",
+            Step::Reading(_) => "Reading",
+            Step::Writing(_) => "Writing",
+            Step::Checking(_) => "Checking",
+            Step::Comparing(_) => "Comparing",
+            Step::Staging(_) => "Staging",
+        }
+    }
+
+    /// Goes on after `event`.
+    pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>, event: Event) -> Back {
+        let done = match event {
+            Event::Io(done) => Some(done),
+            _ => None,
+        };
+        match (self.step, done) {
+            (Step::Claiming, _) => self.claim(engine),
+            (Step::Quiescing(spare), _) if event == Event::Quiesced => {
+                self.io(engine, Step::Reading(spare))
+            }
+            (Step::Quiescing(_), _) => Back::Act(Action::Quiesce),
+            (Step::Reading(spare), Some(Ok(()))) => self.io(engine, Step::Writing(spare)),
+            (Step::Reading(_), Some(Err(_))) => self.stay(engine, Kept::SpareFails),
+            (Step::Writing(spare), Some(Ok(()))) => self.io(engine, Step::Checking(spare)),
+            (Step::Checking(spare), Some(Ok(()))) => {
+                self.step = Step::Comparing(spare);
+                Back::Act(Action::Compare(engine.geometry().sectors_of(self.unit)))
+            }
+            (Step::Writing(_) | Step::Checking(_) | Step::Comparing(_), Some(Err(_))) => {
+                self.stay(engine, Kept::MainFails)
+            }
+            (Step::Comparing(spare), Some(Ok(()))) | (Step::Staging(spare), _) => {
+                self.stage(engine, spare)
+            }
+            (step, None) => self.io(engine, step),
+        }
+    }
+
+    fn claim<M: Memory>(&mut self, engine: &mut Engine<M>) -> Back {
+        if engine.is_read_only() {
+            return Back::Kept(Kept::ReadOnly);
+        }
+        match engine.claim(self.unit) {
+            Ok(()) => {}
+            Err(Key::Memory) => return Back::Kept(Kept::NoMemory),
+            Err(key) => return Back::Act(Action::Wait(key)),
+        }
+        let all = engine.geometry().blocks_of(self.unit);
+        let spare = match engine.state(self.unit) {
+            State::Relocated { spare, valid } if valid.contains(all) => spare,
+            State::Relocated { .. } => return self.stay(engine, Kept::Lost),
+            State::Main | State::Suspect => return self.stay(engine, Kept::NotRelocated),
+        };
+        if engine.shut(self.unit).is_err() {
+            return self.stay(engine, Kept::NoMemory);
+        }
+        self.step = Step::Quiescing(spare);
+        Back::Act(Action::Quiesce)
+    }
+
+    /// Does the I/O of a step.
+    fn io<M: Memory>(&mut self, engine: &Engine<M>, step: Step) -> Back {
+        self.step = step;
+        let geometry = engine.geometry();
+        let sectors = geometry.sectors_of(self.unit);
+        let on_main = geometry.on_main(sectors.start);
+        let (device, verb, at, data) = match step {
+            Step::Writing(_) => (Device::Main, Verb::Write, on_main, Data::Unit),
+            Step::Checking(_) => (Device::Main, Verb::Read, on_main, Data::Check),
+            Step::Claiming => return Back::Act(Action::Wait(Key::Unit(self.unit))),
+            Step::Quiescing(spare)
+            | Step::Reading(spare)
+            | Step::Comparing(spare)
+            | Step::Staging(spare) => {
+                let at = geometry.on_spare(spare, sectors.start);
+                (Device::Spare, Verb::Read, at, Data::Unit)
+            }
+        };
+        Back::Act(Action::Io(Io {
+            device,
+            verb,
+            at,
+            sectors,
+            data,
+            is_mapped: false,
+        }))
+    }
+
+    fn stage<M: Memory>(&mut self, engine: &mut Engine<M>, spare: SpareUnit) -> Back {
+        if engine.is_read_only() {
+            return self.stay(engine, Kept::ReadOnly);
+        }
+        self.step = Step::Staging(spare);
+        let change = Change {
+            unit: self.unit,
+            after: State::Main,
+            on_failure: OnFailure::Stuck,
+        };
+        match engine.stage(change, core::iter::empty(), Some(spare)) {
+            Ok(group) => Back::Staged(group),
+            Err(key) => Back::Act(Action::Wait(key)),
+        }
+    }
+
+    fn stay<M: Memory>(&mut self, engine: &mut Engine<M>, why: Kept) -> Back {
+        engine.reopen(self.unit);
+        Back::Kept(why)
+    }
+}
