@@ -13,6 +13,8 @@
 #   make torture         runs ten million operations against the model (OPS=count for each of
 #                        its eight native tests), an hour of swapping (SWAP=seconds), and
 #                        300 cycles of possible leaks (five times CYCLES=count)
+#   make simulate        runs 10^8 operations (OPS=count) of the engine over simulated disks, and
+#                        all sequences of four acts (ACTS=length) with each I/O failing once
 #   make mutants         plants bugs, which the tests must detect
 #   make allocations     fails every allocation once
 #   make fuzz            runs the fuzz targets more than a million times
@@ -36,13 +38,13 @@
 #                        without NUMA= and COUNTED=
 #             LEAKS=0    no kmemleak and no debugobjects, which is faster
 
-export KERNEL UML SMP MEM NUMA LEAKS DISKS COUNTED T KSERIES ALL OPS SEED SWAP CYCLES N
+export KERNEL UML SMP MEM NUMA LEAKS DISKS COUNTED T KSERIES ALL OPS ACTS SEED SWAP CYCLES N
 export RUNS REPETITIONS COUNTS HANDS JSON
 
 ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
-.PHONY: all tools test quick flakes bench bench-native bench-compare fuzz crash torture mutants
+.PHONY: all tools test quick flakes bench bench-native bench-compare fuzz crash torture simulate mutants
 .PHONY: allocations demo soak guest shell lint doc rust-analyzer clean
 all:
 	@$(DEV)/module.py
@@ -72,6 +74,9 @@ torture:
 	@T=disk_with_bad_sectors OPS=100000 $(ENTER) python3 tests/run.py
 	@T=swap. SWAP=$(or $(SWAP),3600) $(ENTER) python3 tests/run.py
 	@T=leak CYCLES=$(or $(CYCLES),60) $(ENTER) python3 tests/run.py
+
+simulate:
+	@$(ENTER) python3 tests/simulate.py
 
 mutants:
 	@$(ENTER) python3 tests/mutants.py

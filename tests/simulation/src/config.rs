@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What may happen in a run, and what did.
+
+/// What may happen in a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// How many units main has.
+    pub units: u64,
+    /// How many units the spare has.
+    pub spare_units: u64,
+    /// How many client operations.
+    pub operations: u64,
+    /// One operation in so many is preceded by a fault; 0 for none.
+    pub faults: u64,
+    /// One fault in so many concerns a device as a whole; 0 for none.
+    pub outages: u64,
+    /// One operation in so many is preceded by a power cut; 0 for none.
+    pub power_cuts: u64,
+    /// For how many seconds writes wait for a spare unit.
+    pub no_spare_timeout: Option<u64>,
+    /// Whether the breaker never opens for a number of units.
+    pub is_unlimited: bool,
+    /// One operation in so many is preceded by a message; 0 for none.
+    pub messages: u64,
+    /// One operation in so many is preceded by a suspend; 0 for none.
+    pub suspends: u64,
+    /// How many nodes the map has memory for, ever.
+    pub nodes: usize,
+}
+
+impl Config {
+    /// Everything at once.
+    pub const WILD: Self = Self {
+        units: 24,
+        spare_units: 20,
+        operations: 2000,
+        faults: 6,
+        outages: 12,
+        power_cuts: 60,
+        no_spare_timeout: None,
+        is_unlimited: false,
+        messages: 10,
+        suspends: 80,
+        nodes: 1000,
+    };
+    /// The same, with memory for a few nodes and no more.
+    pub const STARVED: Self = Self {
+        nodes: 40,
+        ..Self::ROUGH
+    };
+    /// The same, with few spare units, and writes that wait for them.
+    pub const TIGHT: Self = Self {
+        spare_units: 8,
+        power_cuts: 200,
+        no_spare_timeout: Some(1),
+        messages: 3,
+        ..Self::ROUGH
+    };
+    /// All in which clients are at work.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("calm", Self::CALM),
+        ("rough", Self::ROUGH),
+        ("starved", Self::STARVED),
+        ("tight", Self::TIGHT),
+        ("wild", Self::WILD),
+    ];
+    /// Nothing but what a sequence says.
+    pub const QUIET: Self = Self {
+        units: 6,
+        spare_units: 6,
+        operations: 0,
+        faults: 0,
+        outages: 1,
+        power_cuts: 0,
+        no_spare_timeout: None,
+        is_unlimited: true,
+        messages: 0,
+        suspends: 0,
+        nodes: 200,
+    };
+    /// Bad sectors of main and spare, and power cuts.
+    pub const ROUGH: Self = Self {
+        units: 24,
+        spare_units: 40,
+        operations: 1000,
+        faults: 6,
+        outages: 1 << 40,
+        power_cuts: 60,
+        no_spare_timeout: Some(5),
+        is_unlimited: true,
+        messages: 10,
+        suspends: 80,
+        nodes: 1000,
+    };
+    /// Bad sectors of main alone, for which there are spare units: nothing that is written may
+    /// fail.
+    pub const CALM: Self = Self {
+        units: 16,
+        spare_units: 64,
+        operations: 400,
+        faults: 5,
+        outages: 0,
+        power_cuts: 0,
+        no_spare_timeout: None,
+        is_unlimited: true,
+        messages: 10,
+        suspends: 80,
+        nodes: 1000,
+    };
+}
+
+/// What happened in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Client operations that ended.
+    pub operations: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Writes among them.
+    pub failed_writes: u64,
+    /// Units that were relocated.
+    pub relocated: u64,
+    /// Units that were found unreadable.
+    pub suspects: u64,
+    /// Power cuts.
+    pub power_cuts: u64,
+    /// Commits and checkpoints.
+    pub updates: u64,
+    /// How often nothing could be committed any more.
+    pub read_only: u64,
+    /// How often the breaker opened.
+    pub tripped: u64,
+}
+
+impl Tally {
+    /// Adds another.
+    pub fn add(&mut self, other: &Self) {
+        self.operations += other.operations;
+        self.failed += other.failed;
+        self.failed_writes += other.failed_writes;
+        self.relocated += other.relocated;
+        self.suspects += other.suspects;
+        self.power_cuts += other.power_cuts;
+        self.updates += other.updates;
+        self.read_only += other.read_only;
+        self.tripped += other.tripped;
+    }
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Everything around the engine: clients, the fast path, the executor, disks and time.
+
+use crate::config::{
+    Config,
+    Tally, //
+};
+use crate::coverage::Coverage;
+use crate::disk::{
+    Disk,
+    Fault,
+    Mode,
+    Sector, //
+};
+use crate::memory::{
+    engine,
+    Simulated,
+    SimulatedMap,
+    CPUS, //
+};
+use crate::oracle::Oracle;
+use crate::storage::{
+    sector_of,
+    sectors_of,
+    Regions, //
+};
+use crate::task::{
+    sectors,
+    Kind,
+    Machine,
+    Operation,
+    Pending,
+    Task,
+    Who, //
+};
+use fastrand::Rng;
+use remap_core::breaker::{
+    Budget,
+    Limit, //
+};
+use remap_core::classify::{
+    is_bad_sector,
+    Status, //
+};
+use remap_core::engine::finding::{
+    Finding,
+    Found, //
+};
+use remap_core::engine::probe::Prober;
+use remap_core::engine::relocation::{
+    Cause,
+    Move,
+    Relocation, //
+};
+use remap_core::engine::request::{
+    Op,
+    Request, //
+};
+use remap_core::engine::task::{
+    Action,
+    Data,
+    Device,
+    Event,
+    Io,
+    Verb, //
+};
+use remap_core::engine::unrelocation::{
+    Back,
+    Unrelocation, //
+};
+use remap_core::engine::Engine;
+use remap_core::geometry::{
+    Area,
+    Geometry,
+    Unit, //
+};
+use remap_core::index::{
+    Gate,
+    State, //
+};
+use remap_core::metadata::array::Array;
+use remap_core::metadata::block::{
+    Block,
+    BLOCK_BYTES, //
+};
+use remap_core::metadata::journal::{
+    contents,
+    Journal, //
+};
+use remap_core::metadata::replay::Conflict;
+use remap_core::metadata::standing::Standing;
+use remap_core::metadata::storage::{
+    Failed,
+    Region, //
+};
+use remap_core::metadata::survey::{
+    choose,
+    Refused, //
+};
+use remap_core::metadata::update::{
+    RegionIo,
+    Which, //
+};
+use remap_core::metadata::uuid::Uuid;
+use remap_core::plan::{
+    plan,
+    Access,
+    Place, //
+};
+use remap_core::table::Policy;
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
+};
+use std::ops::Range;
+
+mod accounts;
+mod administrator;
+mod clients;
+mod executor;
+mod faults;
+mod sequence;
+
+pub use self::sequence::{
+    Act,
+    Failure, //
+};
+
+/// A device, its users and its disks.
+pub struct World {
+    rng: Rng,
+    config: Config,
+    geometry: Geometry,
+    main: Disk,
+    spare: Disk,
+    engine: Engine<Simulated>,
+    published: SimulatedMap,
+    oracle: Oracle,
+    tasks: BTreeMap<u64, Task>,
+    operations: BTreeMap<u64, Operation>,
+    flushes: Vec<(u64, bool)>,
+    /// Parts that came back since the device is suspended.
+    requeued: Vec<(u64, Kind, Range<u64>)>,
+    /// Each transition that a machine made, and how often.
+    pub coverage: Coverage,
+    next_id: u64,
+    ready: Vec<(u64, Event)>,
+    ios: Vec<Pending>,
+    sleeping: Vec<(u64, u64)>,
+    quiescing: Vec<(u64, BTreeSet<u64>)>,
+    sections: BTreeSet<u64>,
+    in_use: BTreeSet<u64>,
+    block: Box<Block>,
+    orders: Vec<(Region, RegionIo, Box<Block>)>,
+    is_updating: bool,
+    /// How slow commits are to begin and to end.
+    laziness: u64,
+    /// How much happens between two operations of clients.
+    pace: u32,
+    /// The power is to go now.
+    is_power_off: bool,
+    has_prober: bool,
+    /// How many I/Os of the engine were done, and the one that is to fail.
+    engine_ios: u64,
+    failing_io: Option<(u64, Failure)>,
+    /// When a device, or a path, failed last in a way that is over by itself.
+    last_outage: u64,
+    now: u64,
+    session: u64,
+    tally: Tally,
+    /// Prints what happens.
+    pub is_traced: bool,
+}
+
+#[derive(Debug)]
+enum NotLoaded {
+    Refused(Refused),
+    Conflict(Conflict),
+}
+
+impl From<Refused> for NotLoaded {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Conflict> for NotLoaded {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
+impl std::fmt::Display for NotLoaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(refused) => write!(f, "not loaded: {refused}"),
+            Self::Conflict(conflict) => write!(f, "not loaded: {conflict:?}"),
+        }
+    }
+}
+
+fn geometry(config: &Config) -> Geometry {
+    let disk = remap_core::geometry::Device {
+        logical_block: 512,
+        physical_block: 512,
+        sectors: 1 << 20,
+    };
+    let main = Area {
+        start: 0,
+        len: config.units * 8 - 3,
+    };
+    let spare = Area {
+        start: 0,
+        len: 4096 + config.spare_units * 8,
+    };
+    Geometry::new(disk, main, disk, spare, None).expect("a sane geometry")
+}
+
+fn array(geometry: &Geometry) -> Array {
+    Array {
+        uuid: Uuid([1; 16]),
+        main: Uuid::NIL,
+        spare: Uuid([3; 16]),
+        unit_sectors: geometry.unit_sectors() as u32,
+        block_sectors: geometry.block_sectors() as u32,
+        main_sectors: geometry.sectors(),
+        spare_sectors: geometry.spare_sectors(),
+    }
+}
+
+impl World {
+    /// A device that was just formatted.
+    pub fn new(config: Config, seed: u64) -> Self {
+        let geometry = geometry(&config);
+        let mut world = Self {
+            rng: Rng::with_seed(seed),
+            config,
+            geometry,
+            main: Disk::default(),
+            spare: Disk::default(),
+            engine: engine(&geometry, config.nodes),
+            published: SimulatedMap::new(),
+            oracle: Oracle::new(geometry.sectors()),
+            tasks: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            flushes: Vec::new(),
+            requeued: Vec::new(),
+            coverage: Coverage::new(),
+            next_id: 1,
+            ready: Vec::new(),
+            ios: Vec::new(),
+            sleeping: Vec::new(),
+            quiescing: Vec::new(),
+            sections: BTreeSet::new(),
+            in_use: BTreeSet::new(),
+            block: Box::new([0; BLOCK_BYTES]),
+            orders: Vec::new(),
+            is_updating: false,
+            laziness: Rng::with_seed(!seed).u64(1..150),
+            pace: Rng::with_seed(seed ^ 1).u32(2..16),
+            is_power_off: false,
+            has_prober: false,
+            engine_ios: 0,
+            failing_io: None,
+            last_outage: 0,
+            now: 1,
+            session: 1,
+            tally: Tally::default(),
+            is_traced: false,
+        };
+        world.format();
+        world.configure();
+        world
+    }
+
+    fn format(&mut self) {
+        let geometry = self.geometry;
+        let spare = &mut self.spare;
+        let mut storage = Regions { geometry, spare };
+        let mut journal = Journal::format(array(&geometry), &storage, 0, self.session);
+        let all = contents(self.engine.map(), self.engine.spares());
+        journal
+            .checkpoint(&mut storage, &mut self.block, &Standing::default(), all)
+            .expect("a good spare");
+        self.engine.set_journal(Some(journal));
+    }
+
+    fn configure(&mut self) {
+        let limit = match self.config.is_unlimited {
+            true => Limit::new(0, 0).expect("no limit"),
+            false => Limit::DEFAULT,
+        };
+        let policy = match self.rng.bool() {
+            true => Policy::Main,
+            false => Policy::Spare,
+        };
+        self.engine.configure(limit, Budget::Usual, policy);
+        self.engine
+            .set_no_spare_timeout(self.config.no_spare_timeout);
+        self.engine.set_suspended(false);
+    }
+
+    /// Runs all operations to their end; what happened, or what was wrong.
+    pub fn run(&mut self) -> Result<Tally, String> {
+        for _ in 0..self.config.operations {
+            self.misfortune()?;
+            self.administer()?;
+            self.begin_operation();
+            for _ in 0..self.rng.u32(0..self.pace) {
+                self.advance()?;
+            }
+        }
+        self.drain()?;
+        match (self.tasks.len(), self.operations.len()) {
+            (0, 0) => {}
+            (tasks, operations) => {
+                let waits: Vec<_> = self.tasks.values().map(|task| task.waits_for).collect();
+                return Err(format!(
+                    "{tasks} tasks and {operations} operations never end: {waits:?}"
+                ));
+            }
+        }
+        self.check_accounts()?;
+        Ok(self.tally)
+    }
+
+    /// Prints what happens, if asked to.
+    fn trace(&self, text: impl FnOnce() -> String) {
+        if self.is_traced {
+            println!("{}", text());
+        }
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn chance(&mut self, of: u64) -> bool {
+        of > 0 && self.rng.u64(0..of) == 0
+    }
+}

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The executor: the I/O of the machines, their sleeps and their waits.
+
+use super::*;
+
+impl World {
+    pub(super) fn disk(&mut self, device: Device) -> &mut Disk {
+        match device {
+            Device::Main => &mut self.main,
+            Device::Spare => &mut self.spare,
+        }
+    }
+
+    /// Something happens; whether anything did.
+    pub(super) fn advance(&mut self) -> Result<bool, String> {
+        if std::mem::take(&mut self.is_power_off) {
+            self.cut_power()?;
+            return Ok(true);
+        }
+        self.end_operations()?;
+        if self.engine.wants_probe() && !self.has_prober {
+            self.has_prober = true;
+            self.spawn(Machine::Prober(Prober::default()), 0);
+        }
+        for _ in 0..8 {
+            let happened = match self.rng.u8(0..7) {
+                0 | 1 => self.run_task()?,
+                2 | 3 => self.finish_io(),
+                4 if self.chance(self.laziness) => self.finish_order(),
+                4 => false,
+                5 => self.finish_quiesce() || self.finish_flush(),
+                _ if self.chance(self.laziness) => self.begin_update(),
+                _ => false,
+            };
+            if happened {
+                return Ok(true);
+            }
+        }
+        let happened = self.run_task()?
+            || self.finish_io()
+            || self.finish_order()
+            || self.finish_quiesce()
+            || self.finish_flush()
+            || self.begin_update()
+            || self.let_time_pass();
+        self.end_operations()?;
+        Ok(happened)
+    }
+
+    /// Lets everything end. Where nothing happens any more, what is away comes back.
+    pub(super) fn drain(&mut self) -> Result<(), String> {
+        loop {
+            while self.advance()? {}
+            let is_done = self.tasks.is_empty() && self.operations.len() == self.requeued.len();
+            let is_well = self.main.mode == Mode::Well && self.spare.mode == Mode::Well;
+            if is_done || is_well {
+                return Ok(());
+            }
+            self.note_outage();
+            self.main.mode = Mode::Well;
+            self.spare.mode = Mode::Well;
+        }
+    }
+
+    pub(super) fn pick(&mut self, len: usize) -> Option<usize> {
+        (len > 0).then(|| self.rng.usize(0..len))
+    }
+
+    pub(super) fn run_task(&mut self) -> Result<bool, String> {
+        let Some(at) = self.pick(self.ready.len()) else {
+            return Ok(false);
+        };
+        let (id, event) = self.ready.swap_remove(at);
+        self.step(id, event)?;
+        Ok(true)
+    }
+
+    /// Has a machine go on, and does what it wants.
+    pub(super) fn step(&mut self, id: u64, event: Event) -> Result<(), String> {
+        let now = self.now;
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return Ok(());
+        };
+        task.waits_for = None;
+        let (before, position) = (task.machine.states(), task.machine.position());
+        let action = match &mut task.machine {
+            Machine::Request(request) => request.step(&mut self.engine, event, now),
+            Machine::Prober(prober) => prober.step(&mut self.engine, event, now),
+            Machine::Unrelocation(back) => match back.step(&mut self.engine, event) {
+                Back::Act(action) => action,
+                Back::Staged(_) => Action::End(Status::Ok),
+                Back::Kept(_) => Action::End(Status::IoErr),
+            },
+            Machine::Finding(finding) => match finding.step(&mut self.engine) {
+                Found::Act(action) => action,
+                Found::Ended(_) => Action::End(Status::Ok),
+            },
+            Machine::Relocation(relocation) => {
+                match relocation.step(&mut self.engine, event, now) {
+                    Move::Act(action) => action,
+                    Move::Staged(..) => Action::End(Status::Ok),
+                    Move::Stays(_) => Action::End(Status::IoErr),
+                }
+            }
+        };
+        let after = task.machine.states();
+        for ((machine, from), (other, to)) in before.into_iter().zip(after) {
+            if machine != other || machine.is_empty() {
+                continue;
+            }
+            // Between two pieces a request chooses.
+            let between = match machine {
+                "Request" if task.machine.position() != position => Some("Choosing"),
+                _ => None,
+            };
+            for (from, to) in [(from, between.unwrap_or(to)), (between.unwrap_or(from), to)] {
+                *self.coverage.entry((machine, from, to)).or_default() += 1;
+            }
+        }
+        self.trace(|| format!("task {id}: {event:?} -> {action:?}"));
+        match action {
+            Action::Io(io) => {
+                let section = if io.is_mapped {
+                    self.begin_section()
+                } else {
+                    None
+                };
+                let who = Who::Task(id);
+                self.ios.push(Pending { who, io, section });
+            }
+            Action::Compare(_) => {
+                let is_alike = self
+                    .tasks
+                    .get(&id)
+                    .is_some_and(|task| task.unit == task.check);
+                let done = if is_alike {
+                    Ok(())
+                } else {
+                    Err(Status::Medium)
+                };
+                self.ready.push((id, Event::Io(done)));
+            }
+            Action::Sleep(wait) => self.sleeping.push((now + u64::from(wait), id)),
+            Action::Quiesce => self.quiescing.push((id, self.sections.clone())),
+            Action::Wait(key) => {
+                if let Some(task) = self.tasks.get_mut(&id) {
+                    task.waits_for = Some(key);
+                }
+            }
+            Action::End(status) => self.end_task(id, status),
+        }
+        self.after_engine()
+    }
+
+    pub(super) fn end_task(&mut self, id: u64, status: Status) {
+        let Some(task) = self.tasks.remove(&id) else {
+            return;
+        };
+        match task.machine {
+            Machine::Request(request) if status == Status::DmRequeue => {
+                let kind = self.operations.get(&task.operation).map(|own| own.kind);
+                if let Some(kind) = kind {
+                    self.requeued
+                        .push((task.operation, kind, request.sectors()));
+                }
+            }
+            Machine::Request(_) => {
+                let done = if status == Status::Ok {
+                    Ok(())
+                } else {
+                    Err(status)
+                };
+                self.end_part(task.operation, done);
+            }
+            Machine::Prober(_) => self.has_prober = false,
+            Machine::Relocation(_) | Machine::Unrelocation(_) | Machine::Finding(_) => {}
+        }
+    }
+
+    /// Does what is to be done whenever the engine was called.
+    pub(super) fn after_engine(&mut self) -> Result<(), String> {
+        self.publish();
+        let wakes = self.engine.take_wakes();
+        for (&id, task) in &mut self.tasks {
+            if task.waits_for.is_some_and(|key| wakes.wakes(key)) {
+                task.waits_for = None;
+                self.ready.push((id, Event::Woken));
+            }
+        }
+        let counts = self.engine.take_counts();
+        self.tally.relocated += counts.relocated;
+        for notice in self.engine.take_notices().iter() {
+            use remap_core::engine::notice::Notice;
+            match notice {
+                Notice::Suspect { .. } => self.tally.suspects += 1,
+                Notice::ReadOnly => self.tally.read_only += 1,
+                Notice::Tripped(_) => self.tally.tripped += 1,
+                Notice::MapIncomplete => return Err("the map is incomplete".into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn publish(&mut self) {
+        if let Some(map) = self.engine.take_publication() {
+            self.published = map;
+        }
+    }
+
+    pub(super) fn data_of(&self, pending: &Pending) -> Vec<Sector> {
+        let io = &pending.io;
+        let operation = match pending.who {
+            Who::Fast(id) => id,
+            Who::Task(id) => self.tasks.get(&id).map_or(0, |task| task.operation),
+        };
+        let value = self.operations.get(&operation).map_or(0, |own| own.value);
+        let task = match pending.who {
+            Who::Fast(_) => None,
+            Who::Task(id) => self.tasks.get(&id),
+        };
+        let unit_sectors = self.geometry.unit_sectors();
+        io.sectors
+            .clone()
+            .map(|sector| match io.data {
+                Data::Bio => Sector::Value(value),
+                Data::Unit => task
+                    .and_then(|task| task.unit.get((sector % unit_sectors) as usize))
+                    .cloned()
+                    .unwrap_or(Sector::Value(u64::MAX)),
+                Data::Check => Sector::Value(u64::MAX),
+                Data::Zeroes => Sector::Value(0),
+            })
+            .collect()
+    }
+
+    pub(super) fn finish_io(&mut self) -> bool {
+        let Some(at) = self.pick(self.ios.len()) else {
+            return false;
+        };
+        let pending = self.ios.swap_remove(at);
+        if let Some(section) = pending.section {
+            self.sections.remove(&section);
+        }
+        let is_durable = matches!(pending.who, Who::Task(_));
+        let failure = match pending.who {
+            Who::Task(_) => self.next_failure(),
+            Who::Fast(_) => None,
+        };
+        let done = match pending.io.verb {
+            _ if matches!(failure, Some(Failure::Medium)) => Err(Status::Medium),
+            _ if matches!(failure, Some(Failure::Path)) => Err(Status::Transport),
+            Verb::Read => {
+                let range = pending.io.at..pending.io.at + sectors(&pending.io);
+                let read = self.disk(pending.io.device).read(range);
+                read.map(|found| self.give(&pending, &found))
+            }
+            Verb::Write => {
+                let data = self.data_of(&pending);
+                let at = pending.io.at;
+                self.disk(pending.io.device).write(at, &data, is_durable)
+            }
+            Verb::Discard => {
+                let zeroes = vec![Sector::Value(0); sectors(&pending.io) as usize];
+                let at = pending.io.at;
+                self.disk(pending.io.device).write(at, &zeroes, false)
+            }
+        };
+        let done = match failure {
+            Some(Failure::Lost) => Err(Status::IoErr),
+            _ => done,
+        };
+        if done == Err(Status::Transport) || failure.is_some() {
+            self.note_outage();
+        }
+        self.trace(|| format!("{:?} -> {done:?}", pending.io));
+        match pending.who {
+            Who::Task(id) => self.ready.push((id, Event::Io(done))),
+            Who::Fast(id) => self.finish_fast(id, &pending.io, done),
+        }
+        true
+    }
+
+    /// The end of I/O on the fast path.
+    pub(super) fn finish_fast(&mut self, id: u64, io: &Io, done: Result<(), Status>) {
+        let Some(kind) = self.operations.get(&id).map(|operation| operation.kind) else {
+            return;
+        };
+        match done {
+            Err(status) if is_bad_sector(status) && kind != Kind::Discard => {
+                self.defer(id, kind, io.sectors.clone(), true);
+            }
+            done => self.end_part(id, done),
+        }
+    }
+
+    /// Gives data that were read to whom they belong.
+    pub(super) fn give(&mut self, pending: &Pending, found: &[Sector]) {
+        let io = &pending.io;
+        let unit_sectors = self.geometry.unit_sectors();
+        let operation = match pending.who {
+            Who::Fast(id) => id,
+            Who::Task(id) => {
+                let Some(task) = self.tasks.get_mut(&id) else {
+                    return;
+                };
+                let buffer = match io.data {
+                    Data::Unit => &mut task.unit,
+                    _ => &mut task.check,
+                };
+                if io.data != Data::Bio {
+                    for (sector, content) in io.sectors.clone().zip(found) {
+                        buffer[(sector % unit_sectors) as usize] = content.clone();
+                    }
+                }
+                task.operation
+            }
+        };
+        let Some(operation) = self.operations.get_mut(&operation) else {
+            return;
+        };
+        if io.data == Data::Bio {
+            for (sector, content) in io.sectors.clone().zip(found) {
+                let at = (sector - operation.sectors.start) as usize;
+                operation.found[at] = match content {
+                    Sector::Value(value) => *value,
+                    Sector::Bytes(_) => u64::MAX,
+                };
+            }
+        }
+    }
+
+    /// What is to go wrong with the next I/O of the engine.
+    pub(super) fn next_failure(&mut self) -> Option<Failure> {
+        let number = self.engine_ios;
+        self.engine_ios += 1;
+        let (_, failure) = self.failing_io.take_if(|(at, _)| *at == number)?;
+        if failure == Failure::PowerCut {
+            self.is_power_off = true;
+        }
+        Some(failure)
+    }
+
+    pub(super) fn finish_quiesce(&mut self) -> bool {
+        let Some(at) = self.pick(self.quiescing.len()) else {
+            return false;
+        };
+        let (id, sections) = &self.quiescing[at];
+        if !sections.is_disjoint(&self.sections) {
+            return false;
+        }
+        self.ready.push((*id, Event::Quiesced));
+        self.quiescing.swap_remove(at);
+        true
+    }
+
+    pub(super) fn finish_flush(&mut self) -> bool {
+        let Some((begun, _)) = self.flushes.pop() else {
+            return false;
+        };
+        let main = self.main.flush();
+        let spare = self.spare.flush();
+        if main.and(spare).is_ok() {
+            self.oracle.flushed(begun);
+        }
+        true
+    }
+
+    pub(super) fn begin_update(&mut self) -> bool {
+        if self.is_updating || !self.engine.wants_update() {
+            return false;
+        }
+        if self.engine.begin_update(Standing::default()) {
+            self.is_updating = true;
+            self.tally.updates += 1;
+            self.next_orders();
+        }
+        self.after_engine().is_ok()
+    }
+
+    pub(super) fn next_orders(&mut self) {
+        let Some(orders) = self.engine.orders(&mut self.block) else {
+            self.is_updating = false;
+            return;
+        };
+        for (at, order) in orders.into_iter().enumerate() {
+            if let Some(order) = order {
+                let region = Region(at);
+                self.engine
+                    .seal(region, order, &mut self.block, crc32c::crc32c);
+                self.orders.push((region, order, self.block.clone()));
+            }
+        }
+    }
+
+    pub(super) fn finish_order(&mut self) -> bool {
+        let Some(at) = self.pick(self.orders.len()) else {
+            return false;
+        };
+        let (region, order, block) = self.orders.swap_remove(at);
+        let geometry = self.geometry;
+        let write = |spare: &mut Disk, number, is_durable| {
+            let at = sector_of(&geometry, region, number).ok_or(Failed)?;
+            let written = spare.write(at, &sectors_of(&block), is_durable);
+            written.map_err(|_| Failed)
+        };
+        let failure = self.next_failure();
+        let done = match order {
+            _ if matches!(failure, Some(Failure::Medium | Failure::Path)) => Err(Failed),
+            RegionIo::Write(number) => write(&mut self.spare, number, false),
+            RegionIo::WriteThrough(number) => write(&mut self.spare, number, true),
+            RegionIo::Flush => self.spare.flush().map_err(|_| Failed),
+        };
+        let done = match failure {
+            Some(Failure::Lost) => Err(Failed),
+            _ => done,
+        };
+        self.engine.note(region, done);
+        if self.orders.is_empty() {
+            self.next_orders();
+        }
+        self.after_engine().is_ok()
+    }
+
+    /// Lets the time pass until somebody wakes.
+    pub(super) fn let_time_pass(&mut self) -> bool {
+        let Some(at) = (0..self.sleeping.len()).min_by_key(|&at| self.sleeping[at]) else {
+            let Some(left) = self.engine.no_spare_deadline(self.now) else {
+                return false;
+            };
+            self.now += left;
+            self.engine.expire(self.now);
+            return self.after_engine().is_ok();
+        };
+        let (until, id) = self.sleeping.swap_remove(at);
+        self.now = self.now.max(until);
+        self.ready.push((id, Event::Slept));
+        true
+    }
+}
