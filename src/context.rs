@@ -10,6 +10,7 @@ use crate::{
     filter::Filter,
     layout::Layout,
     moment::Moment,
+    node_services::NodeServices,
     published_map::{
         Map,
         Maps,
@@ -65,6 +66,9 @@ pub(crate) struct Context {
     /// What is published of the repair.
     #[pin]
     summary: PublishedSummary,
+    /// What is published of the replicas of the map.
+    #[pin]
+    pub(crate) services: NodeServices,
     /// What the counters stood at when `stats reset` came.
     #[pin]
     pub(crate) reset_at: Mutex<[u64; Count::ALL.len()]>,
@@ -95,6 +99,7 @@ impl Context {
     ) -> Result<impl PinInit<Self, Error>> {
         let counters = Counters::new()?;
         let maps = Published::new(Maps::EMPTY)?;
+        let services = NodeServices::new()?;
         Ok(try_pin_init!(Self {
             layout,
             maps <- maps,
@@ -103,6 +108,7 @@ impl Context {
             counters,
             bios <- BioSet::new(4),
             summary <- PublishedSummary::new(summary),
+            services <- services,
             reset_at <- new_mutex!([0; Count::ALL.len()], "dm_remap::reset_at"),
             suspended: AtomicFlag::new(true),
             read_only: AtomicFlag::new(true),

@@ -126,7 +126,7 @@ fn answer<'a>(
             writeln!(out, "at most {rate} KiB a second")
         }
         Message::Cache => cache(&instance.ctx, out),
-        Message::Numa => numa(instance, out),
+        Message::Numa => numa(&instance.ctx, out),
         Message::Reason => reason(&instance.ctx, out),
         Message::Help => write!(out, "{HELP}"),
     };
@@ -264,12 +264,9 @@ fn cache(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
     writeln!(out, "fallbacks {}", use_of.fallbacks)
 }
 
-fn numa(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let list = |repair: &mut Repair, ctx: &Context| {
-        let mut services = repair.shown.services(&ctx.node_replicas, &repair.nodes);
-        services.try_for_each(|service| service_line(&service, out))
-    };
-    instance.with_repair(list).0
+fn numa(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
+    ctx.services
+        .try_for_each(|service| service_line(service, out))
 }
 
 /// Says how a node is served.

@@ -29,6 +29,7 @@ mod messages;
 mod metadata;
 mod moment;
 mod no_spare;
+mod node_services;
 mod nodes;
 mod parked;
 mod published_map;

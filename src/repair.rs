@@ -216,6 +216,8 @@ impl Repair {
     /// device.
     pub(crate) fn publish_summary(&mut self, ctx: &Context) {
         let is_event_due = core::mem::take(&mut self.changed);
+        let services = self.shown.services(&ctx.node_replicas, &self.nodes);
+        ctx.services.publish(services);
         ctx.publish(self.summary(), is_event_due);
     }
 

@@ -253,7 +253,8 @@ fn looking_waits_for_no_disk() -> Result<()> {
     assert_eq!(status.breaker, "closed");
     a.r.table()?;
     let questions = [
-        "ping", "info", "stats", "debug", "suspects", "breaker", "scan", "cache", "reason", "help",
+        "ping", "info", "stats", "debug", "suspects", "breaker", "scan", "cache", "numa", "reason",
+        "help",
     ];
     for question in questions {
         a.r.message(question)?;

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How the map serves each NUMA node, as it is shown without the repair lock.
+
+use crate::replicas::Service;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::Mutex, //
+};
+use kernel_ext::numa;
+
+/// How each node was served when the summary was published last.
+#[pin_data]
+pub(crate) struct NodeServices {
+    /// Held to copy the services and no longer: never while a device is waited for.
+    #[pin]
+    services: Mutex<KVec<Service>>,
+}
+
+impl NodeServices {
+    /// Allocates room for all nodes there may be. May sleep.
+    pub(crate) fn new() -> Result<impl PinInit<Self>> {
+        let nodes = numa::Node::possible().count();
+        let services = KVec::with_capacity(nodes, GFP_KERNEL)?;
+        Ok(pin_init!(Self {
+            services <- new_mutex!(services, "dm_remap::node_services"),
+        }))
+    }
+
+    /// Replaces the services. Only the holder of the repair lock calls this. Sleeps, but waits for
+    /// no device.
+    pub(crate) fn publish(&self, services: impl Iterator<Item = Service>) {
+        let mut published = self.services.lock();
+        published.clear();
+        for service in services {
+            // There is room for all nodes.
+            let _ = published.push_within_capacity(service);
+        }
+    }
+
+    /// Shows each service to `show`, until that fails. Sleeps, but waits for no device.
+    pub(crate) fn try_for_each<E>(
+        &self,
+        show: impl FnMut(&Service) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.services.lock().iter().try_for_each(show)
+    }
+}
