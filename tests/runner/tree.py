@@ -4,6 +4,7 @@
 import re
 import subprocess
 
+import kernel
 from cache import TOP
 
 from runner import imports
@@ -62,11 +63,20 @@ def no_import_circle():
     return imports.circles(TOP)
 
 
+def supported_series():
+    """What the README says of the supported series, if that is not the list of dkms/series."""
+    text = (TOP / "README.md").read_text(encoding="utf-8")
+    said = re.findall(r"^ *Supported kernel series: (.*?)[.;]\s", text, re.MULTILINE)
+    wanted = [" and ".join(kernel.SERIES)]
+    return [] if said == wanted else [f"README.md: {said}, dkms/series: {wanted}"]
+
+
 # The names of the tests, and functions that return complaints.
 TESTS = {
     f"tree.{check.__name__}": check
     for check in [
         no_import_circle,
+        supported_series,
         uapi_header,
         unsafe_outside_rust,
         unsafe_forbidden_in_src,
