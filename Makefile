@@ -24,6 +24,7 @@
 #   make lint       rustfmt, clippy, shellcheck, checkpatch
 #   make doc        the documentation, without warnings
 #   make rust-analyzer           writes rust-project.json
+#   make program, make install and what else needs no build root: see scripts/install.mk
 #   make clean      removes what was built from this checkout; ALL=1 all but the build root
 #
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
@@ -121,3 +122,5 @@ rust-analyzer:
 
 clean:
 	@$(DEV)/clean.py
+
+include scripts/install.mk

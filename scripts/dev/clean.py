@@ -23,6 +23,7 @@ def main():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
+    shutil.rmtree(TOP / "build", ignore_errors=True)
     say("cleaned; the build root stays, remove its folder in the cache by hand if it must go")
 
 
