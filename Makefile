@@ -23,6 +23,7 @@
 #   make shell      a shell in the same guest
 #   make lint       rustfmt, clippy, shellcheck, checkpatch
 #   make doc        the documentation, without warnings
+#   make deb        the Debian packages, in build/
 #   make rust-analyzer           writes rust-project.json
 #   make program, make install and what else needs no build root: see scripts/install.mk
 #   make clean      removes what was built from this checkout; ALL=1 all but the build root
@@ -39,7 +40,7 @@ ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
 .PHONY: all tools test quick flakes bench bench-native bench-compare fuzz crash torture mutants allocations
-.PHONY: demo soak guest shell lint doc rust-analyzer clean
+.PHONY: demo soak guest shell lint doc deb rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -116,6 +117,9 @@ lint:
 
 doc:
 	@$(DEV)/doc.py
+
+deb:
+	@$(DEV)/deb.py
 
 rust-analyzer:
 	@$(DEV)/analyzer.py
