@@ -24,6 +24,7 @@
 #   make lint       rustfmt, clippy, shellcheck, checkpatch
 #   make doc        the documentation, without warnings
 #   make deb        the Debian packages, in build/
+#   make packages   tests of the packages on Debian's kernels (half an hour)
 #   make rust-analyzer           writes rust-project.json
 #   make program, make install and what else needs no build root: see scripts/install.mk
 #   make clean      removes what was built from this checkout; ALL=1 all but the build root
@@ -40,7 +41,7 @@ ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
 .PHONY: all tools test quick flakes bench bench-native bench-compare fuzz crash torture mutants allocations
-.PHONY: demo soak guest shell lint doc deb rust-analyzer clean
+.PHONY: demo soak guest shell lint doc deb packages rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -120,6 +121,9 @@ doc:
 
 deb:
 	@$(DEV)/deb.py
+
+packages:
+	@$(ENTER) python3 tests/packages/run.py
 
 rust-analyzer:
 	@$(DEV)/analyzer.py
