@@ -28,7 +28,11 @@
 #   make shell           opens a shell in the same guest
 #   make lint            runs rustfmt, clippy, shellcheck, checkpatch
 #   make doc             builds the documentation without warnings
+#   make deb             builds the Debian packages in build/
+#   make packages        tests the packages on Debian's kernels, in half an hour
 #   make rust-analyzer   writes rust-project.json
+#   make program         builds remapctl without the build root; for this, make install and
+#                        other targets see scripts/install.mk
 #   make clean           removes the builds of this checkout; ALL=1 all but the build root
 #
 # For guests: KERNEL=debug|bench  SMP=cpus  MEM=megabytes  NUMA=nodes
@@ -45,7 +49,8 @@ ENTER := scripts/enter
 DEV := $(ENTER) python3 scripts/dev
 
 .PHONY: all tools test quick flakes bench bench-native bench-compare fuzz crash torture simulate mutants
-.PHONY: allocations demo soak guest shell lint doc rust-analyzer clean
+.PHONY: allocations demo soak guest shell lint doc deb packages
+.PHONY: rust-analyzer clean
 all:
 	@$(DEV)/module.py
 
@@ -127,8 +132,16 @@ lint:
 doc:
 	@$(DEV)/doc.py
 
+deb:
+	@$(DEV)/deb.py
+
+packages:
+	@$(ENTER) python3 tests/packages/run.py
+
 rust-analyzer:
 	@$(DEV)/analyzer.py
 
 clean:
 	@$(DEV)/clean.py
+
+include scripts/install.mk

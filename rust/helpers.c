@@ -215,8 +215,3 @@ __rust_helper void rust_helper_kthread_sleep_end(void)
 	__set_current_state(TASK_RUNNING);
 	try_to_freeze();
 }
-
-__rust_helper int rust_helper_kthread_end(void)
-{
-	module_put_and_kthread_exit(0);
-}

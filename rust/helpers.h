@@ -63,7 +63,6 @@ void rust_helper_this_module_put(void);
 void rust_helper_kthread_begin(void);
 void rust_helper_kthread_sleep_begin(void);
 void rust_helper_kthread_sleep_end(void);
-int rust_helper_kthread_end(void);
 
 struct kmem_cache *
 rust_helper_kmem_cache_create(const char *name, unsigned int size, unsigned int align);

@@ -11,6 +11,10 @@
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
+    bindings::{
+        __module_put_and_kthread_exit,
+        __this_module, //
+    },
     error::from_err_ptr,
     ffi::{
         c_int,
@@ -168,5 +172,5 @@ unsafe extern "C" fn main<J: Job>(data: *mut c_void) -> c_int {
     // What follows does not return.
     drop(running);
     // SAFETY: The reference to the module is the thread's, and nothing of the module's code runs after it.
-    unsafe { bindings::kthread_end() }
+    unsafe { __module_put_and_kthread_exit(&raw mut __this_module, 0) }
 }

@@ -232,9 +232,7 @@ impl<'m, P: PerBio> MapBio<'m, P> {
         let iter = unsafe { &(*raw.as_ptr()).bi_iter };
         let mapped = bvec_iter {
             bi_sector: iter.bi_sector.wrapping_sub(begin),
-            bi_size: iter.bi_size,
-            bi_idx: iter.bi_idx,
-            bi_bvec_done: iter.bi_bvec_done,
+            ..*iter
         };
         // SAFETY: The header's memory is there and nobody else's by the safety requirements.
         unsafe { (&raw mut (*header.as_ptr()).mapped).write(mapped) };

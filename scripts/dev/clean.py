@@ -24,6 +24,7 @@ def main():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
+    shutil.rmtree(TOP / "build", ignore_errors=True)
     say("cleaned; the build root remains, and can be removed from the cache by hand")
 
 

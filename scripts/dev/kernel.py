@@ -10,8 +10,8 @@ import time
 
 from cache import CACHE, TOP, digest, locked, made, run, run_counted, say
 
-# The series that the bindings compile against. `KSERIES=` selects one.
-SERIES = ["7.2"]
+# The supported series. `KSERIES=` selects another than the first.
+SERIES = re.findall(r"^[\d.]+$", (TOP / "dkms/series").read_text(encoding="ascii"), re.MULTILINE)
 
 # The number of output lines of each build, for the display of progress.
 LINES = {"debug": 2500, "bench": 1900, "uml-debug": 1900, "uml-bench": 1400}
@@ -79,12 +79,14 @@ def is_native(flavour):
 
 
 def fragments(flavour):
-    """The configuration files of a flavour, in order."""
+    """The configuration files of a flavour, in order; the last one has what only this series needs."""
     folder = TOP / "scripts/kernel"
     parts = ["base", flavour.removeprefix(NATIVE)]
     if is_native(flavour):
         parts += ["uml"] + (["uml-bench"] if flavour == "uml-bench" else [])
-    return [folder / f"{part}.config" for part in parts]
+    files = [folder / f"{part}.config" for part in parts]
+    of_series = folder / f"{series()}.config"
+    return files + ([of_series] if of_series.exists() else [])
 
 
 @functools.cache

@@ -31,9 +31,9 @@ def tracked(*patterns):
 def shell_scripts():
     """Scripts with and without an extension."""
     found = set(tracked("*.sh"))
-    for path in tracked("scripts", ".ci"):
+    for path in tracked("scripts", ".ci", "debian", "dkms"):
         with open(TOP / path, "rb") as file:
-            if file.readline().startswith((b"#!/bin/bash", b"#!/usr/bin/env bash")):
+            if file.readline().startswith((b"#!/bin/bash", b"#!/bin/sh", b"#!/usr/bin/env bash")):
                 found.add(path)
     return sorted(found)
 

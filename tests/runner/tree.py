@@ -4,6 +4,7 @@
 import re
 import subprocess
 
+import kernel
 from cache import TOP
 
 from runner import imports
@@ -62,11 +63,35 @@ def no_import_circle():
     return imports.circles(TOP)
 
 
+def supported_series():
+    """What the README says of the supported series, if that is not the list of dkms/series."""
+    text = (TOP / "README.md").read_text(encoding="utf-8")
+    said = re.findall(r"^ *Supported kernel series: (.*?)[.;]\s", text, re.MULTILINE)
+    wanted = [" and ".join(kernel.SERIES)]
+    return [] if said == wanted else [f"README.md: {said}, dkms/series: {wanted}"]
+
+
+def one_version():
+    """The versions of the module, the tool and the packages, if they differ."""
+    places = {
+        "src/version.rs": r"VERSION: .*\[(\d+), (\d+), (\d+)\]",
+        "tools/remapctl/Cargo.toml": r"^version = \"(\d+)\.(\d+)\.(\d+)\"",
+        "debian/changelog": r"^dm-remap \((\d+)\.(\d+)\.(\d+)\)",
+    }
+    found = {}
+    for name, pattern in places.items():
+        match = re.search(pattern, (TOP / name).read_text(encoding="utf-8"), re.MULTILINE)
+        found[name] = match and match.groups()
+    return [] if len(set(found.values())) == 1 and all(found.values()) else [str(found)]
+
+
 # The names of the checks, and functions that return complaints.
 TESTS = {
     f"tree.{check.__name__}": check
     for check in [
         no_import_circle,
+        one_version,
+        supported_series,
         uapi_header,
         unsafe_outside_rust,
         unsafe_forbidden_in_src,

@@ -559,9 +559,9 @@ fn man_pages_and_completions() {
         .unwrap();
     assert!(done.status.success());
     for name in [
-        "remapctl.1",
-        "remapctl-format.1",
-        "remapctl-check.1",
+        "remapctl.8",
+        "remapctl-format.8",
+        "remapctl-check.8",
         "remapctl.bash",
         "_remapctl",
     ] {
