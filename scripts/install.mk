@@ -38,23 +38,25 @@ install-program:
 	install -D -m 644 $(GENERATED)/_remapctl $(ROOT)/share/zsh/vendor-completions/_remapctl
 	install -D -m 644 $(GENERATED)/remapctl.fish $(ROOT)/share/fish/vendor_completions.d/remapctl.fish
 
-# $(call install_tree,SOURCE,DESTINATION,MODE): all files of a folder, if there is one, with its subfolders.
-install_tree = $(if $(wildcard $(1)),cd $(1) && find . -type f -exec install -D -m $(3) {} \
-	$(abspath $(ROOT))/$(2)/{} \;)
+# $(call install_tree,SOURCE,DESTINATION,MODE): all files of a folder but tests, if there is one, with its subfolders.
+install_tree = $(if $(wildcard $(1)),cd $(1) && find . -type f ! -name '*.test.*' \
+	-exec install -D -m $(3) {} $(abspath $(2))/{} \;)
 
 # Programs that others run are in initramfs-tools/ and dracut/; the rest are files that others read.
 install-system:
-	install -d $(ROOT)/lib/udev/rules.d
-	$(call install_tree,system/udev,lib/udev/rules.d,644)
-	$(call install_tree,system/systemd,lib/systemd/system,644)
-	$(call install_tree,system/systemd-shutdown,lib/systemd/system-shutdown,755)
-	$(call install_tree,system/initramfs-tools,share/initramfs-tools,755)
-	$(call install_tree,system/dracut,lib/dracut/modules.d,755)
-	$(call install_tree,system/examples,share/doc/remapctl/examples,644)
-	$(call install_tree,system/grafana,share/remapctl/grafana,644)
-	$(call install_tree,system/prometheus,share/remapctl/prometheus,644)
+	install -d $(DESTDIR)/etc/remapctl $(ROOT)/lib/udev/rules.d
+	$(call install_tree,system/remapctl,$(DESTDIR)/etc/remapctl,644)
+	$(call install_tree,system/udev,$(ROOT)/lib/udev/rules.d,644)
+	$(call install_tree,system/systemd,$(ROOT)/lib/systemd/system,644)
+	$(call install_tree,system/initramfs-tools,$(ROOT)/share/initramfs-tools,755)
+	$(call install_tree,system/dracut,$(ROOT)/lib/dracut/modules.d,755)
+	$(call install_tree,system/grafana,$(ROOT)/share/remapctl/grafana,644)
+	$(call install_tree,system/prometheus,$(ROOT)/share/remapctl/prometheus,644)
 	for page in $(wildcard system/*.[1-8]); do \
 		install -D -m 644 $$page $(ROOT)/share/man/man$${page##*.}/$${page##*/} || exit; \
+	done
+	for example in $(wildcard system/*.example); do \
+		install -D -m 644 -t $(ROOT)/share/doc/remapctl/examples $$example || exit; \
 	done
 
 install-dkms:
