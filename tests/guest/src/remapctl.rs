@@ -40,6 +40,8 @@ crate::tests![
     a_spare_of_another_length,
     a_restore_that_is_stopped,
     import_of_what_cannot_be_read,
+    mapped_devices_are_known_by_the_array,
+    all_works_without_udev,
 ];
 
 /// The exit status of a check that found damage.
@@ -486,4 +488,68 @@ fn ranges_that_stay(said: &str) -> Vec<&str> {
     said.lines()
         .filter(|line| line.starts_with("sectors"))
         .collect()
+}
+
+fn dm_uuid() -> Result<String> {
+    let words = ["info", "-c", "--noheadings", "-o", "uuid", "r"];
+    Ok(dmsetup(&words)?.trim().into())
+}
+
+/// Rules of udev know the device by its UUID, whoever has formatted the spare.
+fn mapped_devices_are_known_by_the_array() -> Result<()> {
+    let _disks = disks()?;
+    let r = ctl_create()?;
+    remove(r)?;
+    let array = ctl_json(CHECK)?["array"].clone();
+    let wanted = format!("REMAP-{}", array.as_str().context("an array")?);
+    let r = ctl_create()?;
+    assert_eq!(dm_uuid()?, wanted);
+    remove(r)?;
+    // One that the target formats.
+    let _spare = NullDisk::new("spare2", 8)?;
+    ctl("create r /dev/main /dev/spare2")?;
+    let array = ctl_json("check /dev/main /dev/spare2")?["array"].clone();
+    let array = array.as_str().context("an array")?;
+    assert_eq!(dm_uuid()?, format!("REMAP-{array}"));
+    finish()
+}
+
+/// As in a rescue shell, where nobody makes the nodes of devices.
+fn all_works_without_udev() -> Result<()> {
+    let Disks { main, .. } = Disks::new()?;
+    env::remove_var("DM_DISABLE_UDEV");
+    ensure!(!Path::new("/run/udev/control").exists(), "udev runs");
+    assert_eq!(ctl("status")?, "");
+    assert_eq!(ctl(CREATE)?, TABLE);
+    let r = Remap::at("r")?;
+    let image = filled(&r)?;
+    main.bad(1000..=1000)?;
+    r.write(0, &image)?;
+    assert_eq!(
+        ctl("list r")?,
+        "sector 1000 is at 2048 of the spare, 8 of 8 blocks valid"
+    );
+    assert_eq!(ctl_json("status")?["name"], "r");
+    let watch = start("remapctl", &["watch", "r", "--count", "1"])?;
+    until(|| Ok(watch.printed()?.ends_with('\n')))?;
+    fs::write("list", "600\n")?;
+    ctl("import r list")?;
+    let seen = watch.end()?.well()?;
+    ensure!(seen.contains("\nr: relocated, 2/1536 "), "{seen}");
+    ctl("scan r start --rate 1000000 --follow")?;
+    main.bad(2000..=2000)?;
+    fs::write("list", "1000\n")?;
+    // Why the target refuses is its own reason.
+    ctl_refuses("'lossy'", "import r list")?;
+    main.good(2000..=2000)?;
+    ctl_refuses("dmsetup: ", "remove none")?;
+    r.holds(&image)?;
+    // What is open stays.
+    let open = File::open("/dev/mapper/r")?;
+    ctl_refuses("busy", "remove r")?;
+    drop(open);
+    ctl("remove r")?;
+    assert!(mapped_names()?.is_empty());
+    ensure!(!Path::new("/dev/mapper/r").exists(), "the node is there");
+    Ok(())
 }

@@ -1,38 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done to active arrays: create, remove, status, list, import, watch.
+//! What is done to active arrays: status, list, import, watch.
 
-use crate::array::Disks;
 use crate::cli;
-use crate::device::Access;
 use crate::lists;
 use crate::offline::read_text;
 use crate::say::Say;
 use anyhow::{
     bail,
-    Context,
     Result, //
 };
 use remap_active::{
     list::relocations,
-    mapper::{
-        self,
-        Mapper, //
-    },
+    mapper::Mapper,
     status::Status,
-    table::Line,
-    TYPE, //
-};
-use remap_core::metadata::survey::{
-    identify,
-    Refused, //
-};
-use remap_core::table::Features;
-use remap_host::blank_block;
-use rustix::event::{
-    poll,
-    PollFd,
-    PollFlags, //
+    table::Line, //
 };
 use serde_json::{
     json,
@@ -40,106 +22,6 @@ use serde_json::{
 };
 use std::ops::Range;
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// How often a device that is open is tried to be removed, and how long is waited in between.
-const TRIES: u32 = 25;
-const PAUSE: Duration = Duration::from_millis(200);
-
-/// `remapctl create`
-pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
-    let access = Access::unless(args.dry_run || args.readonly);
-    let (len, words) = table(&mut Disks::open(&args.devices, access)?, args)?;
-    let line = Line {
-        start: 0,
-        sectors: len,
-        kind: TYPE.into(),
-        words,
-    };
-    if !args.dry_run {
-        activate(args, line.clone())?;
-    }
-    say.both(
-        &json!({ "name": args.name, "table": line.to_string(), "active": !args.dry_run }),
-        format_args!("{line}"),
-    );
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The length of the target and the words of its table line.
-fn table(disks: &mut Disks, args: &cli::Create) -> Result<(u64, String)> {
-    let regions = disks.regions();
-    let (len, unit) = match identify(disks, &mut blank_block(), &regions) {
-        Ok(identity) => {
-            let unit = u64::from(identity.array.unit_sectors) << 9;
-            (identity.array.main_sectors, Some(unit))
-        }
-        Err(Refused::Blank) => (disks.behind(), None),
-        Err(refused) => bail!("{refused}"),
-    };
-    let (main, spare) = (disks.main.path().display(), disks.spare.path().display());
-    let area = disks.spare_area;
-    let words = format!(
-        "{main} {} {spare} {} {}{}",
-        disks.main_start,
-        area.start,
-        area.len,
-        Features {
-            unit,
-            breaker: args.breaker,
-            breaker_day: args.breaker_day,
-            policy: args.policy,
-            patience: args.queue_if_no_spare,
-            scan_interval: args.scan_interval,
-            scan_rate: args.scan_rate,
-            proactive: args.not_proactive.then_some(false),
-        }
-    );
-    Ok((len, words))
-}
-
-fn activate(args: &cli::Create, line: Line) -> Result<()> {
-    let (mapper, name) = (Mapper::new()?, &args.name);
-    let access = match args.readonly {
-        true => mapper::Access::Read,
-        false => mapper::Access::Write,
-    };
-    mapper.create(name, access)?;
-    let made = mapper
-        .load(name, &[line], access)
-        .and_then(|()| mapper.resume(name));
-    if let Err(error) = made {
-        // Nothing stands behind the name.
-        let _ = mapper.remove(name);
-        return Err(error).with_context(|| {
-            format!(
-                "activating {}: the kernel log says why (dmesg | grep remap)",
-                args.name
-            )
-        });
-    }
-    Ok(())
-}
-
-/// `remapctl remove`
-pub fn remove(say: &Say, args: &cli::Name) -> Result<ExitCode> {
-    let (mapper, name) = (Mapper::new()?, &args.name);
-    mapper.targets(name)?;
-    let mut tries = TRIES;
-    while let Err(error) = mapper.remove(name) {
-        // Programs that look at new devices hold them open for a moment.
-        tries -= 1;
-        if tries == 0 || mapper.info(name)?.open_count() == 0 {
-            return Err(error);
-        }
-        std::thread::sleep(PAUSE);
-    }
-    say.both(
-        &json!({ "removed": args.name }),
-        format_args!("removed {}", args.name),
-    );
-    Ok(ExitCode::SUCCESS)
-}
 
 /// The fields of a status line, by name.
 fn fields(target: &Line, status: &Status) -> Value {
@@ -332,10 +214,9 @@ pub fn watch(say: &Say, args: &cli::Watch) -> Result<ExitCode> {
     loop {
         // Armed before it is asked, so that no event is missed in between.
         mapper.arm_poll()?;
-        let event = mapper.info(&args.name)?.event_nr();
+        let event = mapper.info(&args.name)?.events;
         if seen.replace(event) == Some(event) {
-            let mut waits = [PollFd::new(mapper.file(), PollFlags::IN)];
-            poll(&mut waits, None).context("waiting for events")?;
+            mapper.wait(None)?;
             continue;
         }
         show(say, &mapper, &args.name)?;

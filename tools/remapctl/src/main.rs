@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod activate;
 mod active;
 mod array;
 mod cli;
@@ -39,8 +40,8 @@ fn main() -> ExitCode {
         Command::Dump(args) => offline::dump(args),
         Command::Restore(args) => offline::restore(&say, args),
         Command::Repair(args) => repair::repair(&say, args),
-        Command::Create(args) => active::create(&say, args),
-        Command::Remove(args) => active::remove(&say, args),
+        Command::Create(args) => activate::create(&say, args),
+        Command::Remove(args) => activate::remove(&say, args),
         Command::Status(args) => active::status(&say, args),
         Command::List(args) => active::list(&say, args),
         Command::Import(args) => active::import(&say, args),

@@ -29,6 +29,8 @@ use std::{
 const TRACES: &str = "/run/guest-traces";
 /// Says that the guest cannot be made as new again.
 const SPENT: &str = "/run/spent";
+/// What udev keeps while it runs, and leaves behind.
+const UDEV: &str = "/run/udev";
 /// Folders whose entries a test could leave.
 const FOLDERS: [&str; 8] = [
     "/sys/module",
@@ -75,6 +77,10 @@ pub fn is_as_new() -> Result<bool> {
         if Path::new(folder).exists() {
             fs::remove_dir_all(folder)?;
         }
+    }
+    // Who finds it takes udev to be running.
+    if Path::new(UDEV).exists() {
+        fs::remove_dir_all(UDEV)?;
     }
     empty("/tmp", &[])?;
     empty("/root", &[])?;
