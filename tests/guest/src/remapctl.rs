@@ -56,54 +56,12 @@ const CREATE: &str = "create r /dev/main /dev/spare";
 /// The usual disks, and udev: the library of `remapctl` waits for it when a device comes or goes,
 /// and so does `dmsetup`.
 fn disks() -> Result<Disks> {
-    env::remove_var("DM_DISABLE_UDEV");
-    // It goes on as a daemon when it hears of devices.
-    run("/lib/systemd/systemd-udevd", &["--daemon"])?;
+    start_udev()?;
     Disks::new()
-}
-
-/// Takes down what stands on the disks, while udev is there that others wait for.
-fn finish() -> Result<()> {
-    until(|| Ok(remove_all_mapped().is_ok()))
-}
-
-/// Removes a device as soon as udev, which looks at each that was written, has let go of it.
-fn once_udev_lets_go(mut remove: impl FnMut() -> Result<()>) -> Result<()> {
-    until(|| match remove() {
-        Err(error) if format!("{error:?}").contains("busy") => Ok(false),
-        done => done.map(|()| true),
-    })
 }
 
 fn remove(r: Remap) -> Result<()> {
     once_udev_lets_go(|| r.clone().remove())
-}
-
-fn ctl_ended(words: &str) -> Result<Ended> {
-    let words: Vec<_> = words.split(' ').collect();
-    ended("remapctl", &words)
-}
-
-/// What `remapctl` prints, which must end well.
-fn ctl(words: &str) -> Result<String> {
-    let printed = ctl_ended(words)?
-        .well()
-        .with_context(|| format!("remapctl {words}"))?;
-    Ok(printed.trim_end().to_string())
-}
-
-/// What it answers to programs.
-fn ctl_json(words: &str) -> Result<Value> {
-    let printed = ctl(&format!("--json {words}"))?;
-    serde_json::from_str(&printed).context(printed)
-}
-
-/// Fails unless it refuses for that reason; what it printed.
-fn ctl_refuses(reason: &str, words: &str) -> Result<String> {
-    let Ended { status, printed } = ctl_ended(words)?;
-    ensure!(status != Some(0), "not refused: {words}\n{printed}");
-    ensure!(printed.contains(reason), "no '{reason}' in: {printed}");
-    Ok(printed)
 }
 
 /// The device `r`, made by it.
@@ -156,10 +114,7 @@ fn format_create_list_remove() -> Result<()> {
     assert_eq!(status["name"], "r");
     assert_eq!(status["targets"][0]["health"], "relocated");
     let said = ctl("status")?;
-    ensure!(
-        said.starts_with("r: relocated, 1/192 spare units used, "),
-        "{said}"
-    );
+    ensure!(said.starts_with("r: relocated, 1/192 spare units used, "), "{said}");
     // What is in use is not touched.
     ctl_refuses("/dev/spare: in use", REPAIR)?;
     ctl_refuses("/dev/spare: in use", "format /dev/main /dev/spare")?;
@@ -412,18 +367,6 @@ fn a_spare_of_another_length() -> Result<()> {
     ctl(&format!("{CHECK} --spare-len 8192"))?;
     Remap::create(&table(8192))?;
     finish()
-}
-
-/// `remapctl` is killed when it waits for the disks for that time.
-fn ctl_stopped(number: u32, words: &str) -> Result<()> {
-    let inject = format!("inject=fdatasync:signal=KILL:when={number}");
-    let strace = ["-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e"];
-    let mut all = strace.to_vec();
-    all.extend([&inject, "remapctl"]);
-    all.extend(words.split(' '));
-    let Ended { status, printed } = ended("strace", &all)?;
-    ensure!(status != Some(0), "not stopped: {printed}");
-    Ok(())
 }
 
 /// Main's stale data are not shown, whenever it is stopped.
