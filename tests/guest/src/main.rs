@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod abstractions;
+mod adopt;
 mod breaker;
 mod crash;
 mod errors;
@@ -67,6 +68,7 @@ const SPENT: u8 = 195;
 fn all() -> Vec<Test> {
     let subjects = [
         abstractions::tests(),
+        adopt::tests(),
         breaker::tests(),
         crash::tests(),
         errors::tests(),

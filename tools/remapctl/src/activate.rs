@@ -136,7 +136,10 @@ pub fn activate(
 /// `remapctl remove`
 pub fn remove(say: &Say, args: &cli::Name) -> Result<ExitCode> {
     let (mapper, name) = (Mapper::new()?, &args.name);
-    mapper.targets(name)?;
+    // One that is shown without its spare has other targets.
+    if !mapper.info(name)?.uuid.starts_with(UUID_PREFIX) {
+        mapper.targets(name)?;
+    }
     deactivate(&mapper, name)?;
     say.both(
         &json!({ "removed": args.name }),

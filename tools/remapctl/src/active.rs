@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done to active arrays: status, list, import, watch.
+//! What is done to active arrays: status, list, watch.
 
 use crate::cli;
-use crate::lists;
-use crate::offline::read_text;
 use crate::say::Say;
-use anyhow::{
-    bail,
-    Result, //
-};
+use anyhow::Result;
 use remap_active::{
     list::relocations,
     mapper::Mapper,
@@ -20,7 +15,6 @@ use serde_json::{
     json,
     Value, //
 };
-use std::ops::Range;
 use std::process::ExitCode;
 
 /// The fields of a status line, by name.
@@ -116,94 +110,6 @@ pub fn list(say: &Say, args: &cli::Name) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The part of a range that lies in a target, as the mapped device counts.
-fn within(range: &Range<u64>, target: &Line) -> Option<Range<u64>> {
-    let start = range.start.max(target.start);
-    let end = range.end.min(target.start + target.sectors);
-    (start < end).then_some(start..end)
-}
-
-/// `remapctl import`
-pub fn import(say: &Say, args: &cli::Import) -> Result<ExitCode> {
-    let text = read_text(&args.file)?;
-    let bad = match args.form {
-        cli::ListForm::Badblocks => lists::from_badblocks(&text, args.block_size)?,
-        cli::ListForm::Ddrescue => lists::from_ddrescue(&text)?,
-    };
-    let mapper = Mapper::new()?;
-    let targets = mapper.targets(&args.name)?;
-    let mut jobs = Vec::new();
-    for range in &bad {
-        let parts = targets.iter().filter_map(|t| Some((t, within(range, t)?)));
-        let before = jobs.len();
-        jobs.extend(parts);
-        let covered: u64 = jobs[before..]
-            .iter()
-            .map(|(_, part)| part.end - part.start)
-            .sum();
-        if covered < range.end - range.start {
-            bail!(
-                "sectors {} to {} are not all on the device",
-                range.start,
-                range.end - 1
-            );
-        }
-    }
-    let sectors: u64 = bad.iter().map(|range| range.end - range.start).sum();
-    let mut stay = Vec::new();
-    for (at, (target, part)) in jobs.iter().enumerate() {
-        if !args.dry_run {
-            let text = format!(
-                "remap {} {}{}",
-                part.start,
-                part.end - part.start,
-                if args.lossy { " lossy" } else { "" }
-            );
-            match mapper.message(&args.name, target.start, &text) {
-                Ok(_) => {}
-                Err(error) if asks_for_lossy(&error) => stay.push((part, error)),
-                Err(error) => return Err(error),
-            }
-        }
-        say.progress("relocating", at as u64 + 1, jobs.len() as u64);
-    }
-    let word = if args.dry_run {
-        "would relocate"
-    } else {
-        "relocated"
-    };
-    let mut lines = vec![match stay.len() {
-        0 => format!("{word} {} ranges of {sectors} sectors", bad.len()),
-        some => format!("{word} what can be read; {some} ranges are not all relocated:"),
-    }];
-    lines.extend(stay.iter().map(|(part, error)| {
-        let (start, last) = (part.start, part.end - 1);
-        format!("sectors {start} to {last}: {error}")
-    }));
-    let staying = |(part, error): &(&Range<u64>, anyhow::Error)| {
-        let (sector, sectors) = (part.start, part.end - part.start);
-        json!({ "sector": sector, "sectors": sectors, "reason": format!("{error:#}") })
-    };
-    say.both(
-        &json!({
-            "ranges": bad.len(),
-            "sectors": sectors,
-            "done": !args.dry_run && stay.is_empty(),
-            "stay": stay.iter().map(staying).collect::<Vec<_>>(),
-        }),
-        format_args!("{}", lines.join("\n")),
-    );
-    Ok(match stay.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
-}
-
-/// Whether a range was refused for blocks that cannot be read. What could be moved of it was.
-fn asks_for_lossy(error: &anyhow::Error) -> bool {
-    error.to_string().contains("'lossy'")
 }
 
 /// `remapctl watch`
