@@ -18,6 +18,7 @@
 
 mod abstractions;
 mod adopt;
+mod boot;
 mod breaker;
 mod crash;
 mod errors;
@@ -69,6 +70,7 @@ fn all() -> Vec<Test> {
     let subjects = [
         abstractions::tests(),
         adopt::tests(),
+        boot::tests(),
         breaker::tests(),
         crash::tests(),
         errors::tests(),
