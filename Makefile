@@ -21,7 +21,7 @@
 #   make demo       a disk with bad sectors, without and with remap
 #   make guest SCRIPT=file.sh    runs a script as root in a guest
 #   make shell      a shell in the same guest
-#   make lint       rustfmt, clippy, shellcheck, checkpatch
+#   make lint       rustfmt, clippy, shellcheck, checkpatch, promtool
 #   make doc        the documentation, without warnings
 #   make rust-analyzer           writes rust-project.json
 #   make clean      removes what was built from this checkout; ALL=1 all but the build root

@@ -31,6 +31,7 @@ mod memory;
 mod messages;
 mod metadata;
 mod model;
+mod monitor;
 mod operations;
 mod outage;
 mod partitions;
@@ -82,6 +83,7 @@ fn all() -> Vec<Test> {
         messages::tests(),
         metadata::tests(),
         model::tests(),
+        monitor::tests(),
         operations::tests(),
         outage::tests(),
         partitions::tests(),

@@ -63,8 +63,8 @@ pub enum Command {
     Create(Create),
     /// Deactivate an array.
     Remove(Name),
-    /// Show how an active array is, or all of them.
-    Status(MaybeName),
+    /// Show how arrays are, what is the matter with them, and what to do about it.
+    Status(StatusArgs),
     /// List the relocated units of an active array.
     List(Name),
     /// Relocate what a list of bad blocks names, on an active array.
@@ -77,6 +77,10 @@ pub enum Command {
     Export(Export),
     /// Print which array a device belongs to, for udev.
     UdevProbe(UdevProbe),
+    /// Tell of each change of an array: in the journal, to programs, and by mail.
+    Monitor(Monitor),
+    /// Print figures of arrays as Prometheus reads them.
+    Metrics(Metrics),
     /// Write man pages and shell completions to a folder.
     #[command(hide = true)]
     Generate {
@@ -279,11 +283,47 @@ pub struct Name {
     pub name: String,
 }
 
-/// A mapped device, or all.
+/// Arguments of `status`.
 #[derive(Args)]
-pub struct MaybeName {
-    /// The name of the mapped device; all if not given.
+pub struct StatusArgs {
+    /// The name of the mapped device; all, and those of the table that are not active, if not given.
     pub name: Option<String>,
+    #[command(flatten)]
+    pub tab: Tab,
+}
+
+/// Arguments of `monitor`.
+#[derive(Args)]
+pub struct Monitor {
+    /// Run each program in this folder for each event.
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/remapctl/notify.d")]
+    pub hooks: PathBuf,
+    /// Mail warnings, and what is worse, to this address.
+    #[arg(long, value_name = "ADDRESS", default_value = "root")]
+    pub mail: String,
+    /// Mail nothing.
+    #[arg(long)]
+    pub no_mail: bool,
+    /// The program that mails are given to; where there is none, nothing is mailed.
+    #[arg(long, value_name = "PROGRAM", default_value = "/usr/sbin/sendmail")]
+    pub sendmail: PathBuf,
+    /// Tell how things are now, and end.
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Arguments of `metrics`.
+#[derive(Args)]
+pub struct Metrics {
+    /// Write them to this file, in place of what was there, as the textfile collector of
+    /// node_exporter wants it.
+    #[arg(long, value_name = "FILE", conflicts_with = "http")]
+    pub textfile: Option<PathBuf>,
+    /// Answer one HTTP request on standard input and output, as inetd(8) and systemd give them.
+    #[arg(long)]
+    pub http: bool,
+    #[command(flatten)]
+    pub tab: Tab,
 }
 
 /// Lists of bad blocks.

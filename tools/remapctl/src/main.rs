@@ -16,12 +16,15 @@ mod device;
 mod dump;
 mod export;
 mod extent;
+mod findings;
 mod fstab;
 mod generate;
 mod ground;
 mod identity;
 mod lists;
 mod main_alone;
+mod metrics;
+mod monitor;
 mod offline;
 mod probe;
 mod rehearse;
@@ -31,6 +34,7 @@ mod renew;
 mod repair;
 mod say;
 mod scan;
+mod status;
 mod sysfs;
 mod udev;
 mod usage;
@@ -56,12 +60,14 @@ fn main() -> ExitCode {
         Command::Activate(args) => assemble::assemble(&say, args),
         Command::Create(args) => activate::create(&say, args),
         Command::Remove(args) => activate::remove(&say, args),
-        Command::Status(args) => active::status(&say, args),
+        Command::Status(args) => status::status(&say, args),
         Command::List(args) => active::list(&say, args),
         Command::Import(args) => relocate::import(&say, args),
         Command::Scan(args) => scan::scan(&say, args),
         Command::Watch(args) => active::watch(&say, args),
         Command::Export(args) => export::export(&say, args),
+        Command::Monitor(args) => monitor::monitor(&say, args),
+        Command::Metrics(args) => metrics::metrics(args),
         Command::UdevProbe(args) => probe::udev_probe(args),
         Command::Generate { folder } => generate::generate(folder),
     };
