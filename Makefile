@@ -26,7 +26,7 @@
 #   make guest SCRIPT=file.sh
 #                        runs a script as root in a guest
 #   make shell           opens a shell in the same guest
-#   make lint            runs rustfmt, clippy, shellcheck, checkpatch
+#   make lint            runs rustfmt, clippy, shellcheck, checkpatch, promtool
 #   make doc             builds the documentation without warnings
 #   make deb             builds the Debian packages in build/
 #   make packages        tests the packages on Debian's kernels, in half an hour

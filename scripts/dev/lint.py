@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""All static checks: rustfmt, clippy as run by the kernel and by Cargo, shellcheck, checkpatch."""
+"""All static checks: rustfmt, clippy as run by the kernel and by Cargo, shellcheck, checkpatch,
+promtool."""
 
 import os
 import subprocess
@@ -7,7 +8,7 @@ import sys
 
 import kernel
 import module
-from cache import CACHE, CARGO, TOP, say
+from cache import CACHE, CARGO, TOP, made, run, say
 
 KERNEL_RUST = ["src/remap.rs", "rust/kernel_ext.rs", "src/core/remap_core.rs"]
 
@@ -31,7 +32,7 @@ def tracked(*patterns):
 def shell_scripts():
     """Scripts with and without an extension."""
     found = set(tracked("*.sh"))
-    for path in tracked("scripts", ".ci", "debian", "dkms"):
+    for path in tracked("scripts", ".ci", "debian", "dkms", "system"):
         with open(TOP / path, "rb") as file:
             if file.readline().startswith((b"#!/bin/bash", b"#!/bin/sh", b"#!/usr/bin/env bash")):
                 found.add(path)
@@ -50,6 +51,20 @@ def clippy():
         "debug", built, f"M={TOP}", f"MO={folder}", "CLIPPY=1", "KRUSTFLAGS=-Dwarnings"
     )
     return check("clippy with the kernel's flags", command)
+
+
+def alerts():
+    """The alert rules and their tests, by Prometheus' own tool."""
+
+    def make(folder):
+        say("getting promtool ...")
+        run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "promtool"], cwd=folder)
+        run(["dpkg-deb", "-x", *folder.glob("promtool_*.deb"), folder])
+
+    promtool = made("promtool", make) / "usr/bin/promtool"
+    folder = TOP / "system/prometheus"
+    rules = check("promtool check rules", [promtool, "check", "rules", folder / "remap.rules.yml"])
+    return check("promtool test rules", [promtool, "test", "rules", folder / "remap.rules.test.yml"]) and rules
 
 
 def main():
@@ -73,6 +88,7 @@ def main():
         check("cargo clippy", [*cargo, "--", "-Dwarnings"]),
         check("shellcheck", ["shellcheck", "-x", *shell_scripts()]),
         check("checkpatch", [*checkpatch, *tracked("*.c", "*.h")]),
+        alerts(),
         check(
             "python",
             ["python3", "-m", "compileall", "-q", "-f", "scripts/dev", *tracked("tests/*.py")],

@@ -11,6 +11,7 @@ pub mod block;
 pub mod command;
 pub mod content;
 pub mod cpu;
+pub mod ctl;
 pub mod faults;
 pub mod fresh;
 pub mod gate;
@@ -30,6 +31,7 @@ pub use self::{
     command::*,
     content::*,
     cpu::*,
+    ctl::*,
     gate::*,
     kernel_log::*,
     mapped::*,

@@ -17,6 +17,8 @@
 #![forbid(unsafe_code)]
 
 mod abstractions;
+mod adopt;
+mod boot;
 mod breaker;
 mod crash;
 mod errors;
@@ -29,6 +31,7 @@ mod memory;
 mod messages;
 mod metadata;
 mod model;
+mod monitor;
 mod operations;
 mod outage;
 mod partitions;
@@ -67,6 +70,8 @@ const SPENT: u8 = 195;
 fn all() -> Vec<Test> {
     let subjects = [
         abstractions::tests(),
+        adopt::tests(),
+        boot::tests(),
         breaker::tests(),
         crash::tests(),
         errors::tests(),
@@ -78,6 +83,7 @@ fn all() -> Vec<Test> {
         messages::tests(),
         metadata::tests(),
         model::tests(),
+        monitor::tests(),
         operations::tests(),
         outage::tests(),
         partitions::tests(),

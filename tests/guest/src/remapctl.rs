@@ -40,6 +40,8 @@ crate::tests![
     a_spare_of_another_length,
     a_restore_that_is_stopped,
     import_of_what_cannot_be_read,
+    mapped_devices_are_known_by_the_array,
+    all_works_without_udev,
 ];
 
 /// The exit status of a check that found damage.
@@ -54,54 +56,12 @@ const CREATE: &str = "create r /dev/main /dev/spare";
 /// The default disks, and udev. The library of `remapctl` waits for udev when a device appears or
 /// disappears, and so does `dmsetup`.
 fn disks() -> Result<Disks> {
-    env::remove_var("DM_DISABLE_UDEV");
-    // udevd becomes a daemon once it listens for devices.
-    run("/lib/systemd/systemd-udevd", &["--daemon"])?;
+    start_udev()?;
     Disks::new()
-}
-
-/// Removes the devices while udev, for which others wait, still runs.
-fn finish() -> Result<()> {
-    until(|| Ok(remove_all_mapped().is_ok()))
-}
-
-/// Removes a device as soon as udev, which inspects every written device, has closed it.
-fn once_udev_lets_go(mut remove: impl FnMut() -> Result<()>) -> Result<()> {
-    until(|| match remove() {
-        Err(error) if format!("{error:?}").contains("busy") => Ok(false),
-        done => done.map(|()| true),
-    })
 }
 
 fn remove(r: Remap) -> Result<()> {
     once_udev_lets_go(|| r.clone().remove())
-}
-
-fn ctl_ended(words: &str) -> Result<Ended> {
-    let words: Vec<_> = words.split(' ').collect();
-    ended("remapctl", &words)
-}
-
-/// Runs `remapctl`, which must succeed, and returns its output.
-fn ctl(words: &str) -> Result<String> {
-    let printed = ctl_ended(words)?
-        .well()
-        .with_context(|| format!("remapctl {words}"))?;
-    Ok(printed.trim_end().to_string())
-}
-
-/// Runs `remapctl --json`, and returns its answer.
-fn ctl_json(words: &str) -> Result<Value> {
-    let printed = ctl(&format!("--json {words}"))?;
-    serde_json::from_str(&printed).context(printed)
-}
-
-/// Fails unless `remapctl` refuses for this reason; returns its output.
-fn ctl_refuses(reason: &str, words: &str) -> Result<String> {
-    let Ended { status, printed } = ctl_ended(words)?;
-    ensure!(status != Some(0), "not refused: {words}\n{printed}");
-    ensure!(printed.contains(reason), "no '{reason}' in: {printed}");
-    Ok(printed)
 }
 
 /// The device `r`, created by `remapctl`.
@@ -154,10 +114,7 @@ fn format_create_list_remove() -> Result<()> {
     assert_eq!(status["name"], "r");
     assert_eq!(status["targets"][0]["health"], "relocated");
     let said = ctl("status")?;
-    ensure!(
-        said.starts_with("r: relocated, 1/192 spare units used, "),
-        "{said}"
-    );
+    ensure!(said.contains("\nr      relocated  1/192 "), "{said}");
     // Devices in use are refused.
     ctl_refuses("/dev/spare: in use", REPAIR)?;
     ctl_refuses("/dev/spare: in use", "format /dev/main /dev/spare")?;
@@ -412,18 +369,6 @@ fn a_spare_of_another_length() -> Result<()> {
     finish()
 }
 
-/// Kills `remapctl` at its nth wait for durability.
-fn ctl_stopped(number: u32, words: &str) -> Result<()> {
-    let inject = format!("inject=fdatasync:signal=KILL:when={number}");
-    let strace = ["-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e"];
-    let mut all = strace.to_vec();
-    all.extend([&inject, "remapctl"]);
-    all.extend(words.split(' '));
-    let Ended { status, printed } = ended("strace", &all)?;
-    ensure!(status != Some(0), "not stopped: {printed}");
-    Ok(())
-}
-
 /// Main's stale data do not appear, wherever `restore` is interrupted.
 fn a_restore_that_is_stopped() -> Result<()> {
     /// The points of interruption, and whether there is no array then.
@@ -486,4 +431,68 @@ fn ranges_that_stay(said: &str) -> Vec<&str> {
     said.lines()
         .filter(|line| line.starts_with("sectors"))
         .collect()
+}
+
+fn dm_uuid() -> Result<String> {
+    let words = ["info", "-c", "--noheadings", "-o", "uuid", "r"];
+    Ok(dmsetup(&words)?.trim().into())
+}
+
+/// Rules of udev know the device by its UUID, whoever has formatted the spare.
+fn mapped_devices_are_known_by_the_array() -> Result<()> {
+    let _disks = disks()?;
+    let r = ctl_create()?;
+    remove(r)?;
+    let array = ctl_json(CHECK)?["array"].clone();
+    let wanted = format!("REMAP-{}", array.as_str().context("an array")?);
+    let r = ctl_create()?;
+    assert_eq!(dm_uuid()?, wanted);
+    remove(r)?;
+    // One that the target formats.
+    let _spare = NullDisk::new("spare2", 8)?;
+    ctl("create r /dev/main /dev/spare2")?;
+    let array = ctl_json("check /dev/main /dev/spare2")?["array"].clone();
+    let array = array.as_str().context("an array")?;
+    assert_eq!(dm_uuid()?, format!("REMAP-{array}"));
+    finish()
+}
+
+/// As in a rescue shell, where nobody makes the nodes of devices.
+fn all_works_without_udev() -> Result<()> {
+    let Disks { main, .. } = Disks::new()?;
+    env::remove_var("DM_DISABLE_UDEV");
+    ensure!(!Path::new("/run/udev/control").exists(), "udev runs");
+    assert_eq!(ctl("status")?, "no arrays");
+    assert_eq!(ctl(CREATE)?, TABLE);
+    let r = Remap::at("r")?;
+    let image = filled(&r)?;
+    main.bad(1000..=1000)?;
+    r.write(0, &image)?;
+    assert_eq!(
+        ctl("list r")?,
+        "sector 1000 is at 2048 of the spare, 8 of 8 blocks valid"
+    );
+    assert_eq!(ctl_json("status")?["name"], "r");
+    let watch = start("remapctl", &["watch", "r", "--count", "1"])?;
+    until(|| Ok(watch.printed()?.ends_with('\n')))?;
+    fs::write("list", "600\n")?;
+    ctl("import r list")?;
+    let seen = watch.end()?.well()?;
+    ensure!(seen.contains("\nr: relocated, 2/1536 "), "{seen}");
+    ctl("scan r start --rate 1000000 --follow")?;
+    main.bad(2000..=2000)?;
+    fs::write("list", "1000\n")?;
+    // Why the target refuses is its own reason.
+    ctl_refuses("'lossy'", "import r list")?;
+    main.good(2000..=2000)?;
+    ctl_refuses("dmsetup: ", "remove none")?;
+    r.holds(&image)?;
+    // What is open stays.
+    let open = File::open("/dev/mapper/r")?;
+    ctl_refuses("busy", "remove r")?;
+    drop(open);
+    ctl("remove r")?;
+    assert!(mapped_names()?.is_empty());
+    ensure!(!Path::new("/dev/mapper/r").exists(), "the node is there");
+    Ok(())
 }

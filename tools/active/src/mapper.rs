@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Requests to device-mapper, by the names of mapped devices.
+//!
+//! Where udev runs, they are made by the `devicemapper` crate, which waits until udev has made a
+//! node or taken it away. That crate refuses every request where udev does not run, as in a rescue
+//! shell; its versions that do not (0.34.8 and later) need a newer compiler than Debian 13 has.
+//! There they are made by dmsetup(8), which makes the nodes itself, and which each initramfs that
+//! can have mapped devices contains.
+
+mod dmsetup;
+mod library;
 
 use crate::table::Line;
 use anyhow::{
@@ -8,16 +17,11 @@ use anyhow::{
     Context,
     Result, //
 };
-use devicemapper::{
-    DevId,
-    DeviceInfo,
-    DmFlags,
-    DmName,
-    DmOptions,
-    DmUdevFlags,
-    DM, //
-};
-use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+/// What exists while udev runs.
+const UDEV: &str = "/run/udev/control";
 
 /// How a table is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,146 +41,149 @@ pub enum Suspend {
     NoFlush,
 }
 
+/// What the kernel knows of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// The UUID that it was created with; empty if with none.
+    pub uuid: String,
+    /// How often it is open.
+    pub open: u32,
+    /// How many events there were.
+    pub events: u32,
+    /// Whether it is suspended.
+    pub is_suspended: bool,
+    /// Whether it is for reading only.
+    pub is_read_only: bool,
+    /// Its device number: major and minor.
+    pub number: (u32, u32),
+}
+
+/// What is answered to a message.
+enum Reply {
+    /// The target's answer.
+    Answered(String),
+    /// It refused, or there is no such target.
+    Refused(anyhow::Error),
+}
+
+/// Who makes the requests.
+trait Requests {
+    fn arm_poll(&self) -> Result<()>;
+    /// Waits for an event that came after [`Requests::arm_poll`], or until that time is over.
+    fn wait(&self, most: Option<Duration>) -> Result<()>;
+    fn names(&self) -> Result<Vec<String>>;
+    fn create(&self, name: &str, uuid: Option<&str>, access: Access) -> Result<()>;
+    fn set_uuid(&self, name: &str, uuid: &str) -> Result<()>;
+    fn load(&self, name: &str, table: &[Line], access: Access) -> Result<()>;
+    fn clear(&self, name: &str) -> Result<()>;
+    fn suspend(&self, name: &str, suspend: Suspend) -> Result<()>;
+    fn resume(&self, name: &str) -> Result<()>;
+    fn remove(&self, name: &str) -> Result<()>;
+    fn info(&self, name: &str) -> Result<Info>;
+    fn status(&self, name: &str) -> Result<Vec<Line>>;
+    fn table(&self, name: &str) -> Result<Vec<Line>>;
+    fn message(&self, name: &str, sector: u64, text: &str) -> Result<Reply>;
+}
+
 /// Device-mapper.
-pub struct Mapper(DM);
+pub struct Mapper(Box<dyn Requests>);
 
 impl Mapper {
     /// Opens device-mapper.
     pub fn new() -> Result<Self> {
-        DM::new()
-            .map(Self)
-            .context("device-mapper cannot be reached")
+        Ok(Self(match Path::new(UDEV).exists() {
+            true => Box::new(library::Library::new()?),
+            false => Box::new(dmsetup::Dmsetup),
+        }))
     }
 
-    /// What is readable when an event came after [`Mapper::arm_poll`].
-    pub fn file(&self) -> &File {
-        self.0.file()
-    }
-
-    /// From now on an event of any mapped device makes [`Mapper::file`] readable.
+    /// From now on an event of any mapped device ends [`Mapper::wait`].
     pub fn arm_poll(&self) -> Result<()> {
-        self.0.arm_poll().context("waiting for events")?;
-        Ok(())
+        self.0.arm_poll()
+    }
+
+    /// Waits for an event that came after [`Mapper::arm_poll`], or until that time is over.
+    ///
+    /// It may return without one: who waits for a device compares [`Info::events`].
+    pub fn wait(&self, most: Option<Duration>) -> Result<()> {
+        self.0.wait(most)
     }
 
     /// The names of all mapped devices.
     pub fn names(&self) -> Result<Vec<String>> {
-        let devices = self.0.list_devices()?;
-        Ok(devices
-            .into_iter()
-            .map(|(name, ..)| name.to_string())
-            .collect())
+        self.0.names()
     }
 
     /// Makes a device that has no table.
-    pub fn create(&self, name: &str, access: Access) -> Result<()> {
-        self.0
-            .device_create(named(name)?, None, options(access))
-            .with_context(|| format!("creating {name}"))?;
-        Ok(())
+    pub fn create(&self, name: &str, uuid: Option<&str>, access: Access) -> Result<()> {
+        let made = self.0.create(name, uuid, access);
+        made.with_context(|| format!("creating {name}"))
+    }
+
+    /// Gives a UUID to a device that has none.
+    pub fn set_uuid(&self, name: &str, uuid: &str) -> Result<()> {
+        let set = self.0.set_uuid(name, uuid);
+        set.with_context(|| format!("setting the UUID of {name}"))
     }
 
     /// Loads a table, which the next resume makes live.
     pub fn load(&self, name: &str, table: &[Line], access: Access) -> Result<()> {
-        let lines: Vec<_> = table
-            .iter()
-            .map(|line| {
-                let (kind, words) = (line.kind.clone(), line.words.clone());
-                (line.start, line.sectors, kind, words)
-            })
-            .collect();
-        self.0
-            .table_load(&id(name)?, &lines, options(access))
-            .with_context(|| format!("loading a table of {name}"))?;
-        Ok(())
+        let loaded = self.0.load(name, table, access);
+        loaded.with_context(|| format!("loading a table of {name}"))
     }
 
     /// Takes a table back that was loaded and is not live.
     pub fn clear(&self, name: &str) -> Result<()> {
-        self.0
-            .table_clear(&id(name)?)
-            .with_context(|| format!("clearing {name}"))?;
-        Ok(())
+        let cleared = self.0.clear(name);
+        cleared.with_context(|| format!("clearing {name}"))
     }
 
     /// Suspends a device.
     pub fn suspend(&self, name: &str, suspend: Suspend) -> Result<()> {
-        let mut flags = DmFlags::DM_SUSPEND;
-        if suspend == Suspend::NoFlush {
-            flags |= DmFlags::DM_NOFLUSH | DmFlags::DM_SKIP_LOCKFS;
-        }
-        self.0
-            .device_suspend(&id(name)?, options(Access::Write).set_flags(flags))
-            .with_context(|| format!("suspending {name}"))?;
-        Ok(())
+        let suspended = self.0.suspend(name, suspend);
+        suspended.with_context(|| format!("suspending {name}"))
     }
 
     /// Resumes a device, with the table that was loaded if there is one.
     pub fn resume(&self, name: &str) -> Result<()> {
-        self.0
-            .device_suspend(&id(name)?, options(Access::Write))
-            .with_context(|| format!("resuming {name}"))?;
-        Ok(())
+        let resumed = self.0.resume(name);
+        resumed.with_context(|| format!("resuming {name}"))
     }
 
     /// Removes a device.
     pub fn remove(&self, name: &str) -> Result<()> {
-        self.0
-            .device_remove(&id(name)?, options(Access::Write))
-            .with_context(|| format!("removing {name}"))?;
-        Ok(())
+        let removed = self.0.remove(name);
+        removed.with_context(|| format!("removing {name}"))
     }
 
     /// What the kernel knows of a device.
-    pub fn info(&self, name: &str) -> Result<DeviceInfo> {
-        self.0
-            .device_info(&id(name)?)
-            .with_context(|| name.to_string())
+    pub fn info(&self, name: &str) -> Result<Info> {
+        self.0.info(name).with_context(|| name.to_string())
     }
 
     /// The status of each target.
     pub fn status(&self, name: &str) -> Result<Vec<Line>> {
-        self.lines(name, DmOptions::default())
+        self.0.status(name).with_context(|| name.to_string())
     }
 
     /// The live table.
     pub fn table(&self, name: &str) -> Result<Vec<Line>> {
-        self.lines(
-            name,
-            DmOptions::default().set_flags(DmFlags::DM_STATUS_TABLE),
-        )
-    }
-
-    fn lines(&self, name: &str, options: DmOptions) -> Result<Vec<Line>> {
-        let (_, lines) = self
-            .0
-            .table_status(&id(name)?, options)
-            .with_context(|| name.to_string())?;
-        Ok(lines
-            .into_iter()
-            .map(|(start, sectors, kind, words)| Line {
-                start,
-                sectors,
-                kind,
-                words,
-            })
-            .collect())
+        self.0.table(name).with_context(|| name.to_string())
     }
 
     /// Sends a message to the target at that sector of a device, and returns its answer.
     ///
     /// Where the target refuses, the error says why: it is asked for the reason.
     pub fn message(&self, name: &str, sector: u64, text: &str) -> Result<String> {
-        let id = id(name)?;
-        match self.0.target_msg(&id, Some(sector), text) {
-            Ok((_, answer)) => Ok(answer.unwrap_or_default()),
-            Err(error) => {
-                let reason = self.0.target_msg(&id, Some(sector), "reason");
-                let reason = reason.ok().and_then(|(_, answer)| answer);
-                let error = anyhow::Error::from(error);
-                Err(error.context(reason.unwrap_or_default().trim().to_string()))
-            }
-        }
+        let error = match self.0.message(name, sector, text)? {
+            Reply::Answered(answer) => return Ok(answer),
+            Reply::Refused(error) => error,
+        };
+        let reason = match self.0.message(name, sector, "reason") {
+            Ok(Reply::Answered(reason)) => reason,
+            _ => String::new(),
+        };
+        Err(error.context(reason.trim().to_string()))
     }
 
     /// The `remap` targets of a device, of which there must be one at least.
@@ -187,23 +194,5 @@ impl Mapper {
             bail!("{name} has no {} target", crate::TYPE);
         }
         Ok(lines)
-    }
-}
-
-fn named(name: &str) -> Result<&DmName> {
-    DmName::new(name).with_context(|| format!("'{name}' is no name for a mapped device"))
-}
-
-fn id(name: &str) -> Result<DevId<'_>> {
-    named(name).map(DevId::Name)
-}
-
-/// The options that make the library wait for nobody: udev may not run.
-fn options(access: Access) -> DmOptions {
-    let options =
-        DmOptions::default().set_udev_flags(DmUdevFlags::DM_UDEV_DISABLE_LIBRARY_FALLBACK);
-    match access {
-        Access::Write => options,
-        Access::Read => options.set_flags(DmFlags::DM_READONLY),
     }
 }

@@ -70,8 +70,17 @@ pub struct Disks {
 impl Disks {
     /// Opens the devices that were named.
     pub fn open(named: &cli::Devices, access: Access) -> Result<Self> {
-        let spare = Device::open(&named.spare, access)?;
-        let main = Device::open(&named.main, access)?;
+        Self::open_each(named, access, access)
+    }
+
+    /// Opens main in one way, and the spare in another.
+    pub fn open_each(
+        named: &cli::Devices,
+        main_access: Access,
+        spare_access: Access,
+    ) -> Result<Self> {
+        let spare = Device::open(&named.spare, spare_access)?;
+        let main = Device::open(&named.main, main_access)?;
         let left = spare.kind.sectors.saturating_sub(named.spare_start);
         let spare_area = Area {
             start: named.spare_start,

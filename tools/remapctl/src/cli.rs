@@ -2,6 +2,10 @@
 
 //! What can be typed; man pages and completions are made from the same.
 
+use crate::remaptab::{
+    self,
+    MissingSpare, //
+};
 use clap::{
     builder::RangedU64ValueParser,
     Args,
@@ -51,12 +55,16 @@ pub enum Command {
     Restore(Restore),
     /// Bring all copies of the metadata up to date from the ones that survive.
     Repair(Repair),
+    /// Make an array of a disk in use and a spare, for good: its data stay where they are.
+    Adopt(Adopt),
+    /// Activate arrays of the table whose devices are there.
+    Activate(Activate),
     /// Activate an array.
     Create(Create),
     /// Deactivate an array.
     Remove(Name),
-    /// Show how an active array is, or all of them.
-    Status(MaybeName),
+    /// Show how arrays are, what is the matter with them, and what to do about it.
+    Status(StatusArgs),
     /// List the relocated units of an active array.
     List(Name),
     /// Relocate what a list of bad blocks names, on an active array.
@@ -65,6 +73,14 @@ pub enum Command {
     Scan(Scan),
     /// Show how an active array is, again whenever that changes.
     Watch(Watch),
+    /// Print the data of an array as a table of other targets, for a kernel without 'remap'.
+    Export(Export),
+    /// Print which array a device belongs to, for udev.
+    UdevProbe(UdevProbe),
+    /// Tell of each change of an array: in the journal, to programs, and by mail.
+    Monitor(Monitor),
+    /// Print figures of arrays as Prometheus reads them.
+    Metrics(Metrics),
     /// Write man pages and shell completions to a folder.
     #[command(hide = true)]
     Generate {
@@ -267,20 +283,191 @@ pub struct Name {
     pub name: String,
 }
 
-/// A mapped device, or all.
+/// Arguments of `status`.
 #[derive(Args)]
-pub struct MaybeName {
-    /// The name of the mapped device; all if not given.
+pub struct StatusArgs {
+    /// The name of the mapped device; all, and those of the table that are not active, if not given.
     pub name: Option<String>,
+    #[command(flatten)]
+    pub tab: Tab,
+}
+
+/// Arguments of `monitor`.
+#[derive(Args)]
+pub struct Monitor {
+    /// Run each program in this folder for each event.
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/remapctl/notify.d")]
+    pub hooks: PathBuf,
+    /// Mail warnings, and what is worse, to this address.
+    #[arg(long, value_name = "ADDRESS", default_value = "root")]
+    pub mail: String,
+    /// Mail nothing.
+    #[arg(long)]
+    pub no_mail: bool,
+    /// The program that mails are given to; where there is none, nothing is mailed.
+    #[arg(long, value_name = "PROGRAM", default_value = "/usr/sbin/sendmail")]
+    pub sendmail: PathBuf,
+    /// Tell how things are now, and end.
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Arguments of `metrics`.
+#[derive(Args)]
+pub struct Metrics {
+    /// Write them to this file, in place of what was there, as the textfile collector of
+    /// node_exporter wants it.
+    #[arg(long, value_name = "FILE", conflicts_with = "http")]
+    pub textfile: Option<PathBuf>,
+    /// Answer one HTTP request on standard input and output, as inetd(8) and systemd give them.
+    #[arg(long)]
+    pub http: bool,
+    #[command(flatten)]
+    pub tab: Tab,
 }
 
 /// Lists of bad blocks.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListForm {
     /// Block numbers, as badblocks(8) writes them.
     Badblocks,
     /// A mapfile of ddrescue; what is not rescued is bad.
     Ddrescue,
+    /// What 'smartctl -l defects' prints: the pending defects of the disk.
+    SmartDefects,
+    /// What 'smartctl -l background' prints: what the disk's own scan could not read.
+    SmartBackground,
+    /// What 'smartctl -l selftest' prints: the first error of each self-test.
+    SmartSelftest,
+}
+
+/// A list of bad blocks of a device.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// Its form.
+    pub form: ListForm,
+    /// Where it is, or `-` for standard input.
+    pub file: PathBuf,
+}
+
+/// Reads `FORM:FILE`.
+fn list(text: &str) -> Result<List, String> {
+    let names: Vec<_> = ListForm::value_variants()
+        .iter()
+        .filter_map(|form| Some(form.to_possible_value()?.get_name().to_string()))
+        .collect();
+    let wrong = || {
+        format!(
+            "want FORM:FILE, with one of these forms: {}",
+            names.join(", ")
+        )
+    };
+    let (form, file) = text.split_once(':').ok_or_else(wrong)?;
+    let form = ListForm::from_str(form, false).map_err(|_| wrong())?;
+    match file.is_empty() {
+        true => Err(wrong()),
+        false => Ok(List {
+            form,
+            file: file.into(),
+        }),
+    }
+}
+
+fn missing_spare(text: &str) -> Result<MissingSpare, String> {
+    MissingSpare::parse(text).map_err(|error| error.to_string())
+}
+
+/// Where the table of arrays is.
+#[derive(Args, Clone)]
+pub struct Tab {
+    /// The table of arrays; see remaptab(5).
+    #[arg(long, value_name = "FILE", default_value = remaptab::PATH)]
+    pub tab: PathBuf,
+}
+
+/// Arguments of `activate`.
+#[derive(Args)]
+pub struct Activate {
+    /// The names of arrays; all of the table but those with 'noauto' if not given.
+    pub names: Vec<String>,
+    /// Take it for no failure that a device is not there yet.
+    #[arg(long)]
+    pub incremental: bool,
+    /// Do what the table says for an array whose spare does not come.
+    #[arg(long)]
+    pub without_spare: bool,
+    #[command(flatten)]
+    pub tab: Tab,
+}
+
+/// Forms of an exported table.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum ExportForm {
+    /// Lines of dm-linear, and of dm-error for what is lost: 'dmsetup create' takes them.
+    DmLinear,
+}
+
+/// Arguments of `export`.
+#[derive(Args)]
+pub struct Export {
+    /// The name of an array, or its main device and its spare.
+    #[arg(num_args = 1..=2, required = true, value_name = "NAME|MAIN SPARE")]
+    pub devices: Vec<PathBuf>,
+    /// The form.
+    #[arg(long, value_enum, default_value_t = ExportForm::DmLinear)]
+    pub format: ExportForm,
+    /// The first sector of the target on main, where devices are given.
+    #[arg(long, default_value_t = 0, value_name = "SECTOR")]
+    pub main_start: u64,
+    /// The first sector of the spare area, where devices are given.
+    #[arg(long, default_value_t = 0, value_name = "SECTOR")]
+    pub spare_start: u64,
+    /// The length of the spare area, where devices are given; all that is left if not given.
+    #[arg(long, value_name = "SECTORS")]
+    pub spare_len: Option<u64>,
+    #[command(flatten)]
+    pub tab: Tab,
+}
+
+/// Arguments of `udev-probe`.
+#[derive(Args)]
+pub struct UdevProbe {
+    /// The device.
+    pub device: PathBuf,
+    #[command(flatten)]
+    pub tab: Tab,
+}
+
+/// Arguments of `adopt`.
+#[derive(Args)]
+pub struct Adopt {
+    /// The disk or partition that begins to fail. Nothing on it is written.
+    pub main: PathBuf,
+    /// The device that takes what it cannot hold any more. All that is on it is overwritten.
+    #[arg(long, value_name = "DEVICE")]
+    pub spare: PathBuf,
+    /// The name of the mapped device; that of main if not given.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Relocate what a list names, on the active array. May be given more than once.
+    #[arg(long, value_name = "FORM:FILE", value_parser = list)]
+    pub from: Vec<List>,
+    /// The block size of lists of badblocks(8), in bytes.
+    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
+    pub block_size: u64,
+    /// What is activated at boot if the spare does not come: nothing, or what was not relocated, for
+    /// reading only.
+    #[arg(long, value_name = "refuse|read-only", default_value = "refuse", value_parser = missing_spare)]
+    pub missing_spare: MissingSpare,
+    /// Adopt main, or overwrite the spare, in spite of what is there; WHAT must be the name that is
+    /// given when it is refused. May be given more than once.
+    #[arg(long, value_name = "WHAT")]
+    pub force: Vec<String>,
+    /// Say what is on both devices and what would be done, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub tab: Tab,
 }
 
 /// Arguments of `import`.

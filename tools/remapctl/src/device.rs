@@ -46,6 +46,8 @@ use std::path::{
 pub enum Access {
     /// To be read, perhaps while others use it.
     Read,
+    /// To be read, while nobody else uses it.
+    Hold,
     /// To be written, by nobody else.
     Write,
 }
@@ -94,7 +96,7 @@ impl Device {
             bail!("{}: neither a block device nor a file", named());
         }
         let mut flags = OFlags::empty();
-        flags.set(OFlags::EXCL, is_device && access == Access::Write);
+        flags.set(OFlags::EXCL, is_device && access != Access::Read);
         flags.set(OFlags::DIRECT, is_device || takes_direct_io(path));
         options.custom_flags(flags.bits() as i32);
         let mut file = options.open(path).map_err(|error| {

@@ -23,6 +23,10 @@ pub struct Extent {
     pub what: String,
     /// How many sectors it takes; `None` if that cannot be told.
     pub sectors: Option<u64>,
+    /// Its UUID, if it has one.
+    pub uuid: Option<String>,
+    /// Its label, if it has one.
+    pub label: Option<String>,
 }
 
 impl Extent {
@@ -39,6 +43,8 @@ impl Extent {
             Some(AMBIGUOUS) => Ok(Some(Self {
                 what: "more than one thing".into(),
                 sectors: None,
+                uuid: None,
+                label: None,
             })),
             _ => bail!(
                 "blkid: {}",
@@ -51,6 +57,7 @@ impl Extent {
     fn parse(text: &str) -> Option<Self> {
         let pairs = text.lines().filter_map(|line| line.split_once('='));
         let found: BTreeMap<_, _> = pairs.collect();
+        let text = |name| found.get(name).map(ToString::to_string);
         let number = |name| found.get(name)?.parse::<u64>().ok();
         let bytes = number("FSBLOCKSIZE")
             .zip(number("FSLASTBLOCK"))
@@ -58,8 +65,10 @@ impl Extent {
             .or_else(|| number("FSSIZE"));
         let table = || Some(format!("{} partition table", found.get("PTTYPE")?));
         Some(Self {
-            what: found.get("TYPE").map(ToString::to_string).or_else(table)?,
+            what: text("TYPE").or_else(table)?,
             sectors: bytes.map(|bytes| bytes.div_ceil(512)),
+            uuid: text("UUID"),
+            label: text("LABEL"),
         })
     }
 }
@@ -84,8 +93,17 @@ mod tests {
             let want = want.map(|(what, sectors)| Extent {
                 what: what.to_string(),
                 sectors,
+                uuid: None,
+                label: None,
             });
             assert_eq!(Extent::parse(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn names_are_read() {
+        let found = Extent::parse("LABEL=my data\nUUID=0-1\nTYPE=xfs\n").unwrap();
+        assert_eq!(found.uuid.as_deref(), Some("0-1"));
+        assert_eq!(found.label.as_deref(), Some("my data"));
     }
 }

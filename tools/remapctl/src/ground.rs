@@ -46,6 +46,13 @@ impl InTheWay {
         self.0.entry(name.into()).or_insert(text);
     }
 
+    /// Adds what others noted, unless there was one of that name.
+    pub fn add(&mut self, other: Self) {
+        for (name, text) in other.0 {
+            self.note(&name, text);
+        }
+    }
+
     /// Notes what is in the way of an array in places where it has no copy any more.
     pub fn note_all(&mut self, disks: &Disks, array: &Array, places: &[Place]) {
         let mut found = Self::default();
@@ -122,8 +129,8 @@ impl Ground {
     }
 }
 
-/// The names that are no UUID.
-const FOREIGN: &str = "foreign";
+/// The names that are no UUID; this one is of something on the spare that is not ours.
+pub const FOREIGN: &str = "foreign";
 const MAIN_TAIL: &str = "main-tail";
 const DAMAGED: &str = "damaged";
 const NEWER: &str = "newer";
@@ -204,7 +211,7 @@ fn look(disks: &Disks, place: Place, way: &mut InTheWay) {
 
 /// Notes what reaches behind the sectors of the target.
 fn reach(disks: &Disks, len: u64, way: &mut InTheWay) -> Result<()> {
-    let Some(Extent { what, sectors }) = Extent::of(&disks.main, disks.main_start)? else {
+    let Some(Extent { what, sectors, .. }) = Extent::of(&disks.main, disks.main_start)? else {
         return Ok(());
     };
     match sectors {

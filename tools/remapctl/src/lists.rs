@@ -2,6 +2,10 @@
 
 //! Lists of bad places that other tools write and read. All ranges are sectors, `start..end`.
 
+mod smart;
+
+use crate::cli::ListForm;
+use crate::sysfs::BlockDevice;
 use anyhow::{
     bail,
     Context,
@@ -121,6 +125,68 @@ pub fn from_ddrescue(text: &str) -> Result<Vec<Range<u64>>> {
     Ok(merged(ranges))
 }
 
+/// Where main lies on the disk whose addresses a list has, and how long a block of that is.
+#[derive(Clone, Copy, Debug)]
+pub struct OnDisk {
+    /// The first sector.
+    pub start: u64,
+    /// The length in sectors.
+    pub sectors: u64,
+    /// How many sectors a logical block of the disk has.
+    pub block: u64,
+}
+
+impl OnDisk {
+    /// For lists that count from main's first sector.
+    pub fn whole() -> Self {
+        Self {
+            start: 0,
+            sectors: u64::MAX,
+            block: 1,
+        }
+    }
+
+    /// What begins at a sector of a device, and reaches to its end.
+    pub fn of(device: &BlockDevice, start: u64) -> Result<Self> {
+        let sectors = device.sectors().context("a device without a length")?;
+        let block = device.disk()?.attribute("queue/logical_block_size");
+        let bytes: Option<u64> = block.and_then(|bytes| bytes.parse().ok());
+        Ok(Self {
+            start: device.start() + start,
+            sectors: sectors.saturating_sub(start),
+            block: block_sectors(bytes.context("a disk without a block size")?)?,
+        })
+    }
+
+    /// The sectors of main of these logical blocks of the disk. What lies elsewhere is left out.
+    fn on_main(&self, blocks: Vec<u64>) -> Vec<Range<u64>> {
+        let end = self.start.saturating_add(self.sectors);
+        let ranges = blocks.into_iter().filter_map(|number| {
+            let first = number.checked_mul(self.block)?;
+            let range = first.max(self.start)..first.checked_add(self.block)?.min(end);
+            (range.start < range.end).then(|| range.start - self.start..range.end - self.start)
+        });
+        merged(ranges.collect())
+    }
+}
+
+/// The bad sectors of main that a list names, which is of this form. `block_bytes` is the length of
+/// the blocks that badblocks(8) counts.
+pub fn read(
+    form: ListForm,
+    text: &str,
+    block_bytes: u64,
+    place: &OnDisk,
+) -> Result<Vec<Range<u64>>> {
+    match form {
+        ListForm::Badblocks => from_badblocks(text, block_bytes),
+        ListForm::Ddrescue => from_ddrescue(text),
+        ListForm::SmartDefects => smart::defects(text).map(|all| place.on_main(all)),
+        ListForm::SmartBackground => smart::background(text).map(|all| place.on_main(all)),
+        ListForm::SmartSelftest => smart::selftest(text).map(|all| place.on_main(all)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +216,22 @@ mod tests {
         ] {
             assert_eq!(from_ddrescue(text).unwrap_err().to_string(), want);
         }
+    }
+
+    #[test]
+    fn addresses_of_the_disk_become_those_of_main() {
+        let place = OnDisk {
+            start: 2048,
+            sectors: 800,
+            block: 8,
+        };
+        let blocks = vec![255, 256, 257, 300, 355, 356, u64::MAX];
+        assert_eq!(place.on_main(blocks), [0..16, 352..360, 792..800]);
+        let odd = OnDisk {
+            start: 2052,
+            ..place
+        };
+        assert_eq!(odd.on_main(vec![256]), [0..4]);
     }
 
     #[test]

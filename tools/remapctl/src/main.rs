@@ -6,21 +6,38 @@
 
 #![forbid(unsafe_code)]
 
+mod activate;
 mod active;
+mod adopt;
 mod array;
+mod assemble;
 mod cli;
 mod device;
 mod dump;
+mod export;
 mod extent;
+mod findings;
+mod fstab;
 mod generate;
 mod ground;
+mod identity;
 mod lists;
+mod main_alone;
+mod metrics;
+mod monitor;
 mod offline;
+mod probe;
 mod rehearse;
+mod relocate;
+mod remaptab;
 mod renew;
 mod repair;
 mod say;
 mod scan;
+mod status;
+mod sysfs;
+mod udev;
+mod usage;
 
 use clap::Parser;
 use cli::Command;
@@ -39,13 +56,19 @@ fn main() -> ExitCode {
         Command::Dump(args) => offline::dump(args),
         Command::Restore(args) => offline::restore(&say, args),
         Command::Repair(args) => repair::repair(&say, args),
-        Command::Create(args) => active::create(&say, args),
-        Command::Remove(args) => active::remove(&say, args),
-        Command::Status(args) => active::status(&say, args),
+        Command::Adopt(args) => adopt::adopt(&say, args),
+        Command::Activate(args) => assemble::assemble(&say, args),
+        Command::Create(args) => activate::create(&say, args),
+        Command::Remove(args) => activate::remove(&say, args),
+        Command::Status(args) => status::status(&say, args),
         Command::List(args) => active::list(&say, args),
-        Command::Import(args) => active::import(&say, args),
+        Command::Import(args) => relocate::import(&say, args),
         Command::Scan(args) => scan::scan(&say, args),
         Command::Watch(args) => active::watch(&say, args),
+        Command::Export(args) => export::export(&say, args),
+        Command::Monitor(args) => monitor::monitor(&say, args),
+        Command::Metrics(args) => metrics::metrics(args),
+        Command::UdevProbe(args) => probe::udev_probe(args),
         Command::Generate { folder } => generate::generate(folder),
     };
     done.unwrap_or_else(|error| {

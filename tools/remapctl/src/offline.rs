@@ -19,6 +19,7 @@ use anyhow::{
     Context,
     Result, //
 };
+use remap_core::geometry::Geometry;
 use remap_core::metadata::array::Array;
 use remap_core::metadata::record::Record;
 use remap_core::metadata::standing::Standing;
@@ -68,6 +69,19 @@ pub fn random_session() -> Result<u64> {
     Ok(u64::from_le_bytes(random_bytes()?))
 }
 
+/// A new array over these units, with or without copies of the metadata on main.
+pub fn new_array(geometry: &Geometry, on_main: bool) -> Result<Array> {
+    Ok(Array {
+        uuid: random_uuid()?,
+        main: if on_main { random_uuid()? } else { Uuid::NIL },
+        spare: random_uuid()?,
+        unit_sectors: geometry.unit_sectors() as u32,
+        block_sectors: geometry.block_sectors() as u32,
+        main_sectors: geometry.sectors(),
+        spare_sectors: geometry.spare_sectors(),
+    })
+}
+
 /// `remapctl format`
 pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
     let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
@@ -87,20 +101,7 @@ pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
     let geometry = disks.lay_out(disks.main.kind, len, args.unit)?;
     let (ground, way) = Ground::look(&disks, geometry.sectors(), args.main_metadata)?;
     way.allow(&args.force)?;
-    let main = if args.main_metadata {
-        random_uuid()?
-    } else {
-        Uuid::NIL
-    };
-    let array = Array {
-        uuid: random_uuid()?,
-        main,
-        spare: random_uuid()?,
-        unit_sectors: geometry.unit_sectors() as u32,
-        block_sectors: geometry.block_sectors() as u32,
-        main_sectors: geometry.sectors(),
-        spare_sectors: geometry.spare_sectors(),
-    };
+    let array = new_array(&geometry, args.main_metadata)?;
     let clean = Standing {
         clean: true,
         ..Standing::default()
@@ -292,14 +293,19 @@ pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
     Ok(ExitCode::from(if is_whole { 0 } else { DAMAGED }))
 }
 
-/// `remapctl dump`
-pub fn dump(args: &cli::Dump) -> Result<ExitCode> {
-    let mut disks = Disks::open(&args.devices, Access::Read)?;
-    let read = Reading::settled(&mut disks);
+/// What the metadata hold, of an array that may be in use.
+pub fn settled(disks: &mut Disks) -> Result<Found> {
+    let read = Reading::settled(disks);
     if read.is_changing {
         bail!(CHANGING);
     }
-    let found = read.array?;
+    read.array
+}
+
+/// `remapctl dump`
+pub fn dump(args: &cli::Dump) -> Result<ExitCode> {
+    let mut disks = Disks::open(&args.devices, Access::Read)?;
+    let found = settled(&mut disks)?;
     let bad = found.contents().records;
     let bad = bad.filter_map(|record| match record {
         Record::Relocated { unit, .. } => Some(found.geometry.sectors_of(unit)),

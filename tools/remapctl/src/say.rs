@@ -24,6 +24,17 @@ pub fn print(text: &str) {
     }
 }
 
+/// A length in sectors, for people.
+pub fn size(sectors: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut tenths, mut unit) = (u128::from(sectors) * 5, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
 /// How answers are given: to people or to programs.
 #[derive(Clone, Copy)]
 pub struct Say {
@@ -41,6 +52,13 @@ impl Say {
         }
     }
 
+    /// Tells people what is done, beside the answer.
+    pub fn note(&self, text: &str) {
+        if !self.json {
+            print(&format!("{text}\n"));
+        }
+    }
+
     /// Says what went wrong.
     pub fn error(&self, error: &anyhow::Error) {
         if self.json {
@@ -54,6 +72,24 @@ impl Say {
         if !self.json && std::io::stderr().is_terminal() {
             let end = if done >= all { "\n" } else { "" };
             eprint!("\r{what}: {} %{end}", done * 100 / all.max(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn lengths_are_in_the_largest_unit_that_fits() {
+        for (sectors, want) in [
+            (0, "0.0 KiB"),
+            (1, "0.5 KiB"),
+            (131_072, "64.0 MiB"),
+            (7_814_037_168, "3.6 TiB"),
+            (u64::MAX, "8191.9 EiB"),
+        ] {
+            assert_eq!(size(sectors), want);
         }
     }
 }

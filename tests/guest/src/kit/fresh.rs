@@ -29,6 +29,8 @@ use std::{
 const TRACES: &str = "/run/guest-traces";
 /// This file marks a guest that cannot become fresh again.
 const SPENT: &str = "/run/spent";
+/// The state of udev, which remains when udev ends.
+const UDEV: &str = "/run/udev";
 /// Directories in which a test may leave entries.
 const FOLDERS: [&str; 8] = [
     "/sys/module",
@@ -75,6 +77,10 @@ pub fn is_as_new() -> Result<bool> {
         if Path::new(folder).exists() {
             fs::remove_dir_all(folder)?;
         }
+    }
+    // Who finds it takes udev to be running.
+    if Path::new(UDEV).exists() {
+        fs::remove_dir_all(UDEV)?;
     }
     empty("/tmp", &[])?;
     empty("/root", &[])?;

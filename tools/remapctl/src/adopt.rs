@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `remapctl adopt`: an array of a disk as it is and a spare, for good.
+//!
+//! All that can refuse is asked before anything is written. Then the spare is formatted, the array is
+//! entered in the table, udev looks at the devices again, and the array is activated. When it is
+//! stopped in between, `remapctl adopt --force` with the array's UUID, or `remapctl activate`, goes
+//! on. Nothing is ever written to main: it is not even open for writing.
+
+use crate::activate::activate;
+use crate::array::Disks;
+use crate::cli::{
+    self,
+    List, //
+};
+use crate::device::Access;
+use crate::extent::Extent;
+use crate::fstab;
+use crate::ground::{
+    Ground,
+    InTheWay,
+    FOREIGN, //
+};
+use crate::identity::Identity;
+use crate::lists::{
+    self,
+    OnDisk, //
+};
+use crate::offline::{
+    new_array,
+    read_text, //
+};
+use crate::relocate::relocate;
+use crate::remaptab::{
+    check_name,
+    Entry,
+    Main,
+    MissingSpare,
+    Remaptab, //
+};
+use crate::renew::write_new;
+use crate::say::Say;
+use crate::sysfs::BlockDevice;
+use crate::usage;
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
+use remap_active::mapper::{
+    self,
+    Mapper, //
+};
+use remap_core::geometry::Geometry;
+use remap_core::metadata::standing::Standing;
+use remap_core::metadata::uuid::Uuid;
+use remap_core::table::Features;
+use serde_json::json;
+use std::ops::Range;
+use std::process::ExitCode;
+
+/// What is in the way where main holds nothing.
+const UNKNOWN: &str = "unknown";
+/// What is in the way where both devices are parts of one disk.
+const SAME_DISK: &str = "same-disk";
+
+/// A device, and what is on it.
+struct Looked {
+    device: BlockDevice,
+    identity: Identity,
+    extent: Option<Extent>,
+}
+
+impl Looked {
+    fn at(path: &std::path::Path, device: &crate::device::Device) -> Result<Self> {
+        let found = BlockDevice::at(path)?;
+        Ok(Self {
+            identity: Identity::of(&found)?,
+            device: found,
+            extent: Extent::of(device, 0)?,
+        })
+    }
+
+    /// What is on it, for people.
+    fn content(&self) -> String {
+        let Some(extent) = &self.extent else {
+            return "nothing that blkid(8) knows".into();
+        };
+        let label = extent.label.as_ref().map(|label| format!(" '{label}'"));
+        let uuid = extent.uuid.as_ref().map(|uuid| format!(" UUID={uuid}"));
+        let [label, uuid] = [label, uuid].map(Option::unwrap_or_default);
+        format!("{}{label}{uuid}", extent.what)
+    }
+
+    /// A line for people.
+    fn line(&self, role: &str) -> String {
+        let sectors = self.device.sectors().unwrap_or(0);
+        let size = crate::say::size(sectors);
+        let (path, content) = (self.device.path.display(), self.content());
+        format!("{role} {path}: {size}, {content}, {}", self.identity)
+    }
+}
+
+/// Refuses a device that somebody uses, and says who.
+fn check_unused(device: &BlockDevice) -> Result<()> {
+    let users = usage::users(device)?;
+    match users.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", users.join(", ")),
+    }
+}
+
+/// What must be so of main and the spare, and what may be in spite of that with `--force`.
+fn check(main: &Looked, spare: &Looked, way: &mut InTheWay) -> Result<()> {
+    let (main_path, spare_path) = (main.device.path.display(), spare.device.path.display());
+    for looked in [main, spare] {
+        if looked.device.attribute("ro").as_deref() == Some("1") {
+            bail!("{} can only be read", looked.device.path.display());
+        }
+    }
+    let (main_disk, spare_disk) = (main.device.disk()?, spare.device.disk()?);
+    if main_disk == spare_disk {
+        let disk = main_disk.path.display();
+        way.note(SAME_DISK, format!("main and the spare are both on {disk}"));
+    }
+    match &main.extent {
+        None => way.note(
+            UNKNOWN,
+            format!("main {main_path} holds {}", main.content()),
+        ),
+        Some(Extent { what, sectors, .. }) => {
+            let have = main.device.sectors().unwrap_or(0);
+            if let Some(sectors) = sectors.filter(|&sectors| sectors > have) {
+                bail!("main {main_path} has {have} sectors, and the {what} on it has {sectors}");
+            }
+        }
+    }
+    if spare.extent.is_some() {
+        let content = spare.content();
+        way.note(FOREIGN, format!("the spare {spare_path} holds {content}"));
+    }
+    Ok(())
+}
+
+/// How main is to be found again: by what it says of itself, if no other device says the same.
+fn tell(main: &Looked) -> Result<Main> {
+    if !main.identity.is_telling() {
+        let path = main.device.path.clone();
+        if path
+            .to_str()
+            .is_none_or(|path| path.contains(char::is_whitespace))
+        {
+            bail!("{}: no path for remaptab(5)", path.display());
+        }
+        return Ok(Main::Path(path));
+    }
+    for other in BlockDevice::all()? {
+        let is_other = other.number != main.device.number;
+        if is_other && Identity::of(&other).is_ok_and(|found| main.identity.is_of(&found)) {
+            let (main, other) = (main.device.path.display(), other.path.display());
+            bail!("{main} and {other} say the same of themselves: is one a path to the other?");
+        }
+    }
+    Ok(Main::Identity(main.identity.clone()))
+}
+
+/// The bad sectors that lists name.
+fn bad_sectors(lists: &[List], block_bytes: u64, main: &Looked) -> Result<Vec<Range<u64>>> {
+    let place = OnDisk::of(&main.device, 0)?;
+    let mut all = Vec::new();
+    for list in lists {
+        let text = read_text(&list.file)?;
+        let read = lists::read(list.form, &text, block_bytes, &place);
+        all.extend(read.with_context(|| list.file.display().to_string())?);
+    }
+    let all = lists::merged(all);
+    if let Some(last) = all.last().filter(|last| last.end > place.sectors) {
+        let have = place.sectors;
+        bail!(
+            "a list names sector {}, and main has {have} sectors",
+            last.end - 1
+        );
+    }
+    Ok(all)
+}
+
+/// All that was asked before anything is written.
+struct Plan {
+    disks: Disks,
+    main: Looked,
+    spare: Looked,
+    ground: Ground,
+    geometry: Geometry,
+    bad: Vec<Range<u64>>,
+    name: String,
+    how: Main,
+    table: Remaptab,
+}
+
+impl Plan {
+    fn make(args: &cli::Adopt, way: &mut InTheWay) -> Result<Self> {
+        let named = cli::Devices {
+            main: args.main.clone(),
+            spare: args.spare.clone(),
+            main_start: 0,
+            spare_start: 0,
+            spare_len: None,
+        };
+        let devices = [&args.main, &args.spare].map(|path| BlockDevice::at(path));
+        let [main, spare] = devices;
+        let (main, spare) = (main?, spare?);
+        let table = Remaptab::read(&args.tab.tab)?;
+        let own = main
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        let name = args.name.clone().or(own).context("a name for the array")?;
+        check_name(&name)?;
+        if table.named(&name).is_some() {
+            bail!(
+                "there is an array '{name}' in {} already",
+                args.tab.tab.display()
+            );
+        }
+        if Mapper::new()?.names()?.contains(&name) {
+            bail!("there is a mapped device '{name}' already");
+        }
+        if main.number == spare.number {
+            bail!("main and the spare are both {}", main.path.display());
+        }
+        if spare.disk()? == main || main.disk()? == spare {
+            let (main, spare) = (main.path.display(), spare.path.display());
+            bail!("one of main {main} and the spare {spare} is a partition of the other");
+        }
+        check_unused(&main)?;
+        check_unused(&spare)?;
+        let access = if args.dry_run {
+            Access::Hold
+        } else {
+            Access::Write
+        };
+        let disks = Disks::open_each(&named, Access::Hold, access)?;
+        let main = Looked::at(&args.main, &disks.main)?;
+        let spare = Looked::at(&args.spare, &disks.spare)?;
+        check(&main, &spare, way)?;
+        let how = tell(&main)?;
+        if let Some(other) = table.entries().find(|entry| entry.main == how) {
+            bail!(
+                "{} is main of array '{}' already",
+                args.main.display(),
+                other.name
+            );
+        }
+        let bad = bad_sectors(&args.from, args.block_size, &main)?;
+        let geometry = disks.lay_out(disks.main.kind, disks.behind(), None)?;
+        let (ground, found) = Ground::look(&disks, geometry.sectors(), false)?;
+        way.add(found);
+        if !ground.older.is_empty() {
+            bail!("main holds copies of the metadata of another array, and is not written to");
+        }
+        Ok(Self {
+            disks,
+            main,
+            spare,
+            ground,
+            geometry,
+            bad,
+            name,
+            how,
+            table,
+        })
+    }
+
+    /// Formats the spare; the array's UUID.
+    fn format(&mut self) -> Result<Uuid> {
+        let array = new_array(&self.geometry, false)?;
+        let clean = Standing {
+            clean: true,
+            ..Standing::default()
+        };
+        write_new(&mut self.disks, &self.ground, array, 0, &clean, &[])?;
+        Ok(array.uuid)
+    }
+}
+
+/// Has udev look at devices again, which hides main and finds the spare.
+fn trigger(devices: &[&BlockDevice]) -> Result<()> {
+    for device in devices {
+        device.trigger()?;
+        for partition in device.partitions() {
+            partition.trigger()?;
+        }
+    }
+    crate::udev::settle();
+    Ok(())
+}
+
+/// `remapctl adopt`
+pub fn adopt(say: &Say, args: &cli::Adopt) -> Result<ExitCode> {
+    let mut way = InTheWay::default();
+    let mut plan = Plan::make(args, &mut way)?;
+    let looked = [plan.main.line("main"), plan.spare.line("spare")];
+    say.note(&looked.join("\n"));
+    way.allow(&args.force)?;
+    let units = plan.geometry.spare_units();
+    let bytes = plan.geometry.unit_sectors() << 9;
+    if args.dry_run {
+        say.both(
+            &json!({ "name": plan.name, "adopted": false, "spare_units": units }),
+            format_args!(
+                "would make array '{}' with {units} spare units of {bytes} bytes, and relocate {} \
+                 ranges",
+                plan.name,
+                plan.bad.len()
+            ),
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let array = plan.format()?;
+    let entry = Entry {
+        missing_spare: args.missing_spare,
+        ..Entry::new(&plan.name, plan.how.clone(), array)
+    };
+    let Plan {
+        disks,
+        main,
+        spare,
+        bad,
+        name,
+        mut table,
+        ..
+    } = plan;
+    table.add(entry.clone())?;
+    table.write(&args.tab.tab)?;
+    // While main has all of its links.
+    let fstab = std::fs::read_to_string("/etc/fstab").unwrap_or_default();
+    let fstab = fstab::advice(&main.device, &name, &fstab);
+    // The table line, before the devices are let go of.
+    let mut disks = disks;
+    let (_, line) = crate::activate::table(&mut disks, Features::default())?;
+    drop(disks);
+    trigger(&[&main.device, &spare.device])?;
+    let mapper = Mapper::new()?;
+    // The rules of udev may have been quicker.
+    if !mapper.names()?.contains(&name) {
+        activate(&mapper, &name, Some(&array), &[line], mapper::Access::Write)?;
+    }
+    let mut advice = vec![fstab];
+    if main
+        .extent
+        .as_ref()
+        .is_some_and(|it| it.what.ends_with("partition table"))
+    {
+        let made = format!("kpartx -a /dev/mapper/{name}");
+        advice.push(format!(
+            "'{made}' makes devices of the partitions in the array"
+        ));
+    }
+    if args.missing_spare == MissingSpare::ReadOnly {
+        advice.push(
+            "without the spare nothing can be read: main has no copies of the metadata".into(),
+        );
+    }
+    advice.push(
+        "if the root file system is on it: 'update-initramfs -u' (or 'dracut --force')".into(),
+    );
+    say.both(
+        &json!({
+            "name": name,
+            "array": array.to_string(),
+            "device": format!("/dev/mapper/{name}"),
+            "adopted": true,
+            "spare_units": units,
+            "advice": advice,
+        }),
+        format_args!(
+            "array {array} is active as /dev/mapper/{name}, with {units} spare units of {bytes} bytes\n{}",
+            advice.join("\n")
+        ),
+    );
+    match bad.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => relocate(say, &mapper, &name, &bad, false, false),
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `remapctl activate`: arrays of the table become active as soon as their devices are there,
+//! whichever comes first.
+
+use crate::activate::{
+    self,
+    dm_uuid, //
+};
+use crate::array::Disks;
+use crate::cli;
+use crate::device::Access;
+use crate::export;
+use crate::main_alone::MainAlone;
+use crate::probe::Parts;
+use crate::remaptab::{
+    Entry,
+    MissingSpare,
+    Remaptab, //
+};
+use crate::say::Say;
+use crate::sysfs::BlockDevice;
+use crate::usage;
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
+use remap_active::mapper::{
+    self,
+    Mapper, //
+};
+use rustix::fs::{
+    flock,
+    FlockOperation, //
+};
+use serde_json::json;
+use std::fs::File;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What keeps two of us from activating one array: udev tells of both devices at the same time.
+const LOCK: &str = "/run/remapctl.lock";
+
+/// How an array stands.
+enum Standing {
+    /// It is active, as it was before.
+    Already,
+    /// It became active.
+    Activated,
+    /// What was not relocated can be read: the spare is not there.
+    ReadOnly,
+    /// This is not there yet.
+    Waiting(&'static str),
+}
+
+impl Standing {
+    /// A word for programs.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Already => "already",
+            Self::Activated => "active",
+            Self::ReadOnly => "read-only",
+            Self::Waiting(_) => "waiting",
+        }
+    }
+
+    fn sentence(&self, name: &str) -> String {
+        match self {
+            Self::Already => format!("array '{name}' is active already"),
+            Self::Activated => format!("array '{name}' is active"),
+            Self::ReadOnly => format!(
+                "array '{name}' can be read without its spare; what was relocated gives errors"
+            ),
+            Self::Waiting(what) => format!("array '{name}' waits for {what}"),
+        }
+    }
+}
+
+/// Activates an array, if its devices are there.
+fn activate(mapper: &Mapper, entry: &Entry, without_spare: bool) -> Result<Standing> {
+    let name = &entry.name;
+    if mapper.names()?.contains(name) {
+        let found = mapper.info(name)?.uuid;
+        if found == dm_uuid(&entry.array) {
+            return Ok(Standing::Already);
+        }
+        bail!("'{name}' is another mapped device ({found})");
+    }
+    let parts = Parts::of(entry)?;
+    let Some(main) = parts.main else {
+        return Ok(Standing::Waiting("main"));
+    };
+    check_unused(&main)?;
+    let Some(spare) = parts.spare else {
+        return match (without_spare, entry.missing_spare) {
+            (false, _) => Ok(Standing::Waiting("the spare")),
+            (true, MissingSpare::Refuse) => bail!(
+                "the spare of array {} is not there, and without it relocated data are missing; \
+                 'missing-spare=read-only' in the table shows the others",
+                entry.array
+            ),
+            (true, MissingSpare::ReadOnly) => read_only(mapper, entry, &main),
+        };
+    };
+    check_unused(&spare)?;
+    let devices = entry.devices(main.path, spare.path);
+    let mut disks = Disks::open_each(&devices, Access::Hold, Access::Hold)?;
+    let (array, line) = activate::table(&mut disks, entry.features)?;
+    drop(disks);
+    if array != Some(entry.array) {
+        bail!("the spare is of another array");
+    }
+    let access = mapper::Access::Write;
+    activate::activate(mapper, name, Some(&entry.array), &[line], access)?;
+    Ok(Standing::Activated)
+}
+
+/// Refuses a device that somebody uses beside the array: that would destroy data.
+fn check_unused(device: &BlockDevice) -> Result<()> {
+    let users = usage::users(device)?;
+    match users.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", users.join(", ")),
+    }
+}
+
+/// Shows what main's copies of the metadata say is on main.
+fn read_only(mapper: &Mapper, entry: &Entry, main: &BlockDevice) -> Result<Standing> {
+    let mut alone = MainAlone::open(&main.path, entry.main_start)?;
+    let found = alone.read()?;
+    if found.array().uuid != entry.array {
+        bail!("the metadata on main are of array {}", found.array().uuid);
+    }
+    let path = main.path.display().to_string();
+    drop(alone);
+    let table = export::table(&found, &path, None);
+    let access = mapper::Access::Read;
+    activate::activate(mapper, &entry.name, Some(&entry.array), &table, access)?;
+    Ok(Standing::ReadOnly)
+}
+
+/// `remapctl activate`
+pub fn assemble(say: &Say, args: &cli::Activate) -> Result<ExitCode> {
+    let table = Remaptab::read(&args.tab.tab)?;
+    let mut entries: Vec<_> = table.entries().filter(|entry| entry.auto).collect();
+    if !args.names.is_empty() {
+        let named = |name: &String| {
+            let entry = table.named(name);
+            entry.with_context(|| format!("no array '{name}' in {}", args.tab.tab.display()))
+        };
+        entries = args.names.iter().map(named).collect::<Result<_>>()?;
+    }
+    let lock = File::create(Path::new(LOCK)).context(LOCK)?;
+    flock(&lock, FlockOperation::LockExclusive).context(LOCK)?;
+    let mapper = Mapper::new()?;
+    let mut all_well = true;
+    for entry in entries {
+        match activate(&mapper, entry, args.without_spare) {
+            Ok(standing) => {
+                let waits = matches!(standing, Standing::Waiting(_));
+                all_well &= !waits || args.incremental;
+                say.both(
+                    &json!({ "name": entry.name, "state": standing.word() }),
+                    format_args!("{}", standing.sentence(&entry.name)),
+                );
+            }
+            Err(error) => {
+                all_well = false;
+                say.error(&error.context(format!("array '{}'", entry.name)));
+            }
+        }
+    }
+    Ok(match all_well {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which array a device belongs to: what udev asks of each device that comes, and what finds the
+//! devices of the arrays in the table.
+
+use crate::cli;
+use crate::device::{
+    Access,
+    Device, //
+};
+use crate::identity::Identity;
+use crate::remaptab::{
+    Entry,
+    Main,
+    Remaptab, //
+};
+use crate::sysfs::BlockDevice;
+use anyhow::{
+    bail,
+    Context,
+    Result, //
+};
+use remap_core::metadata::block::{
+    Header,
+    Kind,
+    Role,
+    BLOCK_SECTORS, //
+};
+use remap_core::metadata::uuid::Uuid;
+use remap_core::region_layout::{
+    Regions,
+    Slot,
+    SPARE_REGIONS, //
+};
+use remap_host::blank_block;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What a spare says of its array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpareOf {
+    /// It is the spare of this array.
+    Array(Uuid),
+    /// Somebody began to write an array, and did not come to the end.
+    Unfinished,
+    /// Its copies of the metadata are of different arrays.
+    Mixed,
+}
+
+/// What the heads of the metadata say on a device whose spare area begins at a sector: both slots of
+/// both regions are looked at, so that one that is torn hides no array.
+///
+/// `None` if there is no whole head. What cannot be read says nothing.
+pub fn spare_of(device: &Device, start: u64, len: Option<u64>) -> Option<SpareOf> {
+    let len = len.unwrap_or(device.kind.sectors.saturating_sub(start));
+    let regions = Regions::for_spare(len);
+    let starts = [Some(0), regions.last_start(len)];
+    let mut block = blank_block();
+    let mut found = None;
+    for (region, at) in starts.into_iter().enumerate().take(SPARE_REGIONS) {
+        let Some(at) = at else { continue };
+        for number in Slot::BOTH.map(|slot| regions.header(slot)) {
+            let sector = start + at + number * BLOCK_SECTORS;
+            if device.read(sector, block.as_mut_slice()).is_err() {
+                continue;
+            }
+            let Ok(header) = Header::read(&block, crc32c::crc32c) else {
+                continue;
+            };
+            let address = header.address;
+            let is_at_home = address.role == Role::SPARE
+                && usize::from(address.region) == region
+                && address.number == number;
+            let here = match header.kind {
+                Kind::Checkpoint if is_at_home => SpareOf::Array(address.array),
+                Kind::Unfinished if is_at_home => SpareOf::Unfinished,
+                _ => continue,
+            };
+            found = match found {
+                None | Some(SpareOf::Unfinished) => Some(here),
+                Some(known) if known == here || here == SpareOf::Unfinished => Some(known),
+                Some(_) => Some(SpareOf::Mixed),
+            };
+        }
+    }
+    found
+}
+
+/// Whether the metadata of an array can be on a device, or main can be it: not on what is empty or
+/// no disk, nor on an array itself.
+fn is_candidate(device: &BlockDevice) -> bool {
+    let name = device
+        .path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let dm = device.attribute("dm/uuid").unwrap_or_default();
+    device.sectors().is_some_and(|sectors| sectors > 0)
+        && !["fd", "mtd", "ram", "sr", "zram"].iter().any(|kind| {
+            let number = name.strip_prefix(kind);
+            number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+        })
+        && !dm.starts_with(crate::activate::UUID_PREFIX)
+}
+
+/// Whether a device is main of an array in the table.
+fn is_main(entry: &Entry, device: &BlockDevice) -> Result<bool> {
+    Ok(match &entry.main {
+        Main::Identity(identity) => identity.is_of(&Identity::of(device)?),
+        Main::Path(path) => BlockDevice::at(path).is_ok_and(|found| found.number == device.number),
+    })
+}
+
+/// Whether a device is the spare of an array in the table.
+fn is_spare(entry: &Entry, device: &BlockDevice) -> bool {
+    let opened = Device::open(&device.path, Access::Read);
+    opened.is_ok_and(|opened| {
+        let found = spare_of(&opened, entry.spare_start, entry.spare_len);
+        found == Some(SpareOf::Array(entry.array))
+    })
+}
+
+/// The devices of an array that are there.
+#[derive(Debug)]
+pub struct Parts {
+    /// Main.
+    pub main: Option<BlockDevice>,
+    /// The spare.
+    pub spare: Option<BlockDevice>,
+}
+
+impl Parts {
+    /// Looks for them among all devices. A path to a disk over which another device stands, such
+    /// as one of multipath, gives way to that.
+    pub fn of(entry: &Entry) -> Result<Self> {
+        let all = BlockDevice::all()?;
+        let all: Vec<_> = all.into_iter().filter(is_candidate).collect();
+        let mut mains = Vec::new();
+        for device in &all {
+            if is_main(entry, device)? {
+                mains.push(device.clone());
+            }
+        }
+        let main = only(mains, entry, "main")?;
+        let is_other = |device: &BlockDevice| Some(device) != main.as_ref();
+        let spares = all
+            .iter()
+            .filter(|device| is_other(device) && is_spare(entry, device));
+        let spare = only(spares.cloned().collect(), entry, "the spare")?;
+        Ok(Self { main, spare })
+    }
+}
+
+/// The one of several devices on which no other stands.
+fn only(mut found: Vec<BlockDevice>, entry: &Entry, role: &str) -> Result<Option<BlockDevice>> {
+    if found.len() > 1 {
+        found.retain(|device| device.holders().is_empty());
+    }
+    if let [one, other, ..] = &found[..] {
+        let (name, one, other) = (&entry.name, one.path.display(), other.path.display());
+        bail!("{one} and {other} both look like {role} of array '{name}'");
+    }
+    Ok(found.pop())
+}
+
+/// The lines that udev imports for a device; none if it belongs to no array.
+fn properties(table: &Remaptab, device: &BlockDevice) -> Result<Vec<(&'static str, String)>> {
+    if !is_candidate(device) {
+        return Ok(Vec::new());
+    }
+    let of = |role: &str, name: &str, array: &Uuid| {
+        vec![
+            ("REMAP_ROLE", role.to_string()),
+            ("REMAP_NAME", name.to_string()),
+            ("REMAP_ARRAY", array.to_string()),
+        ]
+    };
+    for entry in table.entries() {
+        if is_main(entry, device)? {
+            let mut found = of("main", &entry.name, &entry.array);
+            found.extend((!entry.auto).then(|| ("REMAP_NOAUTO", "1".to_string())));
+            return Ok(found);
+        }
+    }
+    let opened = Device::open(&device.path, Access::Read)?;
+    for entry in table.entries() {
+        let found = spare_of(&opened, entry.spare_start, entry.spare_len);
+        if found == Some(SpareOf::Array(entry.array)) {
+            let mut found = of("spare", &entry.name, &entry.array);
+            found.extend((!entry.auto).then(|| ("REMAP_NOAUTO", "1".to_string())));
+            return Ok(found);
+        }
+    }
+    // One of an array that is not in the table is none that anything else may take.
+    let role = ("REMAP_ROLE", "spare".to_string());
+    Ok(match spare_of(&opened, 0, None) {
+        None => Vec::new(),
+        Some(SpareOf::Array(array)) => vec![role, ("REMAP_ARRAY", array.to_string())],
+        Some(SpareOf::Unfinished) => vec![role, ("REMAP_STATE", "unfinished".into())],
+        Some(SpareOf::Mixed) => vec![role, ("REMAP_STATE", "mixed".into())],
+    })
+}
+
+/// `remapctl udev-probe`
+pub fn udev_probe(args: &cli::UdevProbe) -> Result<ExitCode> {
+    let device = BlockDevice::at(&args.device)?;
+    // A table that cannot be read hides nothing, and says so; spares are hidden nevertheless.
+    let table = Remaptab::read(&args.tab.tab);
+    let (table, wrong) = match table {
+        Ok(table) => (table, None),
+        Err(error) => (Remaptab::default(), Some(error)),
+    };
+    let mut text = String::new();
+    for (name, value) in properties(&table, &device)? {
+        text += &format!("{name}={value}\n");
+    }
+    crate::say::print(&text);
+    match wrong {
+        None => Ok(ExitCode::SUCCESS),
+        Some(error) => {
+            eprintln!("remapctl: {error:#}");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The devices of an array by what it is called: as it is active, or else as the table has it.
+pub fn devices_of(
+    mapper: Option<&remap_active::mapper::Mapper>,
+    name: &str,
+    tab: &Path,
+) -> Result<cli::Devices> {
+    if let Some(mapper) = mapper.filter(|mapper| mapper.targets(name).is_ok()) {
+        return crate::relocate::devices(mapper, name);
+    }
+    let table = Remaptab::read(tab)?;
+    let entry = table.named(name);
+    let entry =
+        entry.with_context(|| format!("no array '{name}' is active, or in {}", tab.display()))?;
+    let parts = Parts::of(entry)?;
+    let main = parts
+        .main
+        .with_context(|| format!("main of array '{name}' is not there"))?;
+    let spare = parts
+        .spare
+        .with_context(|| format!("the spare of array '{name}' is not there"))?;
+    Ok(entry.devices(main.path, spare.path))
+}
