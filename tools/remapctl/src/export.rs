@@ -196,7 +196,7 @@ mod tests {
                 let unit = geometry.unit_of(sector);
                 match units.get(&unit.0) {
                     None => Place::Main(sector),
-                    Some(&(spare, valid)) => match valid >> (sector % 8) & 1 {
+                    Some(&(spare, valid)) => match (valid >> (sector % 8)) & 1 {
                         0 => Place::Nowhere,
                         _ => Place::Spare(geometry.on_spare(SpareUnit(spare), sector)),
                     },

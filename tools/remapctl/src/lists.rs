@@ -231,7 +231,7 @@ mod tests {
             start: 2052,
             ..place
         };
-        assert_eq!(odd.on_main(vec![256]), [0..4]);
+        assert_eq!(odd.on_main(vec![256, 300]), [0..4, 348..356]);
     }
 
     #[test]

@@ -293,7 +293,7 @@ enum Line {
     /// A comment, or nothing.
     Comment(String),
     /// An array.
-    Entry(Entry),
+    Entry(Box<Entry>),
 }
 
 impl FromStr for Remaptab {
@@ -308,7 +308,7 @@ impl FromStr for Remaptab {
                 false => {
                     let entry: Result<Entry> = line.parse();
                     let entry = entry.and_then(|entry| this.check_new(&entry).map(|()| entry));
-                    Line::Entry(entry.with_context(|| format!("line {}", at + 1))?)
+                    Line::Entry(Box::new(entry.with_context(|| format!("line {}", at + 1))?))
                 }
             };
             this.lines.push(line);
@@ -339,7 +339,7 @@ impl Remaptab {
     /// The arrays.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.lines.iter().filter_map(|line| match line {
-            Line::Entry(entry) => Some(entry),
+            Line::Entry(entry) => Some(entry.as_ref()),
             Line::Comment(_) => None,
         })
     }
@@ -365,7 +365,7 @@ impl Remaptab {
     /// Adds an array at the end.
     pub fn add(&mut self, entry: Entry) -> Result<()> {
         self.check_new(&entry)?;
-        self.lines.push(Line::Entry(entry));
+        self.lines.push(Line::Entry(Box::new(entry)));
         Ok(())
     }
 

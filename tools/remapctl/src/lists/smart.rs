@@ -21,11 +21,11 @@ fn number(word: &str) -> Option<u64> {
 }
 
 /// The lines behind the header of a table, with their numbers, up to the first that is no row.
-fn rows<'a>(
-    text: &'a str,
+fn rows(
+    text: &str,
     is_header: impl Fn(&str) -> bool,
     is_row: impl Fn(&str) -> bool,
-) -> Option<impl Iterator<Item = (usize, &'a str)>> {
+) -> Option<impl Iterator<Item = (usize, &str)>> {
     let mut lines = text.lines().enumerate();
     lines.find(|(_, line)| is_header(line))?;
     Some(
