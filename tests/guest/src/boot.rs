@@ -31,6 +31,8 @@ crate::tests![
 
 /// The rules, as they are installed.
 const RULES: &str = include_str!("../../../system/udev/59-remap.rules");
+/// Those that start what watches arrays.
+const WATCHED: &str = include_str!("../../../system/udev/63-remap-arrays.rules");
 /// Where udev finds rules beside those of the system.
 const FOLDER: &str = "/run/udev/rules.d";
 
@@ -42,7 +44,14 @@ fn begin() -> Result<()> {
     let program = run("sh", &["-c", "command -v remapctl"])?;
     fs::create_dir_all(FOLDER)?;
     let rules = RULES.replace("/usr/sbin/remapctl", program.trim());
-    fs::write(Path::new(FOLDER).join("59-remap.rules"), rules)?;
+    for (name, text) in [
+        ("59-remap.rules", &*rules),
+        ("63-remap-arrays.rules", WATCHED),
+    ] {
+        let path = Path::new(FOLDER).join(name);
+        fs::write(&path, text)?;
+        run("udevadm", &["verify", &path.to_string_lossy()])?;
+    }
     start_udev()
 }
 
@@ -112,6 +121,10 @@ fn main_is_hidden_and_the_array_comes() -> Result<()> {
     let is_array = |path: &Path| path.to_string_lossy().starts_with("/dev/dm-");
     let array_is_there = || Ok(by_uuid(&uuid)?.is_some_and(|path| is_array(&path)));
     until(array_is_there)?;
+    ensure!(
+        says("/dev/mapper/r", "SYSTEMD_WANTS=remap-monitor.service")?,
+        "nobody watches"
+    );
     for device in [&main, &spare] {
         ensure!(says(device, "ID_FS_TYPE=remap_member")?, "{device}");
         ensure!(says(device, "SYSTEMD_READY=0")?, "{device}");
