@@ -51,15 +51,14 @@ impl<M: Memory> Engine<M> {
             let all = self.geometry.blocks_of(unit);
             self.count_entry(Some(entry), all, u64::wrapping_add);
         }
-        (self.map, self.is_changed, self.too_many_changed) = (map, true, true);
+        (self.map, self.is_changed) = (map, true);
         Ok(standing)
     }
 
     /// Forgets the state, so that it can be read anew. Nothing may be under way.
     pub fn forget(&mut self) {
         self.journal = None;
-        self.map = Index::new();
-        (self.is_changed, self.too_many_changed) = (true, true);
+        (self.map, self.is_changed) = (Index::new(), true);
         self.spares.clear();
         self.magazines.forget();
         List::clear(&mut self.withheld);

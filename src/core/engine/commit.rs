@@ -84,10 +84,6 @@ impl<M: Memory> Engine<M> {
         !self.is_read_only() && journal.is_some_and(Journal::has_good_on_main)
     }
 
-    pub(super) fn main_took_one(&self) -> bool {
-        self.journal.as_ref().is_some_and(Journal::main_took_one)
-    }
-
     /// Has a commit made even if nothing changes; the number of its group. `is_clean` marks the
     /// array as shut down in order.
     pub fn want_commit(&mut self, is_clean: bool) -> u64 {
@@ -170,7 +166,10 @@ impl<M: Memory> Engine<M> {
                 self.writer.gathering += 1;
                 self.writer.commits_to_wait = self.writer.commits_to_wait.saturating_sub(1);
             }
-            Job::Checkpoint(_) => self.writer.commits_to_wait = COMMITS_BETWEEN_TRIES,
+            Job::Checkpoint(_) => {
+                self.writer.commits_to_wait = COMMITS_BETWEEN_TRIES;
+                self.writer.wanted = None;
+            }
         }
         self.writer.update = Some((update, job));
         // Whoever found no room in the group finds some in the next.
@@ -242,10 +241,13 @@ impl<M: Memory> Engine<M> {
         if matches!(job, Job::Checkpoint(_)) {
             self.writer.checkpoints += 1;
             self.writer.last_checkpoint = done;
-            self.writer.wanted = None;
+            self.wake(Key::Checkpoint);
         }
+        let is_still_due = self.journal.as_ref().is_some_and(Journal::is_due);
         match done {
             Ok(_) if job == Job::Commit => self.publish_written(),
+            // Without it no commit can be made.
+            Ok(0) if is_still_due => self.fail_groups(),
             Ok(_) => {}
             Err(Dead) => self.fail_groups(),
         }
@@ -275,6 +277,8 @@ impl<M: Memory> Engine<M> {
         }
         self.written.clear();
         self.writer.durable = self.writer.gathering.saturating_sub(1);
+        let main_took_one = self.journal.as_ref().is_some_and(Journal::main_took_one);
+        self.probes.note_commit(self.writer.durable, main_took_one);
         self.notices.note_change();
     }
 
@@ -293,17 +297,20 @@ impl<M: Memory> Engine<M> {
         self.writer.wanted = None;
         self.writer.checkpoints += 1;
         self.writer.last_checkpoint = Err(Dead);
-        self.take_back_written();
+        self.take_back_written(true);
         core::mem::swap(&mut self.gathered, &mut self.written);
-        self.take_back_written();
+        self.take_back_written(false);
+        self.wake(Key::Checkpoint);
         self.wake(Key::Group(self.writer.gathering));
         self.wake(Key::Group(self.writer.gathering.saturating_sub(1)));
     }
 
-    fn take_back_written(&mut self) {
+    /// Takes changes back. Of a group whose commit was begun it is not known whether it is durable.
+    fn take_back_written(&mut self, was_begun: bool) {
         while let Some(change) = self.written.changes.pop() {
             let state = self.state(change.unit);
             let gate = match change.on_failure {
+                _ if !was_begun => Gate::Open,
                 OnFailure::Unchanged => Gate::Open,
                 OnFailure::Stuck => Gate::Stuck,
                 OnFailure::Unknown => Gate::Unknown,

@@ -58,7 +58,9 @@ impl Finding {
     pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>) -> Found {
         let wait = Found::Act(Action::Wait(Key::Probe));
         match self.step {
-            Step::Begin if !engine.is_closed() => Found::Ended(false),
+            Step::Begin if !engine.is_closed() || !engine.is_plain(self.unit) => {
+                Found::Ended(false)
+            }
             Step::Begin => {
                 self.step = Step::AskingReads(engine.ask(Probe::MainReads, self.unit));
                 wait

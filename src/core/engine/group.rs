@@ -55,6 +55,7 @@ impl<M: Memory> Group<M> {
         self.changes.room() > 0
             && self.freed.room() > 0
             && self.retired.room() >= RETIRED_PER_CHANGE
+            && self.records() + 1 + RETIRED_PER_CHANGE <= PER_COMMIT
     }
 
     /// Adds a change.

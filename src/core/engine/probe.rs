@@ -124,7 +124,10 @@ impl Prober {
         let outcome = engine.outcome(self.group?)?;
         Some(match self.probe?.0 {
             // Where no commit can be made nothing is relocated, whatever main does.
-            Probe::MainWrites => outcome.is_err() || engine.main_took_one(),
+            Probe::MainWrites => {
+                let took_one = engine.probes.watched.and_then(|(_, answer)| answer);
+                outcome.is_err() || took_one != Some(false)
+            }
             _ => outcome.is_ok(),
         })
     }
@@ -153,6 +156,9 @@ impl Prober {
             Probe::MainWrites if !engine.can_commit_to_main() => Err(true),
             Probe::MainWrites | Probe::SpareWrites => {
                 let number = *self.group.get_or_insert_with(|| engine.want_commit(false));
+                if engine.probes.watched.map(|(own, _)| own) != Some(number) {
+                    engine.probes.watched = Some((number, None));
+                }
                 Ok(Action::Wait(Key::Group(number)))
             }
         }

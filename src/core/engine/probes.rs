@@ -57,6 +57,9 @@ pub(super) struct Probes {
     pub(super) kinds: [Kind; 4],
     /// When nothing on main could be read, in milliseconds.
     pub(super) main_failed_at: Option<u64>,
+    /// The group whose commit a probe waits for, and whether main took a write for it, once it is
+    /// durable.
+    pub(super) watched: Option<(u64, Option<bool>)>,
 }
 
 impl Default for Probes {
@@ -71,11 +74,21 @@ impl Default for Probes {
         Self {
             kinds: [NONE; 4],
             main_failed_at: None,
+            watched: None,
         }
     }
 }
 
 impl Probes {
+    /// Takes note of a commit that is durable.
+    pub(super) fn note_commit(&mut self, number: u64, main_took_one: bool) {
+        if let Some((watched, answer)) = &mut self.watched {
+            if *watched == number {
+                *answer = Some(main_took_one);
+            }
+        }
+    }
+
     pub(super) fn kind(&mut self, probe: Probe) -> Option<&mut Kind> {
         self.kinds.get_mut(probe as usize)
     }

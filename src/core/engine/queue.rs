@@ -33,8 +33,9 @@ impl Queue {
         self.waiting = self.waiting.saturating_add(1);
     }
 
-    /// One write less waits.
-    pub(super) fn leave(&mut self) {
+    /// One write less waits. The others wait for the next spare unit, from now on.
+    pub(super) fn leave(&mut self, now: u64) {
         self.waiting = self.waiting.saturating_sub(1);
+        self.since = now;
     }
 }

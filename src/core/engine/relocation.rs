@@ -222,12 +222,15 @@ impl Relocation {
         }
         match engine.claim(self.unit) {
             Ok(()) => {}
-            Err(Key::Memory) => return Move::Stays(Stay::NoMemory),
+            Err(Key::Memory) if !matches!(self.cause, Cause::Write(_)) => {
+                return Move::Stays(Stay::NoMemory);
+            }
             Err(key) => return Move::Act(Action::Wait(key)),
         }
         self.from = engine.state(self.unit);
         let is_elsewhere = match self.expected {
             Some(state) => state != self.from,
+            None if self.cause == Cause::Weak => self.from != State::Main,
             None => matches!(self.from, State::Relocated { .. }),
         };
         if is_elsewhere {
@@ -247,6 +250,10 @@ impl Relocation {
         };
         if !may_move {
             return self.stay(engine, Stay::Tripped);
+        }
+        if self.cause.is_counted() {
+            let free = engine.free_spares();
+            engine.breaker.count(self.now, free);
         }
         if engine.shut(self.unit).is_err() {
             return self.stay(engine, Stay::NoMemory);
@@ -285,9 +292,7 @@ impl Relocation {
             Ok(number) => number,
             Err(key) => return Move::Act(Action::Wait(key)),
         };
-        if self.cause.is_counted() {
-            engine.count_move(self.now);
-        }
+        engine.counts.relocated += u64::from(self.cause.is_counted());
         Move::Staged(number, all.minus(valid).count())
     }
 
@@ -329,13 +334,6 @@ impl Relocation {
 }
 
 impl<M: Memory> Engine<M> {
-    /// Takes note that a unit moved which the breaker counts.
-    fn count_move(&mut self, now: u64) {
-        let free = self.free_spares();
-        self.breaker.count(now, free);
-        self.counts.relocated += 1;
-    }
-
     /// Has the next commit say that a spare unit is bad; without room for it, or where no commit
     /// can be made, it is tried again after the next load.
     fn retire(&mut self, spare: SpareUnit) {

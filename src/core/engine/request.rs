@@ -20,6 +20,7 @@
 //! | `Growing` | lost blocks of a relocated unit were written | `Choosing`: their commit is awaited at the end |
 //! | `Moving` | the unit is staged to move | `Choosing` |
 //! | `Moving` | no spare unit is left | `Queued`, if writes may wait for one |
+//! | `Queued` | a spare unit is free | `Choosing`: the piece is tried again |
 //! | `Committing` | all commits that it needs are durable | end |
 
 mod failed;
@@ -87,10 +88,10 @@ enum Step {
     /// The same, and the group had no room for the change.
     Staging(SpareUnit),
     Moving(Status),
-    /// No spare unit was left for the piece, whose write had failed so.
-    Queued(Status),
-    /// A read failed for good, on main or on the spare.
-    Judging(Ticket, Status),
+    /// No spare unit was left for the piece.
+    Queued,
+    /// A read failed for good, on main or in this spare unit.
+    Judging(Ticket, Status, Option<SpareUnit>),
     Committing,
 }
 
@@ -161,7 +162,7 @@ impl Request {
             Step::Growing(_) => "Growing",
             Step::Staging(_) => "Staging",
             Step::Moving(_) => "Moving",
-            Step::Queued(_) => "Queued",
+            Step::Queued => "Queued",
             Step::Judging(..) => "Judging",
             Step::Committing => "Committing",
         }
@@ -205,9 +206,17 @@ impl Request {
             (Step::Growing(spare), Event::Io(done)) => self.grown(engine, spare, done, now),
             (Step::Growing(spare) | Step::Staging(spare), _) => self.stage(engine, spare),
             (Step::Moving(status), event) => self.moving(engine, status, event, now),
-            (Step::Queued(status), _) => self.queued(engine, status, now),
-            (Step::Judging(ticket, status), _) => self.judged(engine, ticket, status),
+            (Step::Queued, _) => self.queued(engine, now),
+            (Step::Judging(ticket, status, spare), _) => self.judged(engine, ticket, status, spare),
             (Step::Committing, _) => self.commit(engine),
+        }
+    }
+
+    /// Whether the unit of the piece is on main, or in this spare unit.
+    fn is_at<M: Memory>(&self, engine: &Engine<M>, place: Option<SpareUnit>) -> bool {
+        match engine.state(self.unit(engine)) {
+            State::Relocated { spare, .. } => place == Some(spare),
+            State::Main | State::Suspect => place.is_none(),
         }
     }
 
@@ -317,12 +326,29 @@ impl Request {
     ) -> Action {
         let unit = self.unit(engine);
         match done {
+            Ok(()) if self.is_wide(engine) && self.meets_entry(engine) => {
+                // A unit became a suspect meanwhile: each unit is written, and verified, by itself.
+                self.narrow = self.piece.end;
+                self.choose(engine)
+            }
             Ok(()) if spare.is_none() && self.is_write() && self.is_suspect(engine, unit) => {
                 self.verify(engine, unit, true)
             }
             Ok(()) => self.done(engine),
             Err(status) => self.failed(engine, spare, status, now),
         }
+    }
+
+    /// Whether the piece is of more than one unit.
+    fn is_wide<M: Memory>(&self, engine: &Engine<M>) -> bool {
+        self.piece.end > engine.geometry().sectors_of(self.unit(engine)).end
+    }
+
+    /// Whether a unit of the piece, which is written to main, has an entry.
+    fn meets_entry<M: Memory>(&self, engine: &Engine<M>) -> bool {
+        let next = engine.map().next(self.unit(engine));
+        let start = next.map(|(unit, _)| engine.geometry().sectors_of(unit).start);
+        self.is_write() && start.is_some_and(|start| start < self.piece.end)
     }
 
     fn is_write(&self) -> bool {
@@ -350,11 +376,10 @@ impl Request {
         }
         self.tries += 1;
         match WAITS.get(self.tries) {
-            Some(&wait) if wait > 0 && engine.is_closed() => {
+            Some(&wait) if engine.is_closed() => {
                 self.step = Step::Choosing;
                 Action::Sleep(wait.unsigned_abs() as u32)
             }
-            Some(0) => self.choose(engine),
             _ => self.confirmed(engine, spare, status, now),
         }
     }

@@ -83,9 +83,6 @@ pub struct Engine<M: Memory> {
     pub(super) map: Map<M>,
     /// The map is not published yet as it is.
     pub(super) is_changed: bool,
-    /// The units that changed since it was published; none if there were too many.
-    pub(super) changed: List<M::Units>,
-    pub(super) too_many_changed: bool,
     /// Nodes for the map.
     pub nodes: M::Nodes,
     /// How many updates of the map are promised to what was begun.
@@ -127,8 +124,6 @@ pub struct Parts<M: Memory> {
     pub withheld: M::SpareUnits,
     /// Room for units that are claimed, which bounds how many are moved at once.
     pub claims: M::Units,
-    /// Room for units that changed since the last publication.
-    pub changed: M::Units,
     /// Two groups.
     pub groups: [Group<M>; 2],
 }
@@ -141,8 +136,6 @@ impl<M: Memory> Engine<M> {
             geometry,
             map: Index::new(),
             is_changed: false,
-            changed: List::new(parts.changed),
-            too_many_changed: false,
             nodes: parts.nodes,
             promised: 0,
             spares: parts.spares,
@@ -226,14 +219,15 @@ impl<M: Memory> Engine<M> {
         if self.is_claimed(unit) {
             return Err(Key::Unit(unit));
         }
-        // Where others hold the memory, or the room, it comes back with the end of their claims.
-        let first = self.claims.first().map(|&first| Key::Unit(first));
-        // One update marks the unit as busy, one says where it is then.
+        // One update marks the unit as busy, one says where it is then. Memory that other claims
+        // hold comes back when they end.
         if !self.nodes.covers(&self.map, self.promised + 2) {
-            return Err(first.unwrap_or(Key::Memory));
+            return Err(match self.claims.is_empty() {
+                true => Key::Memory,
+                false => Key::Room,
+            });
         }
-        let full = first.unwrap_or(Key::Unit(unit));
-        self.claims.push(unit).map_err(|_| full)?;
+        self.claims.push(unit).map_err(|_| Key::Room)?;
         self.promised += 2;
         Ok(())
     }
@@ -244,6 +238,7 @@ impl<M: Memory> Engine<M> {
             self.claims.swap_remove(at);
             self.promised = self.promised.saturating_sub(2);
             self.wake(Key::Unit(unit));
+            self.wake(Key::Room);
         }
     }
 
@@ -258,9 +253,6 @@ impl<M: Memory> Engine<M> {
         self.count_entry(before, all, u64::wrapping_sub);
         self.count_entry(entry, all, u64::wrapping_add);
         self.is_changed = true;
-        if !self.changed.contains(&unit) && self.changed.push(unit).is_err() {
-            self.too_many_changed = true;
-        }
         Ok(())
     }
 
@@ -326,10 +318,18 @@ impl<M: Memory> Engine<M> {
         Ok(number)
     }
 
+    /// Whether `unit` is on main, and nobody is about to change that.
+    pub(super) fn is_plain(&self, unit: Unit) -> bool {
+        self.map.get(unit).is_none() && !self.is_claimed(unit)
+    }
+
     /// Remembers that `unit`, which is on main, failed to read at `sector`; whether that is new.
     pub fn suspect(&mut self, unit: Unit, sector: u64) -> bool {
-        let is_known = self.map.get(unit).is_some() || self.is_claimed(unit);
-        if is_known || self.is_short || !self.is_closed() || self.suspects >= MAX_SUSPECTS {
+        if !self.is_plain(unit)
+            || self.is_short
+            || !self.is_closed()
+            || self.suspects >= MAX_SUSPECTS
+        {
             return false;
         }
         if !self.nodes.covers(&self.map, self.promised + 1) {

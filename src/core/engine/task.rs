@@ -69,8 +69,12 @@ pub enum Key {
     Probe,
     /// A spare unit may be free, or waiting for one has ended.
     Spare,
+    /// A claim has ended, so that there may be room, and memory, for another.
+    Room,
     /// There may be memory for updates of the map.
     Memory,
+    /// A checkpoint has ended.
+    Checkpoint,
 }
 
 /// What a machine wants to be done before it goes on. It goes on with the [`Event`] of the same

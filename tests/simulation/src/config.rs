@@ -25,6 +25,8 @@ pub struct Config {
     pub messages: u64,
     /// One operation in so many is preceded by a suspend; 0 for none.
     pub suspends: u64,
+    /// One commit in so many meets a spare that takes no write, or does not say so; 0 for none.
+    pub lost_commits: u64,
     /// How many nodes the map has memory for, ever.
     pub nodes: usize,
 }
@@ -42,6 +44,7 @@ impl Config {
         is_unlimited: false,
         messages: 10,
         suspends: 80,
+        lost_commits: 0,
         nodes: 1000,
     };
     /// The same, with memory for a few nodes and no more.
@@ -57,13 +60,24 @@ impl Config {
         messages: 3,
         ..Self::ROUGH
     };
+    /// Disks that come and go, and many power cuts: commits of which nobody knows.
+    pub const DYING: Self = Self {
+        faults: 4,
+        outages: 4,
+        power_cuts: 20,
+        lost_commits: 8,
+        operations: 1000,
+        is_unlimited: true,
+        ..Self::WILD
+    };
     /// All in which clients are at work.
-    pub const ALL: [(&'static str, Self); 5] = [
+    pub const ALL: [(&'static str, Self); 6] = [
         ("calm", Self::CALM),
         ("rough", Self::ROUGH),
         ("starved", Self::STARVED),
         ("tight", Self::TIGHT),
         ("wild", Self::WILD),
+        ("dying", Self::DYING),
     ];
     /// Nothing but what a sequence says.
     pub const QUIET: Self = Self {
@@ -77,6 +91,7 @@ impl Config {
         is_unlimited: true,
         messages: 0,
         suspends: 0,
+        lost_commits: 0,
         nodes: 200,
     };
     /// Bad sectors of main and spare, and power cuts.
@@ -91,6 +106,7 @@ impl Config {
         is_unlimited: true,
         messages: 10,
         suspends: 80,
+        lost_commits: 0,
         nodes: 1000,
     };
     /// Bad sectors of main alone, for which there are spare units: nothing that is written may
@@ -106,6 +122,7 @@ impl Config {
         is_unlimited: true,
         messages: 10,
         suspends: 80,
+        lost_commits: 0,
         nodes: 1000,
     };
 }
@@ -131,6 +148,8 @@ pub struct Tally {
     pub read_only: u64,
     /// How often the breaker opened.
     pub tripped: u64,
+    /// How often machines waited for memory, and nothing else happened.
+    pub shortages: u64,
 }
 
 impl Tally {
@@ -145,5 +164,6 @@ impl Tally {
         self.updates += other.updates;
         self.read_only += other.read_only;
         self.tripped += other.tripped;
+        self.shortages += other.shortages;
     }
 }

@@ -27,7 +27,7 @@ pub const ALL: &[(&str, &[State])] = &[
         ("Growing", &["Growing", "Choosing", "Staging", "Moving"]),
         ("Staging", &["Staging", "Choosing"]),
         ("Moving", &["Moving", "Choosing", "Trying", "Queued"]),
-        ("Queued", &["Queued", "Moving"]),
+        ("Queued", &["Queued", "Trying"]),
         ("Judging", &["Judging"]),
         ("Committing", &["Committing"]),
     ]),
@@ -59,6 +59,9 @@ const RARE: &[Transition] = &[
     ("Request", "Growing", "Queued"),
     ("Request", "Moving", "AskingReads"),
     ("Request", "Moving", "Growing"),
+    ("Request", "Queued", "AskingReads"),
+    ("Request", "Queued", "Choosing"),
+    ("Request", "Queued", "Growing"),
 ];
 
 /// The transitions that were not made, and those that are not in the table.

@@ -49,6 +49,13 @@ const CLAIMS: usize = 12;
 #[derive(Clone)]
 pub struct Heap(Rc<Cell<usize>>);
 
+impl Heap {
+    /// Adds nodes.
+    pub fn grow(&mut self, nodes: usize) {
+        self.0.set(self.0.get() + nodes);
+    }
+}
+
 /// A node of a [`Heap`].
 pub struct HeapNode {
     node: Node<Heap>,
@@ -133,7 +140,6 @@ pub fn engine(geometry: &Geometry, nodes: usize) -> Engine<Simulated> {
         magazines: Magazines::new(vec![Magazine::EMPTY; CPUS]),
         withheld: vec![SpareUnit(0); 64],
         claims: vec![Unit(0); CLAIMS],
-        changed: vec![Unit(0); 16],
         groups: [group(), group()],
     };
     Engine::new(*geometry, parts)

@@ -16,6 +16,8 @@ struct Known {
     durable: Vec<u64>,
     /// When it was written last.
     written: u64,
+    /// A value may be in a cache that loses it with the power.
+    is_volatile: bool,
     /// It was discarded: it may hold anything.
     is_open: bool,
     /// The same after a power cut.
@@ -43,6 +45,7 @@ impl Oracle {
             now: vec![0],
             durable: vec![0],
             written: 0,
+            is_volatile: false,
             is_open: false,
             may_open: false,
             lost: None,
@@ -70,8 +73,10 @@ impl Oracle {
             known.now = vec![value];
             if is_durable {
                 (known.durable, known.may_open) = (vec![value], false);
+                known.is_volatile = false;
             } else {
                 add(&mut known.durable, value);
+                known.is_volatile = true;
             }
             (known.written, known.is_open) = (moment, false);
             known.lost = known.lost.filter(|&lost| lost > begun);
@@ -85,6 +90,7 @@ impl Oracle {
             add(&mut known.now, value);
             add(&mut known.durable, value);
             known.written = moment;
+            known.is_volatile = true;
         }
     }
 
@@ -104,6 +110,7 @@ impl Oracle {
         {
             known.durable = known.now.clone();
             known.may_open = known.is_open;
+            known.is_volatile = false;
         }
     }
 
@@ -112,6 +119,7 @@ impl Oracle {
         for known in &mut self.sectors {
             known.now = known.durable.clone();
             known.is_open = known.may_open;
+            known.is_volatile = false;
         }
     }
 
@@ -135,6 +143,11 @@ impl Oracle {
                     "sector {sector} has {value}, and may have {:?}",
                     known.now
                 ));
+            }
+            // A failed write either took effect or did not: what a reader saw stays, over power
+            // cuts too.
+            if !known.is_volatile {
+                known.durable = vec![*value];
             }
             known.now = vec![*value];
         }

@@ -63,6 +63,7 @@ use remap_core::engine::task::{
     Device,
     Event,
     Io,
+    Key,
     Verb, //
 };
 use remap_core::engine::unrelocation::{
@@ -169,6 +170,8 @@ pub struct World {
     now: u64,
     session: u64,
     tally: Tally,
+    /// Nothing could be committed any more since the array was loaded.
+    was_read_only: bool,
     /// Prints what happens.
     pub is_traced: bool,
 }
@@ -267,6 +270,7 @@ impl World {
             now: 1,
             session: 1,
             tally: Tally::default(),
+            was_read_only: false,
             is_traced: false,
         };
         world.format();

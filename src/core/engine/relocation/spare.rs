@@ -163,13 +163,15 @@ impl Relocation {
     ) -> Move {
         match (done, self.failed.get(at)) {
             (Ok(()), _) => self.recheck(engine, at, part + 1),
-            (Err(_), spare) => {
-                if let Some(&spare) = spare {
+            (Err(status), Some(&spare)) => {
+                match is_bad_sector(status) {
                     // There is as much room as for those that failed.
-                    let _ = self.bad.push(spare);
+                    true => drop(self.bad.push(spare)),
+                    false => engine.release(spare),
                 }
                 self.recheck(engine, at + 1, 0)
             }
+            (Err(_), None) => self.recheck(engine, at + 1, 0),
         }
     }
 }

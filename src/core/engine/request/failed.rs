@@ -45,7 +45,7 @@ impl Request {
             return self.judge(engine, spare, status, now);
         }
         match spare {
-            Some(_) => self.relocate(engine, status, now),
+            Some(spare) => self.relocate(engine, Some(spare), status, now),
             None => self.ask_reads(engine, status),
         }
     }
@@ -109,7 +109,7 @@ impl Request {
                 let (piece, data) = (self.piece.clone(), self.data());
                 self.io(engine, Verb::Write, None, piece, data, true)
             }
-            State::Suspect => self.relocate(engine, status, now),
+            State::Suspect => self.relocate(engine, None, status, now),
             State::Relocated { .. } => self.choose(engine),
         }
     }
@@ -122,7 +122,7 @@ impl Request {
     ) -> Action {
         match done {
             Ok(()) => self.done(engine),
-            Err(status) if is_bad_sector(status) => self.relocate(engine, status, now),
+            Err(status) if is_bad_sector(status) => self.relocate(engine, None, status, now),
             Err(status) => self.end(status),
         }
     }
@@ -182,7 +182,7 @@ impl Request {
             None => Probe::MainReads,
         };
         let ticket = engine.ask(probe, self.unit(engine));
-        self.step = Step::Judging(ticket, status);
+        self.step = Step::Judging(ticket, status, spare);
         Action::Wait(Key::Probe)
     }
 
@@ -191,9 +191,15 @@ impl Request {
         engine: &mut Engine<M>,
         ticket: Ticket,
         status: Status,
+        spare: Option<SpareUnit>,
     ) -> Action {
         match engine.answer(ticket) {
             None => Action::Wait(Key::Probe),
+            // The unit moved meanwhile: it may be readable where it is now.
+            Some(_) if !self.is_at(engine, spare) => {
+                self.tries = 0;
+                self.choose(engine)
+            }
             Some(false) => self.end(status),
             Some(true) => {
                 let unit = self.unit(engine);

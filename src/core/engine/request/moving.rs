@@ -46,7 +46,6 @@ impl Request {
         }
         match engine.claim(unit) {
             Ok(()) => {}
-            Err(Key::Memory) => return self.end(Status::IoErr),
             Err(key) => return Action::Wait(key),
         }
         self.step = Step::Growing(spare);
@@ -97,14 +96,23 @@ impl Request {
         }
     }
 
-    /// Has the unit of the piece moved, to which a write failed with `status`.
+    /// Has the unit of the piece moved, to which a write failed with `status` on main, or in the
+    /// spare unit `place`. Where the unit is elsewhere by now, the piece is tried there.
     pub(super) fn relocate<M: Memory>(
         &mut self,
         engine: &mut Engine<M>,
+        place: Option<SpareUnit>,
         status: Status,
         now: u64,
     ) -> Action {
+        if !self.is_at(engine, place) {
+            self.tries = 0;
+            return self.choose(engine);
+        }
         let unit = self.unit(engine);
+        // What follows in the piece goes on as ordinary I/O.
+        let unit_end = engine.geometry().sectors_of(unit).end;
+        self.piece.end = self.piece.end.min(unit_end);
         let (piece, data, state) = (self.piece.clone(), self.data(), engine.state(unit));
         let relocation = Relocation::new(unit, Cause::Write(status), self.cpu);
         self.relocation = Some(relocation.of_write(piece, data, state));
@@ -138,8 +146,8 @@ impl Request {
             Move::Stays(Stay::NoSpare) if engine.queue.may_wait() => {
                 self.relocation = None;
                 engine.queue.enter(now);
-                self.step = Step::Queued(status);
-                self.queued_at(engine)
+                self.step = Step::Queued;
+                self.queued(engine, now)
             }
             Move::Stays(why) => {
                 self.relocation = None;
@@ -149,32 +157,21 @@ impl Request {
         }
     }
 
-    /// Waits for a spare unit.
-    pub(super) fn queued_at<M: Memory>(&mut self, engine: &mut Engine<M>) -> Action {
+    /// Waits for a spare unit, or tries the piece again if there is one.
+    pub(super) fn queued<M: Memory>(&mut self, engine: &mut Engine<M>, now: u64) -> Action {
         if engine.is_suspended {
-            engine.queue.leave();
+            engine.queue.leave(now);
             return self.end(Status::DmRequeue);
         }
-        Action::Wait(Key::Spare)
-    }
-
-    pub(super) fn queued<M: Memory>(
-        &mut self,
-        engine: &mut Engine<M>,
-        status: Status,
-        now: u64,
-    ) -> Action {
-        if engine.is_suspended {
-            return self.queued_at(engine);
-        }
         if !engine.queue.may_wait() {
-            engine.queue.leave();
+            engine.queue.leave(now);
             return self.end(Status::IoErr);
         }
         if engine.spares.is_exhausted() {
             return Action::Wait(Key::Spare);
         }
-        engine.queue.leave();
-        self.relocate(engine, status, now)
+        engine.queue.leave(now);
+        self.tries = 0;
+        self.choose(engine)
     }
 }

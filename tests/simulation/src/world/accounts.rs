@@ -9,7 +9,7 @@ impl World {
 
     /// With nothing under way, each spare unit that is used is used by one unit.
     pub(super) fn check_accounts(&mut self) -> Result<(), String> {
-        if self.engine.is_read_only() || self.tally.read_only > 0 {
+        if self.was_read_only {
             return Ok(());
         }
         if self.engine.claimed() > 0 {

@@ -52,6 +52,9 @@ impl World {
     pub(super) fn drain(&mut self) -> Result<(), String> {
         loop {
             while self.advance()? {}
+            if self.find_memory()? {
+                continue;
+            }
             let is_done = self.tasks.is_empty() && self.operations.len() == self.requeued.len();
             let is_well = self.main.mode == Mode::Well && self.spare.mode == Mode::Well;
             if is_done || is_well {
@@ -60,6 +63,30 @@ impl World {
             self.note_outage();
             self.main.mode = Mode::Well;
             self.spare.mode = Mode::Well;
+        }
+    }
+
+    /// Where machines wait for memory, and nothing else happens, there is some again.
+    fn find_memory(&mut self) -> Result<bool, String> {
+        let waits = |task: &Task| task.waits_for == Some(Key::Memory);
+        let is_short = self.tasks.values().any(waits);
+        if is_short {
+            self.tally.shortages += 1;
+            self.engine.nodes.grow(8);
+            self.engine.set_short(false);
+            self.after_engine()?;
+        }
+        Ok(is_short)
+    }
+
+    /// Whether the data of I/O fit the buffer that they are in.
+    fn fits(&self, io: &Io) -> bool {
+        let unit = self
+            .geometry
+            .sectors_of(self.geometry.unit_of(io.sectors.start));
+        match io.data {
+            Data::Unit | Data::Check => io.sectors.end <= unit.end,
+            Data::Bio | Data::Zeroes => true,
         }
     }
 
@@ -120,6 +147,7 @@ impl World {
         }
         self.trace(|| format!("task {id}: {event:?} -> {action:?}"));
         match action {
+            Action::Io(io) if !self.fits(&io) => return Err(format!("{io:?} is too large")),
             Action::Io(io) => {
                 let section = if io.is_mapped {
                     self.begin_section()
@@ -194,7 +222,10 @@ impl World {
             use remap_core::engine::notice::Notice;
             match notice {
                 Notice::Suspect { .. } => self.tally.suspects += 1,
-                Notice::ReadOnly => self.tally.read_only += 1,
+                Notice::ReadOnly => {
+                    self.tally.read_only += 1;
+                    self.was_read_only = true;
+                }
                 Notice::Tripped(_) => self.tally.tripped += 1,
                 Notice::MapIncomplete => return Err("the map is incomplete".into()),
                 _ => {}
@@ -374,6 +405,10 @@ impl World {
         if self.engine.begin_update(Standing::default()) {
             self.is_updating = true;
             self.tally.updates += 1;
+            if self.chance(self.config.lost_commits) {
+                self.note_outage();
+                self.spare.mode = Mode::ReadOnly;
+            }
             self.next_orders();
         }
         self.after_engine().is_ok()

@@ -167,6 +167,7 @@ impl World {
     pub(super) fn boot(&mut self) -> Result<(), String> {
         self.main.mode = Mode::Well;
         self.spare.mode = Mode::Well;
+        self.was_read_only = false;
         self.session += 1;
         self.engine = engine(&self.geometry, self.config.nodes);
         let geometry = self.geometry;
