@@ -200,7 +200,8 @@ impl Buffer {
             })
     }
 
-    /// Copies bytes from `at` on to `to`; whether there were as many. They must lie within one page.
+    /// Copies bytes from `at` on to `to`; whether there were as many. They must lie within one
+    /// page.
     pub fn read(&mut self, at: usize, to: &mut [u8]) -> bool {
         let Some(page) = self.pages.get(at / PAGE_SIZE) else {
             return false;
@@ -210,7 +211,8 @@ impl Buffer {
         unsafe { page.read_raw(to.as_mut_ptr(), at % PAGE_SIZE, to.len()) }.is_ok()
     }
 
-    /// Copies `from` to the bytes from `at` on; whether there is room. They must lie within one page.
+    /// Copies `from` to the bytes from `at` on; whether there is room. They must lie within one
+    /// page.
     pub fn write(&mut self, at: usize, from: &[u8]) -> bool {
         let Some(page) = self.pages.get(at / PAGE_SIZE) else {
             return false;
@@ -307,7 +309,8 @@ impl BioSet {
         own.submit_and_wait(sector)
     }
 
-    /// Makes durable all that was written to `device`, and waits. Sleeps, as [`Self::transfer`] does.
+    /// Makes durable all that was written to `device`, and waits. Sleeps, as [`Self::transfer`]
+    /// does.
     pub fn flush(&self, device: &BlockDevice) -> Result<(), Status> {
         self.allocate(device, Transfer::Flush, 0).submit_and_wait(0)
     }

@@ -47,7 +47,8 @@ impl BlockDevice {
 
     /// A further reference to the same.
     pub fn again(&self) -> Self {
-        // SAFETY: By the type invariant `self` holds a reference to the open file of a block device.
+        // SAFETY: By the type invariant `self` holds a reference to the open file of a block
+        // device.
         unsafe { Self::from_file(self.file) }
     }
 

@@ -2,8 +2,8 @@
 
 //! A list that any context fills without a lock and one taker empties as a whole.
 //!
-//! Only atomics of the `kernel` crate are used, so that `tests/lockfree` can build this file over a model
-//! of them and try every order of events.
+//! Only atomics of the `kernel` crate are used, so that `tests/lockfree` can build this file over a
+//! model of them and try every order of events.
 
 use core::ptr::{
     null_mut,
@@ -20,8 +20,8 @@ use kernel::sync::atomic::{
 ///
 /// # Safety
 ///
-/// [`Self::replace_next`] stores the link in the object and nowhere else, and returns the one that was stored
-/// before: whoever owns the object owns the link.
+/// [`Self::replace_next`] stores the link in the object and nowhere else, and returns the one that
+/// was stored before: whoever owns the object owns the link.
 pub unsafe trait Linked {
     /// Puts `next` in the link of `object`; what was there.
     ///
@@ -62,7 +62,8 @@ impl<T: Linked> Chain<T> {
     pub unsafe fn push(&self, object: NonNull<T>) {
         let mut head = self.newest.load(Relaxed);
         loop {
-            // SAFETY: The caller leaves the link to the chain, and the object is not yet in the list.
+            // SAFETY: The caller leaves the link to the chain, and the object is not yet in the
+            // list.
             unsafe { T::replace_next(object, head) };
             // INVARIANT: The new head is valid and links to the rest.
             match self.newest.cmpxchg(head, object.as_ptr(), Release) {

@@ -8,8 +8,9 @@
 //! is dropped with the table.
 //!
 //! Bios are passed by value: [`MapBio`] while they are mapped, [`EndBio`] when they return from the
-//! device, [`OwnedBio`] when the target took them for itself. Each can be finished once, and one that
-//! is dropped unfinished fails with an I/O error, so that no request is ever lost or ended twice.
+//! device, [`OwnedBio`] when the target took them for itself. Each can be finished once, and one
+//! that is dropped unfinished fails with an I/O error, so that no request is ever lost or ended
+//! twice.
 //!
 //! C header: [`include/linux/device-mapper.h`](srctree/include/linux/device-mapper.h).
 

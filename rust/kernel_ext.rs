@@ -2,8 +2,8 @@
 
 //! Safe abstractions of kernel interfaces that the `kernel` crate lacks.
 //!
-//! All unsafe code and all C of the project live in this crate: whatever safe code does with it must
-//! not be able to cause undefined behaviour. It may leak, hang or return errors.
+//! All unsafe code and all C of the project live in this crate: whatever safe code does with it
+//! must not be able to cause undefined behaviour. It may leak, hang or return errors.
 //!
 //! There is one limit, which all abstractions of the kernel have: what the kernel is to call is
 //! code of the module. Whoever forgets a [`Registration`](device_mapper::Registration), a

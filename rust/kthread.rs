@@ -2,8 +2,8 @@
 
 //! Threads of the kernel that nobody waits for.
 //!
-//! A thread may hang in I/O for as long as its device does. So it is not stopped from outside but told to end, by
-//! what its job and others share, and it keeps the module until it has ended.
+//! A thread may hang in I/O for as long as its device does. So it is not stopped from outside but
+//! told to end, by what its job and others share, and it keeps the module until it has ended.
 //!
 //! C headers: [`include/linux/kthread.h`](srctree/include/linux/kthread.h),
 //! [`include/linux/freezer.h`](srctree/include/linux/freezer.h).
@@ -52,12 +52,13 @@ pub struct Running {
 }
 
 impl Running {
-    /// Sleeps for so many milliseconds, or until the thread is woken, and not at all if it was woken since it last
-    /// began to; what was done before the waking is seen. A system that is put to sleep meanwhile does not wait for it.
+    /// Sleeps for so many milliseconds, or until the thread is woken, and not at all if it was
+    /// woken since it last began to; what was done before the waking is seen. A system that is put
+    /// to sleep meanwhile does not wait for it.
     pub fn sleep(&self, milliseconds: u32) {
-        // A full barrier follows, as there is one in `wake_up_process`: either the flag is seen here, or there that
-        // the thread is about to sleep.
-        // SAFETY: By the type invariant the current task is a kernel thread, which is made to run again below.
+        // A full barrier follows, as there is one in `wake_up_process`: either the flag is seen
+        // here, or there that the thread is about to sleep. SAFETY: By the type invariant the
+        // current task is a kernel thread, which is made to run again below.
         unsafe { bindings::kthread_sleep_begin() };
         if !self.woken.xchg(false, Full) {
             let jiffies = msecs_to_jiffies(milliseconds) as c_long;
@@ -171,6 +172,7 @@ unsafe extern "C" fn main<J: Job>(data: *mut c_void) -> c_int {
     job.run(&running);
     // What follows does not return.
     drop(running);
-    // SAFETY: The reference to the module is the thread's, and nothing of the module's code runs after it.
+    // SAFETY: The reference to the module is the thread's, and nothing of the module's code runs
+    // after it.
     unsafe { __module_put_and_kthread_exit(&raw mut __this_module, 0) }
 }

@@ -391,7 +391,8 @@ mod kthread {
     const GO_ON: i32 = 2;
     const DONE: i32 = 3;
 
-    /// Begins, sleeps for so long or until it is woken, again until it may go on, and is done when it is dropped.
+    /// Begins, sleeps for so long or until it is woken, again until it may go on, and is done when
+    /// it is dropped.
     struct Sleeper(Arc<Atomic<i32>>, u32);
 
     impl Job for Sleeper {

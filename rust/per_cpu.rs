@@ -49,8 +49,8 @@ pub struct Counters<C> {
 
 // SAFETY: A per-CPU allocation belongs to no thread and may be freed by any.
 unsafe impl<C> Send for Counters<C> {}
-// SAFETY: The counters are changed by `this_cpu_add` and read by atomic loads only, both of which may
-// run concurrently.
+// SAFETY: The counters are changed by `this_cpu_add` and read by atomic loads only, both of which
+// may run concurrently.
 unsafe impl<C> Sync for Counters<C> {}
 
 impl<C: Counter> Counters<C> {

@@ -25,12 +25,13 @@ use kernel::{
 
 /// A cache of objects that hold a `T` each.
 ///
-/// It lives as long as any of its objects. Dropping the last reference to it sleeps: whoever makes one keeps a
-/// reference where it may be dropped, until all objects are gone.
+/// It lives as long as any of its objects. Dropping the last reference to it sleeps: whoever makes
+/// one keeps a reference where it may be dropped, until all objects are gone.
 ///
 /// # Invariants
 ///
-/// `cache` is a live cache, owned by this value, of objects of the size and alignment of `Object<T>`.
+/// `cache` is a live cache, owned by this value, of objects of the size and alignment of
+/// `Object<T>`.
 pub struct Slab<T> {
     cache: NonNull<kernel::bindings::kmem_cache>,
     _objects: PhantomData<fn(T) -> T>,
@@ -64,13 +65,14 @@ impl<T> Slab<T> {
         Ok(Arc::new(this, GFP_KERNEL)?)
     }
 
-    /// Allocates memory for an object, on `node` where that has some. Sleeps, and does not warn where it fails.
+    /// Allocates memory for an object, on `node` where that has some. Sleeps, and does not warn
+    /// where it fails.
     pub fn blank(self: &Arc<Self>, node: Node) -> Result<Blank<T>, AllocError> {
         // SAFETY: By the type invariant the cache is live; a `Node` is that of memory there was.
         let object = unsafe { bindings::kmem_cache_alloc_on(self.cache.as_ptr(), node.id()) };
         let object = NonNull::new(object.cast::<Object<T>>()).ok_or(AllocError)?;
-        // SAFETY: By the type invariant the object has the size and alignment of `Object<T>`, and nobody else
-        // has it.
+        // SAFETY: By the type invariant the object has the size and alignment of `Object<T>`, and
+        // nobody else has it.
         unsafe { (&raw mut (*object.as_ptr()).slab).write(self.clone()) };
         // INVARIANT: As above.
         Ok(Blank { object })
@@ -80,20 +82,21 @@ impl<T> Slab<T> {
     ///
     /// # Safety
     ///
-    /// `object` is one of a cache, its `slab` is initialised, and nobody uses it any more. Its value is not
-    /// dropped.
+    /// `object` is one of a cache, its `slab` is initialised, and nobody uses it any more. Its
+    /// value is not dropped.
     unsafe fn free(object: NonNull<Object<T>>) {
         // SAFETY: By the safety requirements it is initialised and not used again.
         let slab = unsafe { (&raw const (*object.as_ptr()).slab).read() };
-        // SAFETY: By the safety requirements the object is of that cache, which `slab` keeps alive, and unused.
+        // SAFETY: By the safety requirements the object is of that cache, which `slab` keeps alive,
+        // and unused.
         unsafe { kernel::bindings::kmem_cache_free(slab.cache.as_ptr(), object.as_ptr().cast()) };
     }
 }
 
 impl<T> Drop for Slab<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the cache is ours. Each object holds a reference to `self`, so there
-        // is none.
+        // SAFETY: By the type invariant the cache is ours. Each object holds a reference to `self`,
+        // so there is none.
         unsafe { kernel::bindings::kmem_cache_destroy(self.cache.as_ptr()) };
     }
 }

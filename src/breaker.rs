@@ -20,8 +20,9 @@ use remap_core::{
 const AWAY: u64 = 1000;
 
 impl Repair {
-    /// Trips the breaker if main, which does not take a write to `unit`, does not work elsewhere either.
-    /// Whether it is closed: nothing is to be done about the write while it is open. May sleep.
+    /// Trips the breaker if main, which does not take a write to `unit`, does not work elsewhere
+    /// either. Whether it is closed: nothing is to be done about the write while it is open. May
+    /// sleep.
     pub(crate) fn probe(&mut self, ctx: &Context, unit: Unit) -> bool {
         if !self.is_closed() {
             return false;
@@ -104,8 +105,8 @@ impl Repair {
             })
     }
 
-    /// Whether a commit can be made, which the spare has to take. Not while a unit is being moved: what is
-    /// pending is settled.
+    /// Whether a commit can be made, which the spare has to take. Not while a unit is being moved:
+    /// what is pending is settled.
     pub(crate) fn spare_takes_a_commit(&mut self, ctx: &Context) -> bool {
         self.settle(ctx)
             .and_then(|()| self.make_room(ctx))

@@ -2,10 +2,10 @@
 
 //! Group commit: relocations that arrive together are made durable by one commit.
 //!
-//! The holder of the repair lock keeps three maps. `map` is how things will be when the commit that is
-//! being put together is durable; `shown` is what the I/O path sees until then, with the units in
-//! question busy; `fallback` is how things stay if it cannot be made durable. All three share most
-//! of their nodes, and are one and the same while nothing is pending. So nothing is left to be
+//! The holder of the repair lock keeps three maps. `map` is how things will be when the commit that
+//! is being put together is durable; `shown` is what the I/O path sees until then, with the units
+//! in question busy; `fallback` is how things stay if it cannot be made durable. All three share
+//! most of their nodes, and are one and the same while nothing is pending. So nothing is left to be
 //! allocated between a commit and the acknowledgement of the writes that needed it.
 
 use crate::{
@@ -222,8 +222,8 @@ impl Repair {
         Ok(())
     }
 
-    /// Writes the whole state to all regions, those that failed too; to how many it could. Only while
-    /// the map holds what was committed and no more.
+    /// Writes the whole state to all regions, those that failed too; to how many it could. Only
+    /// while the map holds what was committed and no more.
     pub(crate) fn checkpoint(&mut self, ctx: &Context) -> Result<usize, Dead> {
         let before = self.metadata.regions();
         let contents = contents(&self.map, &self.spares);

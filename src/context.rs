@@ -122,7 +122,8 @@ impl Context {
         }? Error))
     }
 
-    /// Counts one more of what the metadata keep, which may be as much as there can be. Any context.
+    /// Counts one more of what the metadata keep, which may be as much as there can be. Any
+    /// context.
     pub(crate) fn count(&self, what: Count) {
         if self.counters.sum(what) < u64::MAX {
             self.counters.add(what, 1);
@@ -233,8 +234,8 @@ impl Context {
         self.summary.get()
     }
 
-    /// Publishes how the repair is; `is_event_due` makes an event due. Only the holder of the repair
-    /// lock calls this. Sleeps, but waits for no device.
+    /// Publishes how the repair is; `is_event_due` makes an event due. Only the holder of the
+    /// repair lock calls this. Sleeps, but waits for no device.
     pub(crate) fn publish(&self, summary: Summary, is_event_due: bool) {
         self.summary.publish(summary, is_event_due);
     }

@@ -42,7 +42,8 @@ const STATUSES: [(Status, classify::Status); 19] = [
     (Status::INVAL, classify::Status::Inval),
 ];
 
-/// What the classifier calls a request; for one that it does not know, a request whose errors say nothing.
+/// What the classifier calls a request; for one that it does not know, a request whose errors say
+/// nothing.
 pub(crate) fn request(op: Op, is_readahead: bool) -> Request {
     match op {
         Op::Read if is_readahead => Request::ReadAhead,

@@ -2,11 +2,12 @@
 
 //! Which regions of main may have units with entries in the map.
 //!
-//! A bit for each region, so that I/O to where nothing ever went wrong need not search the map. A region is
-//! one unit where [`PAGES`] pages of bits are enough for all of main, and a power of two of units else. A bit
-//! is set before a map with an entry of its region is published, and is not cleared again: so a bit that is
-//! clear within a section (see [`kernel_ext::published::Published`]) means what the map of that section,
-//! or one that it would have found a moment earlier, means by having no entry.
+//! A bit for each region, so that I/O to where nothing ever went wrong need not search the map. A
+//! region is one unit where [`PAGES`] pages of bits are enough for all of main, and a power of two
+//! of units else. A bit is set before a map with an entry of its region is published, and is not
+//! cleared again: so a bit that is clear within a section (see
+//! [`kernel_ext::published::Published`]) means what the map of that section, or one that it would
+//! have found a moment earlier, means by having no entry.
 
 use core::ops::Range;
 use kernel::{
@@ -91,7 +92,8 @@ impl Filter {
         self.pages.get((region >> PAGE_SHIFT) as usize)
     }
 
-    /// Whether no unit of these sectors of the target has an entry. `false` means nothing. Any context.
+    /// Whether no unit of these sectors of the target has an entry. `false` means nothing. Any
+    /// context.
     #[inline]
     pub(crate) fn is_clear(&self, sectors: &Range<u64>) -> bool {
         if !self.any.load(Relaxed) {
@@ -119,7 +121,8 @@ impl Filter {
         bits >> from << from << (u64::BITS - 1 - to) == 0
     }
 
-    /// Sets the bit of the region of `unit`, whose page may come from `reserve`. One caller at a time.
+    /// Sets the bit of the region of `unit`, whose page may come from `reserve`. One caller at a
+    /// time.
     pub(crate) fn note(
         &self,
         unit: Unit,

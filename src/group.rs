@@ -79,6 +79,7 @@ pub(crate) enum OnFailure {
     Unchanged,
     /// It is as it was, but cannot be written: the next load may look for it elsewhere.
     Stuck,
-    /// It can be neither read nor written: the next load may find what it held before or what was written.
+    /// It can be neither read nor written: the next load may find what it held before or what was
+    /// written.
     Unknown,
 }

@@ -35,7 +35,8 @@ use remap_core::metadata::{
 
 /// One remap device, whichever table stands for it at the moment.
 ///
-/// Lock order: `repair`, then the registry's, then the state of the scan, then those of the context.
+/// Lock order: `repair`, then the registry's, then the state of the scan, then those of the
+/// context.
 #[pin_data]
 pub(crate) struct Instance {
     #[pin]
@@ -77,9 +78,9 @@ impl Instance {
         .map_err(memory)
     }
 
-    /// Has `work` done under the repair lock, commits what it left pending, publishes the summary and
-    /// raises an event if one is due. No allocation waits for I/O meanwhile. Sleeps, perhaps for as
-    /// long as a disk takes over what this does, and what another holder does.
+    /// Has `work` done under the repair lock, commits what it left pending, publishes the summary
+    /// and raises an event if one is due. No allocation waits for I/O meanwhile. Sleeps, perhaps
+    /// for as long as a disk takes over what this does, and what another holder does.
     pub(crate) fn with_repair<R>(
         &self,
         work: impl FnOnce(&mut Repair, &Context) -> R,
@@ -105,8 +106,8 @@ impl Instance {
         })
     }
 
-    /// From now on I/O on our own account is refused, long work ends early, and nothing waits for a spare
-    /// unit. Sleeps.
+    /// From now on I/O on our own account is refused, long work ends early, and nothing waits for a
+    /// spare unit. Sleeps.
     pub(crate) fn stop(&self) {
         self.ctx.set_suspended(true);
         self.settled(|repair, _| repair.requeue_parked());

@@ -141,7 +141,8 @@ impl Repair {
     /// Reads the metadata, formats them where there are none, and brings all regions up to date. A
     /// read-only table reads and writes nothing. Sleeps.
     ///
-    /// `scan` is told how many passes there were, and `claim` is asked whether the array may be used.
+    /// `scan` is told how many passes there were, and `claim` is asked whether the array may be
+    /// used.
     pub(crate) fn make_ready(
         &mut self,
         ctx: &Context,

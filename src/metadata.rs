@@ -44,8 +44,8 @@ use remap_core::{
 
 /// How many commits pass before a region that failed is tried again.
 const COMMITS_BETWEEN_TRIES: u32 = 16;
-/// How long to wait before a region that failed is tried again, in milliseconds, and how often that is
-/// doubled at most: to an hour and a half.
+/// How long to wait before a region that failed is tried again, in milliseconds, and how often that
+/// is doubled at most: to an hour and a half.
 const FIRST_PAUSE: u64 = 10_000;
 const MOST_DOUBLED: u32 = 9;
 /// How many blocks are read at once.
@@ -81,7 +81,8 @@ pub(crate) struct Metadata {
 /// Blocks on their way from or to a device.
 pub(crate) struct Wire {
     buffer: Buffer,
-    /// The region and the first of [`WINDOW`] blocks that the buffer holds as they are on the device.
+    /// The region and the first of [`WINDOW`] blocks that the buffer holds as they are on the
+    /// device.
     holds: Option<(Region, u64)>,
 }
 
@@ -147,8 +148,8 @@ impl Metadata {
         self.can_write() && good < total
     }
 
-    /// How many milliseconds pass before a region that failed is tried again: twice as many each time,
-    /// since a disk may take seconds for each block that fails.
+    /// How many milliseconds pass before a region that failed is tried again: twice as many each
+    /// time, since a disk may take seconds for each block that fails.
     pub(crate) fn pause(&self) -> u64 {
         FIRST_PAUSE << self.tries_in_vain.min(MOST_DOUBLED)
     }

@@ -43,10 +43,11 @@ use remap_core::{
 /// How many updates can be made before the reserve must be filled again: one of each map that the
 /// repair keeps.
 const UPDATES: usize = 3;
-/// How many maps can be published before the reserve must be filled again, so that one is left for the
-/// commit after what used the reserve.
+/// How many maps can be published before the reserve must be filled again, so that one is left for
+/// the commit after what used the reserve.
 const BLANKS: usize = 4;
-/// How many times the reserve has that, at most, so that units can be moved while there is no memory.
+/// How many times the reserve has that, at most, so that units can be moved while there is no
+/// memory.
 const TIMES: usize = 8;
 /// How long to wait for memory, in milliseconds, before another try.
 const WAIT: i64 = 20;
@@ -141,8 +142,8 @@ impl Nodes {
 
     /// Waits for memory until there is enough for [`UPDATES`] updates of `map`. Sleeps.
     ///
-    /// The I/O path calls this within [`kernel_ext::noio::NoIo`]. What it then does gives memory back, if
-    /// anything does: so the reserve is used up before anybody waits.
+    /// The I/O path calls this within [`kernel_ext::noio::NoIo`]. What it then does gives memory
+    /// back, if anything does: so the reserve is used up before anybody waits.
     pub(crate) fn wait(&mut self, map: &Map) {
         while !self.has_enough(map) {
             pause(WAIT);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writes that wait for a spare unit (`queue_if_no_spare`): until one is free, the device is suspended,
-//! or an administrator had time enough to do something about it.
+//! Writes that wait for a spare unit (`queue_if_no_spare`): until one is free, the device is
+//! suspended, or an administrator had time enough to do something about it.
 
 use crate::bio_context::BioContext;
 use kernel_ext::device_mapper::{

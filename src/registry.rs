@@ -2,10 +2,10 @@
 
 //! The instances that are alive.
 //!
-//! The map must outlive a table: when a device's table is replaced by one that says the same, the new
-//! table takes the instance of the old one over, with everything that was relocated. Two instances
-//! never stand on the same sectors, nor on two copies of the same array, since each would hide from the
-//! other what it moved.
+//! The map must outlive a table: when a device's table is replaced by one that says the same, the
+//! new table takes the instance of the old one over, with everything that was relocated. Two
+//! instances never stand on the same sectors, nor on two copies of the same array, since each would
+//! hide from the other what it moved.
 
 use crate::{
     caches::Caches,

@@ -2,10 +2,11 @@
 
 //! Moving a unit: from main to the spare, from one spare unit to another, and back.
 //!
-//! A unit is moved in six steps: it is marked busy in the published map, so that new bios for it wait
-//! for the repair lock; bios that were mapped before are waited for; the unit is copied; a commit makes
-//! durable where it is now; the map that says so is published; and those that waited go on when the
-//! lock is released. The last three are done for all moves of a batch at once, see `commit.rs`.
+//! A unit is moved in six steps: it is marked busy in the published map, so that new bios for it
+//! wait for the repair lock; bios that were mapped before are waited for; the unit is copied; a
+//! commit makes durable where it is now; the map that says so is published; and those that waited
+//! go on when the lock is released. The last three are done for all moves of a batch at once, see
+//! `commit.rs`.
 
 use crate::{
     context::Context,
@@ -264,8 +265,8 @@ impl Repair {
         shown.is_some_and(|entry| entry.gate == Gate::Busy)
     }
 
-    /// Does with all of these units that are not on the spare what [`Self::freeze`] does with one, and
-    /// waits once.
+    /// Does with all of these units that are not on the spare what [`Self::freeze`] does with one,
+    /// and waits once.
     pub(crate) fn freeze_all(
         &mut self,
         ctx: &Context,

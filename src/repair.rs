@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the I/O path cannot do by itself: bios that failed or that met a unit which is not just there.
+//! What the I/O path cannot do by itself: bios that failed or that met a unit which is not just
+//! there.
 //!
-//! All of it runs under one lock, piece by piece and synchronously. Whoever holds the lock is the only
-//! one that changes the map, so a unit's entry cannot change under it. I/O that other tasks have in
-//! flight is shut out by marking the unit busy, which `relocate.rs` does.
+//! All of it runs under one lock, piece by piece and synchronously. Whoever holds the lock is the
+//! only one that changes the map, so a unit's entry cannot change under it. I/O that other tasks
+//! have in flight is shut out by marking the unit busy, which `relocate.rs` does.
 
 use crate::{
     bio_context::{
@@ -212,8 +213,8 @@ impl Repair {
         }
     }
 
-    /// Publishes the summary, and has an event raised if something changed. Sleeps, but waits for no
-    /// device.
+    /// Publishes the summary, and has an event raised if something changed. Sleeps, but waits for
+    /// no device.
     pub(crate) fn publish_summary(&mut self, ctx: &Context) {
         let is_event_due = core::mem::take(&mut self.changed);
         let services = self.shown.services(&ctx.node_replicas, &self.nodes);
@@ -317,8 +318,8 @@ impl Repair {
         }
     }
 
-    /// Does what `bio` asks for, and ends it, once it is durable what that needed. A read that main fails and
-    /// that was not tried again yet comes back.
+    /// Does what `bio` asks for, and ends it, once it is durable what that needed. A read that main
+    /// fails and that was not tried again yet comes back.
     pub(crate) fn serve(
         &mut self,
         ctx: &Context,
@@ -450,8 +451,8 @@ impl Repair {
         }
     }
 
-    /// Writes a part of one unit, and moves the unit if it cannot hold it, which may be `confirmed` by the status
-    /// of main.
+    /// Writes a part of one unit, and moves the unit if it cannot hold it, which may be `confirmed`
+    /// by the status of main.
     fn write(
         &mut self,
         ctx: &Context,

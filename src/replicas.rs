@@ -3,9 +3,9 @@
 //! The replicas of the published map, as their writer has them.
 //!
 //! That of the *home* node shares its memory with the maps that the repair keeps; the others repeat
-//! each change in memory of their own nodes. A replica can be given up at any time, and its CPUs then
-//! use the home's: so what fails for want of memory, or what memory is needed for elsewhere, costs no
-//! more than a longer way to memory.
+//! each change in memory of their own nodes. A replica can be given up at any time, and its CPUs
+//! then use the home's: so what fails for want of memory, or what memory is needed for elsewhere,
+//! costs no more than a longer way to memory.
 
 use crate::{
     caches::Caches,
@@ -107,7 +107,8 @@ impl Replicas {
         &self.home
     }
 
-    /// Shows `entry` for `unit`, for which the repair's map has `true_entry`. `nodes` are the home's. May sleep.
+    /// Shows `entry` for `unit`, for which the repair's map has `true_entry`. `nodes` are the
+    /// home's. May sleep.
     pub(crate) fn set(
         &mut self,
         nodes: &mut Nodes,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tries again what a device failed, as the I/O path would, but unit by unit and then block by block.
+//! Tries again what a device failed, as the I/O path would, but unit by unit and then block by
+//! block.
 //!
-//! The map is asked again each time, so a unit that was moved meanwhile is found where it is now, and each piece of
-//! I/O is in flight for those who move units, as any bio is. No lock is held.
+//! The map is asked again each time, so a unit that was moved meanwhile is found where it is now,
+//! and each piece of I/O is in flight for those who move units, as any bio is. No lock is held.
 
 use crate::{
     bio_context::{
@@ -43,8 +44,8 @@ pub(crate) enum Retried {
 
 /// Tries `bio` once more, and takes note of where it fails. Sleeps.
 ///
-/// A unit that failed to be read before is read block by block. It is written as a whole: one that cannot be
-/// stored as a whole is moved as one.
+/// A unit that failed to be read before is read block by block. It is written as a whole: one that
+/// cannot be stored as a whole is moved as one.
 pub(crate) fn retry(ctx: &Context, bio: &mut OwnedBio<BioContext>) -> Retried {
     let (access, transfer) = match bio.op() {
         Op::Read => (Access::Read, Transfer::Read),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the scanner's thread and others share: what is wanted of it, how far it is, and what it found.
+//! What the scanner's thread and others share: what is wanted of it, how far it is, and what it
+//! found.
 //!
-//! The thread (`scanner.rs`) may hang in a read for as long as main does. Nobody waits for it: it looks here
-//! before it does anything that others would notice, and it reaches its host, the instance, only while a
-//! table is active.
+//! The thread (`scanner.rs`) may hang in a read for as long as main does. Nobody waits for it: it
+//! looks here before it does anything that others would notice, and it reaches its host, the
+//! instance, only while a table is active.
 
 use crate::{
     context::Context,
@@ -44,7 +45,8 @@ use remap_core::{
 const HISTORY: usize = 4;
 /// How many regions that gave trouble are remembered.
 const REGIONS: usize = 1024;
-/// How many reads are counted apart by how long they took: less than 1, 2, 4 ... milliseconds, and all longer ones.
+/// How many reads are counted apart by how long they took: less than 1, 2, 4 ... milliseconds, and
+/// all longer ones.
 pub(crate) const LATENCIES: usize = 14;
 
 /// What the thread has of the instance. All methods sleep, perhaps for as long as a disk takes, but
@@ -143,7 +145,8 @@ pub(crate) struct State {
     pub(crate) failed: Option<Error>,
     /// How fast it may read, in KiB a second.
     pub(crate) ceiling: u64,
-    /// After how many seconds a pass begins anew, and until when it should be done; 0 for one pass only.
+    /// After how many seconds a pass begins anew, and until when it should be done; 0 for one pass
+    /// only.
     pub(crate) interval: u64,
     /// It was ended by message, and does not begin by itself.
     is_off: bool,
@@ -329,7 +332,8 @@ impl Scan {
         Ok(true)
     }
 
-    /// Takes note of the thread that was made, or why none was: `None` if no table is active. Sleeps.
+    /// Takes note of the thread that was made, or why none was: `None` if no table is active.
+    /// Sleeps.
     pub(crate) fn end_start(&self, made: Option<Result<Kthread>>) -> Result {
         let mut state = self.state.lock();
         state.is_starting = false;

@@ -84,7 +84,8 @@ use remap_core::{
 const BATCH: usize = 256 << 10;
 /// How many units a pass remembers that it has done with, as it may come by them again.
 const SETTLED: usize = 64;
-/// How often a unit must fail with an error that may not be the medium's to be weak when it is read.
+/// How often a unit must fail with an error that may not be the medium's to be weak when it is
+/// read.
 const BELIEVED: u32 = 2;
 /// For how many milliseconds it waits when there is nothing to do.
 const IDLE: u32 = 1000;
@@ -99,8 +100,8 @@ pub(crate) fn start(scan: &Arc<Scan>, host: &dyn ScrubHost) -> Result {
     if !scan.begin_start()? {
         return Ok(());
     }
-    // No lock is held: whoever suspends or resumes the device takes it, and the maker of threads may
-    // wait for a resume.
+    // No lock is held: whoever suspends or resumes the device takes it, and the maker of threads
+    // may wait for a resume.
     let made = scan.active().map(|_| make(scan, host));
     let error = made.as_ref().and_then(|made| made.as_ref().err().copied());
     let started = scan.end_start(made);
@@ -561,7 +562,8 @@ impl Scanner {
         bytes
     }
 
-    /// Reads a unit that is not on main, or is known not to be readable; what there is to be said of it is said.
+    /// Reads a unit that is not on main, or is known not to be readable; what there is to be said
+    /// of it is said.
     fn read_known(&mut self, unit: Unit, state: State) -> u64 {
         let State::Relocated { spare, valid } = state else {
             return 0;

@@ -77,8 +77,8 @@ impl Repair {
         self.suspects != before
     }
 
-    /// Moves a weak unit to the spare, if nothing speaks against it and all of it can be read; whether it
-    /// was moved. Sleeps.
+    /// Moves a weak unit to the spare, if nothing speaks against it and all of it can be read;
+    /// whether it was moved. Sleeps.
     fn move_weak(&mut self, ctx: &Context, unit: Unit) -> bool {
         let may_move = ctx.may_scan() && !ctx.is_read_only();
         if !may_move || self.knows(unit) {

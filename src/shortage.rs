@@ -18,7 +18,8 @@ use kernel::prelude::*;
 const MEMORY_PAUSE: u64 = 1000;
 
 impl Repair {
-    /// Makes sure that there is memory for what one move of a unit changes, and waits for it if not. Sleeps.
+    /// Makes sure that there is memory for what one move of a unit changes, and waits for it if
+    /// not. Sleeps.
     pub(crate) fn ready(&mut self, ctx: &Context) {
         let full = self.nodes.fill().is_ok();
         self.note_shortage(ctx, !full);

@@ -18,7 +18,8 @@ use kernel::fmt;
 use kernel_ext::text::Text;
 
 /// `<health> <used>/<total> <retired> <suspects> <lost blocks> <read errors> <write errors> <mode>
-/// <good regions>/<regions> <breaker> <put aside>/<hits>/<misses> <memory> <scan> <position>/<units>`.
+/// <good regions>/<regions> <breaker> <put aside>/<hits>/<misses> <memory> <scan>
+/// <position>/<units>`.
 pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
     let summary = instance.ctx.summary();
     let (good, total) = summary.regions;

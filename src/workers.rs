@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who serves the bios that the I/O path cannot: those that failed, and those for a unit that is not just there.
+//! Who serves the bios that the I/O path cannot: those that failed, and those for a unit that is
+//! not just there.
 //!
-//! Each CPU has a lane: a queue that is filled without a lock, in any context, and a work item that empties it
-//! on a thread bound to that CPU. So what is slow on one CPU, where a disk takes its time over bad sectors,
-//! does not hold up another. What failed is tried again without any lock; only what is then still
-//! to be done, which changes the map, is done under the repair lock, a few bios at a time.
+//! Each CPU has a lane: a queue that is filled without a lock, in any context, and a work item that
+//! empties it on a thread bound to that CPU. So what is slow on one CPU, where a disk takes its
+//! time over bad sectors, does not hold up another. What failed is tried again without any lock;
+//! only what is then still to be done, which changes the map, is done under the repair lock, a few
+//! bios at a time.
 
 use crate::{
     bio_context::BioContext,

@@ -81,8 +81,8 @@ unsafe fn header_of<P: PerBio>(raw: NonNull<bio>) -> NonNull<Header<P>> {
 ///
 /// # Invariants
 ///
-/// `raw` is a live clone that device mapper made for a target with data `P`, and `header` is its header,
-/// which is initialised; both are the holder's alone.
+/// `raw` is a live clone that device mapper made for a target with data `P`, and `header` is its
+/// header, which is initialised; both are the holder's alone.
 struct CloneBio<P: PerBio> {
     raw: NonNull<bio>,
     header: NonNull<Header<P>>,
@@ -98,7 +98,8 @@ impl<P: PerBio> CloneBio<P> {
     /// [`MapBio`] before; it and its header must be the caller's alone.
     #[inline]
     unsafe fn again(raw: NonNull<bio>) -> Self {
-        // INVARIANT: By the safety requirements; consuming the `MapBio` initialised all of the header.
+        // INVARIANT: By the safety requirements; consuming the `MapBio` initialised all of the
+        // header.
         Self {
             raw,
             // SAFETY: By the safety requirements.
@@ -204,8 +205,9 @@ macro_rules! flag_methods {
 ///
 /// # Invariants
 ///
-/// `raw` is a live clone that device mapper made for a target with data `P`, and `header` is the memory of its header,
-/// of which only `mapped` is initialised; both are the holder's alone. `devices` are that target's.
+/// `raw` is a live clone that device mapper made for a target with data `P`, and `header` is the
+/// memory of its header, of which only `mapped` is initialised; both are the holder's alone.
+/// `devices` are that target's.
 pub struct MapBio<'a, P: PerBio> {
     raw: NonNull<bio>,
     header: NonNull<Header<P>>,
@@ -222,8 +224,8 @@ pub struct Mapped<'a> {
 impl<'m, P: PerBio> MapBio<'m, P> {
     /// # Safety
     ///
-    /// `raw` must be the bio of a `map` call that is under way, for a target with data `P` that begins
-    /// at sector `begin` and has the devices `devices`. The value must not outlive the call.
+    /// `raw` must be the bio of a `map` call that is under way, for a target with data `P` that
+    /// begins at sector `begin` and has the devices `devices`. The value must not outlive the call.
     #[inline]
     pub(super) unsafe fn new(raw: NonNull<bio>, begin: u64, devices: &'m Devices) -> Self {
         // SAFETY: By the safety requirements.
@@ -338,7 +340,8 @@ impl<'m, P: PerBio> MapBio<'m, P> {
         mapped
     }
 
-    /// Takes the bio, to be submitted or completed later. What the target keeps with it is the default.
+    /// Takes the bio, to be submitted or completed later. What the target keeps with it is the
+    /// default.
     pub fn take<'a>(self) -> (OwnedBio<P>, Mapped<'a>)
     where
         Self: 'a,
@@ -374,8 +377,8 @@ pub struct Ended<'a> {
 impl<P: PerBio> EndBio<'_, P> {
     /// # Safety
     ///
-    /// `raw` must be the bio of an `end_io` call that is under way, for a target with data `P` whose `map`
-    /// had it. The value must not outlive the call.
+    /// `raw` must be the bio of an `end_io` call that is under way, for a target with data `P`
+    /// whose `map` had it. The value must not outlive the call.
     #[inline]
     pub(super) unsafe fn new(raw: NonNull<bio>) -> Self {
         // INVARIANT: By the safety requirements.
@@ -431,7 +434,8 @@ pub struct OwnedBio<P: PerBio> {
     clone: CloneBio<P>,
 }
 
-// SAFETY: A bio that is not in flight belongs to no thread; what the target keeps with it is `Send`.
+// SAFETY: A bio that is not in flight belongs to no thread; what the target keeps with it is
+// `Send`.
 unsafe impl<P: PerBio> Send for OwnedBio<P> {}
 
 impl<P: PerBio> OwnedBio<P> {
@@ -462,12 +466,12 @@ impl<P: PerBio> OwnedBio<P> {
 
     /// Does `transfer` with the data of a part of the bio at `sector` of `device`, and waits.
     ///
-    /// `part` are sectors of the target, within [`Self::sectors`]. A bio that reads can only be read
-    /// into, one that writes only be written from, one that discards only discard; anything else is
-    /// an I/O error. Sleeps; must not be called from `map`, nor from an interrupt.
+    /// `part` are sectors of the target, within [`Self::sectors`]. A bio that reads can only be
+    /// read into, one that writes only be written from, one that discards only discard; anything
+    /// else is an I/O error. Sleeps; must not be called from `map`, nor from an interrupt.
     ///
-    /// The control group of whoever submitted the bio pays for it, and may have to wait: no lock that
-    /// others need may be held.
+    /// The control group of whoever submitted the bio pays for it, and may have to wait: no lock
+    /// that others need may be held.
     pub fn transfer_part(
         &mut self,
         set: &BioSet,
@@ -482,8 +486,8 @@ impl<P: PerBio> OwnedBio<P> {
         unsafe { part.submit_by(sector, submit_part, self.clone.raw) }
     }
 
-    /// As [`Self::transfer_part`], on behalf of the system: no control group's limits apply, so that a
-    /// lock may be held.
+    /// As [`Self::transfer_part`], on behalf of the system: no control group's limits apply, so
+    /// that a lock may be held.
     pub fn transfer_part_for_all(
         &mut self,
         set: &BioSet,

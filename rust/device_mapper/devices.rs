@@ -118,8 +118,8 @@ pub struct DeviceVisitor<'a> {
 impl<'a> DeviceVisitor<'a> {
     /// # Safety
     ///
-    /// `raw` must be a target that has the devices `devices`, and `callback` may be called with it, any
-    /// part of one of these, and `data`, while the value lives.
+    /// `raw` must be a target that has the devices `devices`, and `callback` may be called with it,
+    /// any part of one of these, and `data`, while the value lives.
     pub(super) unsafe fn new(
         raw: NonNull<dm_target>,
         devices: &'a Devices,

@@ -119,8 +119,8 @@ impl<T: Target> Vtable<T> {
         // SAFETY: As above.
         let events = unsafe { TableEvents::new(table) }.map_err(|e| NewError::new(MEMORY, e))?;
         let mut devices = Devices::new(raw);
-        // SAFETY: In the constructor the type is set. It is in a `TargetType<T>`, since only that has
-        // this function be called.
+        // SAFETY: In the constructor the type is set. It is in a `TargetType<T>`, since only that
+        // has this function be called.
         let shared = unsafe { TargetType::<T>::shared((*raw.as_ptr()).type_) };
         let target = {
             // SAFETY: This is called by `ctr` for its target.
@@ -200,8 +200,8 @@ impl<T: Target> Vtable<T> {
 
     /// # Safety
     ///
-    /// `raw` is a constructed target, `bio` a clone that `map` was called for, and `status` points to
-    /// the status that it is to end with.
+    /// `raw` is a constructed target, `bio` a clone that `map` was called for, and `status` points
+    /// to the status that it is to end with.
     unsafe extern "C" fn end_io(
         raw: *mut dm_target,
         bio: *mut bio,
@@ -296,8 +296,8 @@ impl<T: Target> Vtable<T> {
 
     /// # Safety
     ///
-    /// `raw` is a constructed target, `words` are `count` NUL-terminated strings, and `result` points
-    /// to `size` bytes for the call's use.
+    /// `raw` is a constructed target, `words` are `count` NUL-terminated strings, and `result`
+    /// points to `size` bytes for the call's use.
     unsafe extern "C" fn message(
         raw: *mut dm_target,
         count: c_uint,

@@ -219,8 +219,8 @@ impl Breaker {
         self.open.is_none()
     }
 
-    /// Whether so few units failed that one may be dealt with which did not: half of what may fail is
-    /// kept for those that do.
+    /// Whether so few units failed that one may be dealt with which did not: half of what may fail
+    /// is kept for those that do.
     pub fn has_room(&self, now: u64, free: u64) -> bool {
         let left = self.left(now, free);
         let is_half = |left: u64, units: u64| left > 0 && left >= units / 2;

@@ -42,7 +42,8 @@ pub enum Status {
 pub enum Request {
     /// A read that somebody waits for.
     Read,
-    /// A read ahead (`REQ_RAHEAD`): drivers may fail it for reasons of their own, and nobody waits for it.
+    /// A read ahead (`REQ_RAHEAD`): drivers may fail it for reasons of their own, and nobody waits
+    /// for it.
     ReadAhead,
     /// A write of data.
     Write,
@@ -68,8 +69,8 @@ use Verdict::{
     Pass, //
 };
 
-/// For each status: what is done about it for a read, a read-ahead, a write, a write of zeroes, a discard and
-/// a flush.
+/// For each status: what is done about it for a read, a read-ahead, a write, a write of zeroes, a
+/// discard and a flush.
 #[rustfmt::skip]
 const TABLE: [(Status, [Verdict; 6]); 20] = [
     //                            read     ahead  write    zeroes   disc. flush

@@ -110,9 +110,9 @@ pub struct Geometry {
 impl Geometry {
     /// Checks that `main` and `spare` fit their devices and lays units over them.
     ///
-    /// A block is the larger logical block. A unit has `unit` bytes or, where that is not given, is the
-    /// largest of 4096 bytes and all block sizes; a physical block of more than [`MAX_BLOCKS`] blocks
-    /// does not enlarge it.
+    /// A block is the larger logical block. A unit has `unit` bytes or, where that is not given, is
+    /// the largest of 4096 bytes and all block sizes; a physical block of more than [`MAX_BLOCKS`]
+    /// blocks does not enlarge it.
     pub fn new(
         main_device: Device,
         main: Area,
@@ -413,7 +413,8 @@ mod tests {
             prop_assert_eq!(g.on_spare(SpareUnit(3), sector), place);
         }
 
-        /// No unit of the spare shares a sector with a region, or leaves the area, whatever the sizes.
+        /// No unit of the spare shares a sector with a region, or leaves the area, whatever the
+        /// sizes.
         #[test]
         fn spare_units_keep_off_the_regions(
             block_shift in 0u32..4, more in 0u32..=6, start in 0u64..1 << 40, len in 1u64..1 << 48,

@@ -2,9 +2,9 @@
 
 //! The map: from units of main to what is known of them.
 //!
-//! A B+tree whose nodes never change. An update copies the path from the root to one leaf and shares
-//! all else with the tree before it, so readers of an older tree are never disturbed and the cost of
-//! an update does not grow with the number of entries.
+//! A B+tree whose nodes never change. An update copies the path from the root to one leaf and
+//! shares all else with the tree before it, so readers of an older tree are never disturbed and the
+//! cost of an update does not grow with the number of entries.
 
 use crate::blocks::Blocks;
 use crate::fixed::Fixed;
@@ -36,8 +36,9 @@ pub enum Gate {
     /// Readers only. It is not known whether the last commit about the unit is on disk, so a write
     /// might go where it will not be looked for.
     Stuck,
-    /// Nobody. It is not known which of two contents is on record: that before or after the last write,
-    /// which failed. A reader of the one would see it replaced by the other at the next load.
+    /// Nobody. It is not known which of two contents is on record: that before or after the last
+    /// write, which failed. A reader of the one would see it replaced by the other at the next
+    /// load.
     Unknown,
 }
 
@@ -78,8 +79,8 @@ pub trait NodeAlloc {
         node: Node<Self::Memory>,
     ) -> Result<<Self::Memory as NodeMemory>::Ref, OutOfMemory>;
 
-    /// Takes note that a map is about to have an entry for `unit`: once for each [`Index::with`] and
-    /// [`Run::push`].
+    /// Takes note that a map is about to have an entry for `unit`: once for each [`Index::with`]
+    /// and [`Run::push`].
     fn note(&mut self, _unit: Unit) -> Result<(), OutOfMemory> {
         Ok(())
     }
@@ -89,14 +90,14 @@ pub trait NodeAlloc {
 const ENTRIES: usize = 19;
 const CHILDREN: usize = 29;
 
-/// How many places are left free in nodes that are filled in order, so that few of the updates that follow
-/// must split them.
+/// How many places are left free in nodes that are filled in order, so that few of the updates that
+/// follow must split them.
 const ROOM: usize = 2;
 
 /// The most nodes one update takes from its [`NodeAlloc`], for any tree that fits memory.
 ///
-/// Neighbouring nodes are merged when they fit one, so nodes are more than half full on average
-/// and 2^43 entries make a tree of at most 12 levels; an update takes two nodes a level, and a root.
+/// Neighbouring nodes are merged when they fit one, so nodes are more than half full on average and
+/// 2^43 entries make a tree of at most 12 levels; an update takes two nodes a level, and a root.
 pub const NODES_PER_UPDATE: usize = 26;
 
 /// One node of the tree.
@@ -110,7 +111,8 @@ enum Kind<M: NodeMemory> {
     Inner(Inner<M>),
 }
 
-/// How many of these ascending numbers come before all others by `is_before`. Takes no branch that depends on them.
+/// How many of these ascending numbers come before all others by `is_before`. Takes no branch that
+/// depends on them.
 #[inline]
 fn count<const N: usize>(keys: &[u64; N], is_before: impl Fn(u64) -> bool) -> usize {
     let is_before = |at: usize| usize::from(keys.get(at).is_some_and(|&key| is_before(key)));
@@ -149,7 +151,8 @@ enum Where {
 ///
 /// # Invariants
 ///
-/// The first `len` places of each array are those of entries; the units behind them are [`u64::MAX`].
+/// The first `len` places of each array are those of entries; the units behind them are
+/// [`u64::MAX`].
 #[derive(Clone)]
 struct Leaf {
     units: [u64; ENTRIES],
@@ -473,8 +476,8 @@ impl<M: NodeMemory> Index<M> {
         (at < leaf.len()).then_some((leaf, at))
     }
 
-    /// The leaf in which `unit` is if it has an entry, where that is or would be, and where the leaf behind that
-    /// begins.
+    /// The leaf in which `unit` is if it has an entry, where that is or would be, and where the
+    /// leaf behind that begins.
     #[inline]
     fn descend(&self, unit: Unit) -> Option<(&Leaf, usize, u64)> {
         let mut node: &Node<M> = self.root.as_ref()?;
@@ -522,7 +525,8 @@ impl<M: NodeMemory> Index<M> {
         Self::rooted(alloc, grown)
     }
 
-    /// This map with the entries of `run`, which is empty then; an error where they do not lie behind all others.
+    /// This map with the entries of `run`, which is empty then; an error where they do not lie
+    /// behind all others.
     pub fn append(
         &self,
         alloc: &mut impl NodeAlloc<Memory = M>,
@@ -543,8 +547,8 @@ impl<M: NodeMemory> Index<M> {
         Self::rooted(alloc, grown)
     }
 
-    /// The same entries in memory from `alloc`, of which `ready` makes sure before each; an error where
-    /// there is none.
+    /// The same entries in memory from `alloc`, of which `ready` makes sure before each; an error
+    /// where there is none.
     pub fn copied<A: NodeAlloc<Memory = M>>(
         &self,
         alloc: &mut A,
@@ -762,8 +766,8 @@ fn append<A: NodeAlloc>(
 
 /// Where a node is cut that has no room for one more.
 ///
-/// Units that come in ascending order, as a scan or a copy finds them, leave nodes behind that are full but for
-/// a little room.
+/// Units that come in ascending order, as a scan or a copy finds them, leave nodes behind that are
+/// full but for a little room.
 fn split_at(len: usize, ascending: bool) -> usize {
     if ascending {
         len - ROOM
@@ -849,7 +853,8 @@ pub(crate) mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    /// Nodes on the host's heap, at most `left` more of them, and `notes` units of which it can take note.
+    /// Nodes on the host's heap, at most `left` more of them, and `notes` units of which it can
+    /// take note.
     pub(crate) struct Host {
         pub(crate) left: usize,
         pub(crate) notes: usize,

@@ -3,7 +3,8 @@
 //! Spare units put aside for each CPU.
 //!
 //! What one CPU moves, often one file after a bad stretch of main, then lies together on the spare,
-//! whatever others move at the same time. Nothing of this is on disk: after a crash all of it is free.
+//! whatever others move at the same time. Nothing of this is on disk: after a crash all of it is
+//! free.
 
 use crate::geometry::SpareUnit;
 use crate::spares::Spares;
@@ -16,7 +17,8 @@ pub const FILL: usize = 32;
 ///
 /// # Invariants
 ///
-/// The first `len` of `units` are put aside in the [`Spares`] that they are of; the last is the next to be taken.
+/// The first `len` of `units` are put aside in the [`Spares`] that they are of; the last is the
+/// next to be taken.
 #[derive(Clone)]
 pub struct Magazine {
     units: [SpareUnit; FILL],
@@ -66,7 +68,8 @@ pub struct CacheUse {
     pub misses: u64,
     /// How often a magazine was filled.
     pub refills: u64,
-    /// Served with a unit that no magazine had, or, since none was free, with what was put aside for another CPU.
+    /// Served with a unit that no magazine had, or, since none was free, with what was put aside
+    /// for another CPU.
     pub fallbacks: u64,
 }
 

@@ -2,8 +2,8 @@
 
 //! Where the regions lie, and what lies where in a region.
 //!
-//! All of it follows from the length of the spare area alone, so that it is known when every block of
-//! metadata is lost.
+//! All of it follows from the length of the spare area alone, so that it is known when every block
+//! of metadata is lost.
 
 use crate::metadata::block::{
     BLOCK_BYTES,
@@ -104,8 +104,8 @@ impl Regions {
         }
     }
 
-    /// Where regions on main begin, if it has room for them: behind the `mapped` sectors, and at the end
-    /// of the `sectors` that there are. All count from the target's first sector.
+    /// Where regions on main begin, if it has room for them: behind the `mapped` sectors, and at
+    /// the end of the `sectors` that there are. All count from the target's first sector.
     pub const fn on_main(&self, mapped: u64, sectors: u64) -> [Option<u64>; 2] {
         let Some(first) = mapped.checked_next_multiple_of(BLOCK_SECTORS) else {
             return [None; 2];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Looking for units that fail before they are asked for: in which order, how fast, and what counts as weak.
+//! Looking for units that fail before they are asked for: in which order, how fast, and what counts
+//! as weak.
 
 pub mod away;
 pub mod doubts;

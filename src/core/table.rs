@@ -41,7 +41,8 @@ pub struct Features {
     pub breaker_day: Option<u64>,
     /// What a write to a suspect does, where the line says so.
     pub policy: Option<Policy>,
-    /// For how many seconds writes wait for a spare unit when none is left, where the line says that they do.
+    /// For how many seconds writes wait for a spare unit when none is left, where the line says
+    /// that they do.
     pub patience: Option<u64>,
     /// After how many seconds a scan begins anew, where the line says that there are any.
     pub scan_interval: Option<u64>,

@@ -101,8 +101,8 @@ pub struct Address {
     pub number: u64,
 }
 
-/// A feature of `ro_compat`: commits carry sessions, and a writer that does not know them breaks the
-/// chain.
+/// A feature of `ro_compat`: commits carry sessions, and a writer that does not know them breaks
+/// the chain.
 const SESSIONS: u32 = 1 << 1;
 
 /// Features of the format that a reader may not know.

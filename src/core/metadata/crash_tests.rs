@@ -302,7 +302,8 @@ fn thousands_of_commits() {
     assert!(writer.journal.generation() == 3000);
 }
 
-/// At any time, whichever checkpoint of the only copy is damaged, the other leads to the same state.
+/// At any time, whichever checkpoint of the only copy is damaged, the other leads to the same
+/// state.
 #[test]
 fn either_checkpoint_will_do() {
     let (mut memory, mut writer) = formatted(false);
@@ -531,8 +532,8 @@ fn a_checkpoint_of_two_generations() {
     }
 }
 
-/// Any one region stands for the array, when there is nothing sensible in all others. One of main's does
-/// when somebody says that the spare is the right one.
+/// Any one region stands for the array, when there is nothing sensible in all others. One of main's
+/// does when somebody says that the spare is the right one.
 #[test]
 fn one_region_is_enough() {
     for (on_main, count) in [(false, 2), (true, 4)] {
@@ -800,8 +801,8 @@ fn one_bad_slot_is_stepped_over() {
     assert!(came_back > 0);
 }
 
-/// A writer that knows nothing of sessions would break the chain: the heads of an array that has them say so, also
-/// when it was made without.
+/// A writer that knows nothing of sessions would break the chain: the heads of an array that has
+/// them say so, also when it was made without.
 #[test]
 fn who_knows_no_sessions_may_not_write() {
     let regions = array(false).regions();
@@ -925,7 +926,8 @@ fn check_after_cut(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Power cuts at any write, torn at any sector, with any part of the cache lost, again and again.
+    /// Power cuts at any write, torn at any sector, with any part of the cache lost, again and
+    /// again.
     #[test]
     fn survives_power_cuts(
         on_main in any::<bool>(),

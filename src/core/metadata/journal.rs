@@ -141,8 +141,8 @@ pub fn records_after<'a, M: NodeMemory + 'a, B: DerefMut<Target = [u64]>>(
 }
 
 impl Journal {
-    /// The journal of an array that has nothing on disk yet: a checkpoint must follow, which will be of
-    /// `generation`, made in `session`, a random number.
+    /// The journal of an array that has nothing on disk yet: a checkpoint must follow, which will
+    /// be of `generation`, made in `session`, a random number.
     pub fn format<S: Storage>(array: Array, storage: &S, generation: u64, session: u64) -> Self {
         let copies = core::array::from_fn(|at| {
             let region = Region(at);
@@ -302,8 +302,9 @@ impl Journal {
 
     /// Makes one commit of at most [`In::Log`]'s capacity of records durable in every good region.
     ///
-    /// An error if no region of the spare takes the commit, whatever main's do: the array could not be
-    /// loaded. The caller makes a checkpoint first where one [is due](Self::is_due), or gets an error.
+    /// An error if no region of the spare takes the commit, whatever main's do: the array could not
+    /// be loaded. The caller makes a checkpoint first where one [is due](Self::is_due), or gets an
+    /// error.
     pub fn commit<S: Storage>(
         &mut self,
         storage: &mut S,

@@ -24,8 +24,8 @@ use super::survey::{
     Refused, //
 };
 
-/// Reads a checkpoint's records and those of the commits that follow it, in order, and gives each to
-/// `apply`; the small state of the last commit.
+/// Reads a checkpoint's records and those of the commits that follow it, in order, and gives each
+/// to `apply`; the small state of the last commit.
 ///
 /// An error of `apply` ends the reading.
 pub fn load<S: Storage, E: From<Refused>>(

@@ -65,9 +65,9 @@ pub trait Storage {
     /// Reads block `number` of a region.
     fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed>;
 
-    /// Whether one of these blocks of main is what is looked for. They are counted from the end: 0 is the
-    /// last whole one, as the target's first sector aligns them. Those that cannot be read are not; an
-    /// error if none of those that there are can.
+    /// Whether one of these blocks of main is what is looked for. They are counted from the end: 0
+    /// is the last whole one, as the target's first sector aligns them. Those that cannot be read
+    /// are not; an error if none of those that there are can.
     fn finds_on_main(
         &mut self,
         from_end: Range<u64>,

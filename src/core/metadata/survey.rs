@@ -531,8 +531,8 @@ pub fn choose<S: Storage>(
 
 /// As [`choose`], but believes main's regions where no copy of the spare's is left.
 ///
-/// Nothing says then that this is the array's spare: somebody who knows has to. A spare that has a copy,
-/// but an older one, is refused as ever.
+/// Nothing says then that this is the array's spare: somebody who knows has to. A spare that has a
+/// copy, but an older one, is refused as ever.
 pub fn choose_without_spare<S: Storage>(
     storage: &mut S,
     block: &mut Block,

@@ -2,8 +2,8 @@
 
 //! Which regions of main a scan had trouble with.
 //!
-//! Only those are remembered, in a few bits each, and no more of them than there is memory for: a disk of any size
-//! takes the same. Trouble is forgotten over the passes that have none.
+//! Only those are remembered, in a few bits each, and no more of them than there is memory for: a
+//! disk of any size takes the same. Trouble is forgotten over the passes that have none.
 
 use crate::geometry::Unit;
 use core::cmp::Reverse;
@@ -41,7 +41,8 @@ impl Trouble {
     }
 }
 
-/// A region that gave trouble: its number, then a bit that says that it did so in this pass, then its score.
+/// A region that gave trouble: its number, then a bit that says that it did so in this pass, then
+/// its score.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot(u64);
 

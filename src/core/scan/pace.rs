@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How fast a scan reads: as fast as it may while nobody else does, and less and less while somebody does.
+//! How fast a scan reads: as fast as it may while nobody else does, and less and less while
+//! somebody does.
 
 /// Below which part of the ceiling it does not go.
 const LEAST_PART: u64 = 64;

@@ -2,16 +2,17 @@
 
 //! In which order a pass reads.
 //!
-//! Sectors fail in clusters: most that fail have others that fail, or will, within some tens of megabytes
-//! (Bairavasundaram et al., "An analysis of latent sector errors in disk drives", SIGMETRICS 2007), and errors
-//! that are found soon after each other are near each other (Schroeder, Damouras, Gill, "Understanding latent
-//! sector errors and how to protect against them", FAST 2010). So a pass reads first the regions that gave trouble
-//! in passes before, then what is near units that are known to have failed, and then all of main in order, but
-//! whenever a unit is found to fail it reads first what is near that one. Some of it is read twice, which costs
-//! little where few units fail.
+//! Sectors fail in clusters: most that fail have others that fail, or will, within some tens of
+//! megabytes (Bairavasundaram et al., "An analysis of latent sector errors in disk drives",
+//! SIGMETRICS 2007), and errors that are found soon after each other are near each other
+//! (Schroeder, Damouras, Gill, "Understanding latent sector errors and how to protect against
+//! them", FAST 2010). So a pass reads first the regions that gave trouble in passes before, then
+//! what is near units that are known to have failed, and then all of main in order, but whenever a
+//! unit is found to fail it reads first what is near that one. Some of it is read twice, which
+//! costs little where few units fail.
 //!
-//! In order means oldest first: a pass goes on where the one before was interrupted, and what lies before that place
-//! was read later than what lies behind it.
+//! In order means oldest first: a pass goes on where the one before was interrupted, and what lies
+//! before that place was read later than what lies behind it.
 
 use super::health::{
     region_units,
@@ -49,7 +50,8 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// For `units` units of `unit_sectors` sectors; goes on in order at `next`, where an earlier pass was.
+    /// For `units` units of `unit_sectors` sectors; goes on in order at `next`, where an earlier
+    /// pass was.
     pub fn new(units: u64, unit_sectors: u64, next: u64) -> Self {
         Self {
             units,
@@ -282,7 +284,8 @@ mod tests {
                     planner.found(Unit(unit));
                 }
             }
-            // Others read where there is something: near the middle of what is left, in a thousand units.
+            // Others read where there is something: near the middle of what is left, in a thousand
+            // units.
             if let Some(&unit) = left.iter().nth(left.len() / 2) {
                 let met = unit.saturating_sub(500) + random(1000);
                 found.met += u64::from(random(100) == 0 && left.contains(&met));

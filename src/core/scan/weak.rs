@@ -4,7 +4,8 @@
 
 /// How many times slower than others a read must be.
 const TIMES: u64 = 8;
-/// How slow it must be at least, in milliseconds: an idle disk that spins up, or one that is shared, is not weak.
+/// How slow it must be at least, in milliseconds: an idle disk that spins up, or one that is
+/// shared, is not weak.
 const LEAST: u64 = 500;
 /// Of how many reads, roughly, the mean is.
 const WEIGHT: u64 = 16;

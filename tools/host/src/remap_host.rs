@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading arrays on the host, as the target reads them: what `remapctl`, the replay of logs and the
-//! fuzz targets share.
+//! Reading arrays on the host, as the target reads them: what `remapctl`, the replay of logs and
+//! the fuzz targets share.
 
 #![forbid(unsafe_code)]
 

@@ -2,8 +2,8 @@
 
 //! `remapctl adopt`: an array of a disk as it is and a spare, for good.
 //!
-//! All that can refuse is asked before anything is written. Then the spare is formatted, the array is
-//! entered in the table, udev looks at the devices again, and the array is activated. When it is
+//! All that can refuse is asked before anything is written. Then the spare is formatted, the array
+//! is entered in the table, udev looks at the devices again, and the array is activated. When it is
 //! stopped in between, `remapctl adopt --force` with the array's UUID, or `remapctl activate`, goes
 //! on. Nothing is ever written to main: it is not even open for writing.
 

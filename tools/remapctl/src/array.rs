@@ -115,7 +115,8 @@ impl Disks {
         Some(identity.array.main_sectors)
     }
 
-    /// The length of the target that the region at the end of main names, whatever became of the spare.
+    /// The length of the target that the region at the end of main names, whatever became of the
+    /// spare.
     fn mapped_of_main(&self) -> Option<u64> {
         let regions = self.regions();
         let [_, Some(last)] = regions.on_main(0, self.behind()) else {
@@ -208,7 +209,8 @@ impl Disks {
         Ok(geometry)
     }
 
-    /// The units that a target of `len` sectors lays over the devices, of which main is taken for `main`.
+    /// The units that a target of `len` sectors lays over the devices, of which main is taken for
+    /// `main`.
     pub fn lay_out(&self, main: geometry::Device, len: u64, unit: Option<u64>) -> Result<Geometry> {
         let area = Area {
             start: self.main_start,

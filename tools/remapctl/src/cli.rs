@@ -175,7 +175,8 @@ pub struct Restore {
 pub enum Spare {
     /// The one that the array had: what its units hold is right.
     Same,
-    /// Another, blank disk: what was on the spare is lost, and an error to read until it is written.
+    /// Another, blank disk: what was on the spare is lost, and an error to read until it is
+    /// written.
     Replaced,
 }
 
@@ -244,16 +245,16 @@ pub struct Create {
     pub name: String,
     #[command(flatten)]
     pub devices: Devices,
-    /// Relocate no more units at a time, and as many again in so many seconds; 0,0 for no limit. The target's
-    /// own limit is 32,10.
+    /// Relocate no more units at a time, and as many again in so many seconds; 0,0 for no limit.
+    /// The target's own limit is 32,10.
     #[arg(long, value_name = "UNITS,SECONDS", value_parser = limit)]
     pub breaker: Option<Limit>,
     /// Relocate no more units in a day; 0 for no limit. The target's own limit is an eighth of the
     /// spare units that are free, and at least 256.
     #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(0..=Budget::MOST))]
     pub breaker_day: Option<u64>,
-    /// What a write does to a unit that failed to be read: it is tried on main first, or moved to the spare at
-    /// once.
+    /// What a write does to a unit that failed to be read: it is tried on main first, or moved to
+    /// the spare at once.
     #[arg(long, value_name = "main|spare", value_parser = policy)]
     pub policy: Option<Policy>,
     /// Have writes wait for so many seconds when no spare unit is left, before they fail.
@@ -286,7 +287,8 @@ pub struct Name {
 /// Arguments of `status`.
 #[derive(Args)]
 pub struct StatusArgs {
-    /// The name of the mapped device; all, and those of the table that are not active, if not given.
+    /// The name of the mapped device; all, and those of the table that are not active, if not
+    /// given.
     pub name: Option<String>,
     #[command(flatten)]
     pub tab: Tab,
@@ -455,8 +457,8 @@ pub struct Adopt {
     /// The block size of lists of badblocks(8), in bytes.
     #[arg(long, default_value_t = 1024, value_name = "BYTES")]
     pub block_size: u64,
-    /// What is activated at boot if the spare does not come: nothing, or what was not relocated, for
-    /// reading only.
+    /// What is activated at boot if the spare does not come: nothing, or what was not relocated,
+    /// for reading only.
     #[arg(long, value_name = "refuse|read-only", default_value = "refuse", value_parser = missing_spare)]
     pub missing_spare: MissingSpare,
     /// Adopt main, or overwrite the spare, in spite of what is there; WHAT must be the name that is

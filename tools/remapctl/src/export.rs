@@ -101,8 +101,8 @@ fn pieces(geometry: &Geometry, map: &Index<Nodes>) -> Vec<(Range<u64>, Place)> {
     all.0
 }
 
-/// The table of an array: lines of dm-linear, and of dm-error for what is lost. Without a spare, what
-/// is on that cannot be read either.
+/// The table of an array: lines of dm-linear, and of dm-error for what is lost. Without a spare,
+/// what is on that cannot be read either.
 pub fn table(found: &Found, main: &str, spare: Option<&str>) -> Vec<Line> {
     let all = pieces(&found.geometry, &found.contained.map).into_iter();
     let lines = all.map(|(sectors, place)| {

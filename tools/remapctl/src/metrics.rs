@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `remapctl metrics`: figures of arrays in the text format of Prometheus. Names and labels stay as they
-//! are; new ones may come.
+//! `remapctl metrics`: figures of arrays in the text format of Prometheus. Names and labels stay as
+//! they are; new ones may come.
 
 use crate::cli;
 use crate::findings::STATES;

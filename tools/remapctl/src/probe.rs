@@ -47,8 +47,8 @@ pub enum SpareOf {
     Mixed,
 }
 
-/// What the heads of the metadata say on a device whose spare area begins at a sector: both slots of
-/// both regions are looked at, so that one that is torn hides no array.
+/// What the heads of the metadata say on a device whose spare area begins at a sector: both slots
+/// of both regions are looked at, so that one that is torn hides no array.
 ///
 /// `None` if there is no whole head. What cannot be read says nothing.
 pub fn spare_of(device: &Device, start: u64, len: Option<u64>) -> Option<SpareOf> {

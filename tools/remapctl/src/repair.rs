@@ -132,7 +132,8 @@ fn clear_logs(disks: &mut Disks, array: &Array) -> Result<()> {
     Ok(())
 }
 
-/// Writes both slots of every region, so that nothing of the log is needed; how many regions it were.
+/// Writes both slots of every region, so that nothing of the log is needed; how many regions it
+/// were.
 fn write_both<S: Storage>(
     journal: &mut Journal,
     storage: &mut S,
