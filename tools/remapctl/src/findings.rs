@@ -139,7 +139,7 @@ pub fn findings(status: &Status) -> Vec<Finding> {
                 "all {} spare units are used up: the next write that needs one fails",
                 gone
             ),
-            "replace the disk: 'remapctl retire' moves the data to another one",
+            "replace the disk: copy the data to another one",
         );
     } else if gone * 100 >= status.used.all * NEARLY && status.used.all > 0 {
         note(
@@ -147,7 +147,7 @@ pub fn findings(status: &Status) -> Vec<Finding> {
             Severity::Warning,
             gone,
             format!("{gone} of {} spare units are used up", status.used.all),
-            "replace the disk before none is left: 'remapctl retire' moves the data to another one",
+            "replace the disk before none is left: copy the data to another one",
         );
     }
     if status.regions.of < status.regions.all && status.health != "frozen" {
