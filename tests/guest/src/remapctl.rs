@@ -372,7 +372,7 @@ fn a_spare_of_another_length() -> Result<()> {
 /// Main's stale data do not appear, wherever `restore` is interrupted.
 fn a_restore_that_is_stopped() -> Result<()> {
     /// The points of interruption, and whether there is no array then.
-    const STOPS: [(u32, bool); 3] = [(3, false), (4, true), (8, false)];
+    const STOPS: [(u32, bool); 3] = [(3, false), (4, true), (9, false)];
     const RESTORE: &str = "restore /dev/main /dev/spare kept";
     let _disks = disks()?;
     let r = Remap::create(TABLE)?;
