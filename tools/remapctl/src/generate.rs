@@ -30,6 +30,8 @@ fn man_pages(command: &clap::Command, folder: &Path) -> Result<()> {
     for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set()) {
         man_pages(subcommand, folder)?;
     }
-    Man::new(command.clone()).section(SECTION).generate_to(folder)?;
+    Man::new(command.clone())
+        .section(SECTION)
+        .generate_to(folder)?;
     Ok(())
 }
