@@ -300,7 +300,8 @@ impl Journal {
         }
     }
 
-    /// Makes one commit of at most [`In::Log`]'s capacity of records durable in every good region.
+    /// Makes one commit of at most [`PER_COMMIT`](super::record::PER_COMMIT) records durable in
+    /// every good region.
     ///
     /// An error if no region of the spare takes the commit, whatever main's do: the array could not
     /// be loaded. The caller makes a checkpoint first where one [is due](Self::is_due), or gets an

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `Log` | the commit's block, to each good region of the spare | `LogOnMain` if a region took it |
 //! | `LogOnMain` | the commit's block, to each good region of main | `Mark` |
-//! | `Mark` | a misplaced block, to each region that now misses commits | `Mark`, up to [`MARKS`] times |
+//! | `Mark` | a misplaced block, to each region that now misses commits | `Mark`, up to four times |
 //! | `Records` | a block of records, to the unused slot of each wanted region | `Records`, then `Flush` |
 //! | `Flush` | a flush of each region whose records were written | `Heads` |
 //! | `Heads` | the head, to each region whose records are durable | end |
