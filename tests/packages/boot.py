@@ -135,4 +135,4 @@ class Stock:
 
 def alarms(log):
     """What in the kernel's log is a complaint."""
-    return [line for line in log if watched.ALARMS.search(line)]
+    return [line for line in log if watched.KERNEL_BUG_RE.search(line)]
