@@ -102,6 +102,7 @@ impl Instance {
                 recovery: repair.recovery_due(),
             };
             repair.publish_summary(ctx);
+            repair.publish_services(ctx);
             (done, settled)
         })
     }

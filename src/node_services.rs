@@ -10,7 +10,7 @@ use kernel::{
 };
 use kernel_ext::numa;
 
-/// How each node was served when the summary was published last.
+/// How each node was served when the repair lock was let go of last.
 #[pin_data]
 pub(crate) struct NodeServices {
     /// Held to copy the services and no longer: never while a device is waited for.

@@ -217,9 +217,13 @@ impl Repair {
     /// no device.
     pub(crate) fn publish_summary(&mut self, ctx: &Context) {
         let is_event_due = core::mem::take(&mut self.changed);
+        ctx.publish(self.summary(), is_event_due);
+    }
+
+    /// Publishes how the map serves each NUMA node. Sleeps, but waits for no device.
+    pub(crate) fn publish_services(&self, ctx: &Context) {
         let services = self.shown.services(&ctx.node_replicas, &self.nodes);
         ctx.services.publish(services);
-        ctx.publish(self.summary(), is_event_due);
     }
 
     pub(crate) fn note_change(&mut self) {
