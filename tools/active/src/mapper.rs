@@ -20,8 +20,10 @@ use anyhow::{
 use std::path::Path;
 use std::time::Duration;
 
-/// What exists while udev runs.
-const UDEV: &str = "/run/udev/control";
+/// Whether udev runs.
+pub fn udev_runs() -> bool {
+    Path::new("/run/udev/control").exists()
+}
 
 /// How a table is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +93,7 @@ pub struct Mapper(Box<dyn Requests>);
 impl Mapper {
     /// Opens device-mapper.
     pub fn new() -> Result<Self> {
-        Ok(Self(match Path::new(UDEV).exists() {
+        Ok(Self(match udev_runs() {
             true => Box::new(library::Library::new()?),
             false => Box::new(dmsetup::Dmsetup),
         }))

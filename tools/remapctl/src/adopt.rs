@@ -41,7 +41,7 @@ use crate::remaptab::{
 use crate::renew::write_new;
 use crate::say::Say;
 use crate::sysfs::BlockDevice;
-use crate::usage;
+use crate::usage::check_unused;
 use anyhow::{
     bail,
     Context,
@@ -98,15 +98,6 @@ impl Looked {
         let size = crate::say::size(sectors);
         let (path, content) = (self.device.path.display(), self.content());
         format!("{role} {path}: {size}, {content}, {}", self.identity)
-    }
-}
-
-/// Refuses a device that somebody uses, and says who.
-fn check_unused(device: &BlockDevice) -> Result<()> {
-    let users = usage::users(device)?;
-    match users.is_empty() {
-        true => Ok(()),
-        false => bail!("{}", users.join(", ")),
     }
 }
 

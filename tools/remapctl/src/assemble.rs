@@ -20,7 +20,7 @@ use crate::remaptab::{
 };
 use crate::say::Say;
 use crate::sysfs::BlockDevice;
-use crate::usage;
+use crate::usage::check_unused;
 use anyhow::{
     bail,
     Context,
@@ -91,6 +91,7 @@ fn activate(mapper: &Mapper, entry: &Entry, without_spare: bool) -> Result<Stand
     let Some(main) = parts.main else {
         return Ok(Standing::Waiting("main"));
     };
+    // Whoever uses a device beside the array destroys data.
     check_unused(&main)?;
     let Some(spare) = parts.spare else {
         return match (without_spare, entry.missing_spare) {
@@ -114,15 +115,6 @@ fn activate(mapper: &Mapper, entry: &Entry, without_spare: bool) -> Result<Stand
     let access = mapper::Access::Write;
     activate::activate(mapper, name, Some(&entry.array), &[line], access)?;
     Ok(Standing::Activated)
-}
-
-/// Refuses a device that somebody uses beside the array: that would destroy data.
-fn check_unused(device: &BlockDevice) -> Result<()> {
-    let users = usage::users(device)?;
-    match users.is_empty() {
-        true => Ok(()),
-        false => bail!("{}", users.join(", ")),
-    }
 }
 
 /// Shows what main's copies of the metadata say is on main.

@@ -18,10 +18,7 @@ use journal::Journal;
 use remap_active::mapper::Mapper;
 use serde::Serialize;
 use serde_json::json;
-use std::collections::{
-    BTreeMap,
-    VecDeque, //
-};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 /// What became of a state.
@@ -200,11 +197,10 @@ pub fn monitor(say: &Say, args: &cli::Monitor) -> Result<ExitCode> {
         let all = Shown::all(&mapper)?;
         let now = seen(&all);
         let active = |name: &str| all.iter().any(|shown| shown.name == name);
-        let mut events = VecDeque::from(changes(&before, &now, active));
-        before = now;
-        while let Some(event) = events.pop_front() {
+        for event in changes(&before, &now, active) {
             listeners.tell(&event);
         }
+        before = now;
         if args.once {
             return Ok(ExitCode::SUCCESS);
         }

@@ -168,32 +168,35 @@ fn properties(table: &Remaptab, device: &BlockDevice) -> Result<Vec<(&'static st
     if !is_candidate(device) {
         return Ok(Vec::new());
     }
-    let of = |role: &str, name: &str, array: &Uuid| {
-        vec![
+    let of = |role: &str, entry: &Entry| {
+        let mut found = vec![
             ("REMAP_ROLE", role.to_string()),
-            ("REMAP_NAME", name.to_string()),
-            ("REMAP_ARRAY", array.to_string()),
-        ]
+            ("REMAP_NAME", entry.name.clone()),
+            ("REMAP_ARRAY", entry.array.to_string()),
+        ];
+        found.extend((!entry.auto).then(|| ("REMAP_NOAUTO", "1".to_string())));
+        found
     };
     for entry in table.entries() {
         if is_main(entry, device)? {
-            let mut found = of("main", &entry.name, &entry.array);
-            found.extend((!entry.auto).then(|| ("REMAP_NOAUTO", "1".to_string())));
-            return Ok(found);
+            return Ok(of("main", entry));
         }
     }
     let opened = Device::open(&device.path, Access::Read)?;
+    // Most spares are whole devices, which are read once for all of them.
+    let whole = spare_of(&opened, 0, None);
     for entry in table.entries() {
-        let found = spare_of(&opened, entry.spare_start, entry.spare_len);
+        let found = match (entry.spare_start, entry.spare_len) {
+            (0, None) => whole,
+            (start, len) => spare_of(&opened, start, len),
+        };
         if found == Some(SpareOf::Array(entry.array)) {
-            let mut found = of("spare", &entry.name, &entry.array);
-            found.extend((!entry.auto).then(|| ("REMAP_NOAUTO", "1".to_string())));
-            return Ok(found);
+            return Ok(of("spare", entry));
         }
     }
     // One of an array that is not in the table is none that anything else may take.
     let role = ("REMAP_ROLE", "spare".to_string());
-    Ok(match spare_of(&opened, 0, None) {
+    Ok(match whole {
         None => Vec::new(),
         Some(SpareOf::Array(array)) => vec![role, ("REMAP_ARRAY", array.to_string())],
         Some(SpareOf::Unfinished) => vec![role, ("REMAP_STATE", "unfinished".into())],
@@ -215,13 +218,10 @@ pub fn udev_probe(args: &cli::UdevProbe) -> Result<ExitCode> {
         text += &format!("{name}={value}\n");
     }
     crate::say::print(&text);
-    match wrong {
-        None => Ok(ExitCode::SUCCESS),
-        Some(error) => {
-            eprintln!("remapctl: {error:#}");
-            Ok(ExitCode::SUCCESS)
-        }
+    if let Some(error) = wrong {
+        eprintln!("remapctl: {error:#}");
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The devices of an array by what it is called: as it is active, or else as the table has it.

@@ -4,6 +4,7 @@
 
 use crate::sysfs::BlockDevice;
 use anyhow::{
+    bail,
     Context,
     Result, //
 };
@@ -11,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 /// Who uses a device, or a partition of it, for people; empty if nobody.
-pub fn users(device: &BlockDevice) -> Result<Vec<String>> {
+fn users(device: &BlockDevice) -> Result<Vec<String>> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("/proc/self/mountinfo")?;
     // A kernel without swap has no such file.
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
@@ -32,6 +33,15 @@ pub fn users(device: &BlockDevice) -> Result<Vec<String>> {
         }));
     }
     Ok(found)
+}
+
+/// Refuses a device that somebody uses, and says who.
+pub fn check_unused(device: &BlockDevice) -> Result<()> {
+    let users = users(device)?;
+    match users.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", users.join(", ")),
+    }
 }
 
 /// Whether a path is that of the device.
