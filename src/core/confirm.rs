@@ -8,3 +8,10 @@
 /// it would keep whoever waits for much longer, since a real drive tries by itself for seconds each
 /// time. That is also why there are few tries.
 pub const WAITS: [i64; 2] = [0, 30];
+
+/// How long to wait before the try of this number, counted from 0, in milliseconds; `None` behind the
+/// last.
+pub fn wait_before(number: usize) -> Option<u32> {
+    let wait = WAITS.get(number)?;
+    u32::try_from(*wait).ok()
+}

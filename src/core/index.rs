@@ -58,6 +58,16 @@ pub enum State {
     },
 }
 
+impl State {
+    /// The spare unit that the data are in, if they are on the spare.
+    pub const fn spare(self) -> Option<SpareUnit> {
+        match self {
+            Self::Relocated { spare, .. } => Some(spare),
+            Self::Main | Self::Suspect => None,
+        }
+    }
+}
+
 /// No memory for a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;

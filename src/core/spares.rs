@@ -205,9 +205,19 @@ impl<B: DerefMut<Target = [u64]>> Spares<B> {
 
     /// The units that are retired, in order.
     pub fn retired_units(&self) -> impl Iterator<Item = SpareUnit> + '_ {
+        self.retired_from(SpareUnit(0))
+    }
+
+    /// Those of them from `first` on.
+    pub fn retired_from(&self, first: SpareUnit) -> impl Iterator<Item = SpareUnit> + '_ {
+        let (begin, mask) = place(first);
         let both = self.taken.iter().zip(self.bad.iter());
-        (0..).zip(both).flat_map(|(at, (taken, bad))| {
+        let words = (0..).zip(both).skip(begin);
+        words.flat_map(move |(at, (taken, bad))| {
             let mut left = taken & bad;
+            if at == begin as u64 {
+                left &= !(mask - 1);
+            }
             core::iter::from_fn(move || {
                 let bit = left.trailing_zeros();
                 left &= left.checked_sub(1)?;
@@ -321,6 +331,10 @@ mod tests {
                 prop_assert_eq!(spares.in_use(), held.len() as u64);
                 prop_assert_eq!(spares.retired(), retired);
                 prop_assert!(spares.retired_units().map(|u| u.0).eq(gone.iter().copied()));
+                for first in [0, 1, 63, 64, 65, u64::MAX] {
+                    let from = spares.retired_from(SpareUnit(first)).map(|u| u.0);
+                    prop_assert!(from.eq(gone.iter().copied().filter(|&unit| unit >= first)));
+                }
                 prop_assert_eq!(spares.is_exhausted(), held.len() as u64 + retired == units);
             }
         }

@@ -19,7 +19,6 @@ use super::task::{
     Key, //
 };
 use super::Engine;
-use crate::breaker::Trip;
 use crate::geometry::Unit;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,27 +64,22 @@ impl Finding {
                 self.step = Step::AskingReads(engine.ask(Probe::MainReads, self.unit));
                 wait
             }
-            Step::AskingReads(ticket) => match engine.answer(ticket) {
+            Step::AskingReads(ticket) => match engine.verdict(ticket) {
                 None => wait,
-                Some(false) => Self::trip(engine, Trip::Unreadable),
+                Some(false) => Found::Ended(false),
                 Some(true) => {
                     self.step = Step::AskingWrites(engine.ask(Probe::MainWrites, self.unit));
                     wait
                 }
             },
-            Step::AskingWrites(ticket) => match engine.answer(ticket) {
+            Step::AskingWrites(ticket) => match engine.verdict(ticket) {
                 None => wait,
-                Some(false) => Self::trip(engine, Trip::Unwritable),
+                Some(false) => Found::Ended(false),
                 Some(true) => {
                     let sector = engine.geometry().sectors_of(self.unit).start;
                     Found::Ended(engine.suspect(self.unit, sector))
                 }
             },
         }
-    }
-
-    fn trip<M: Memory>(engine: &mut Engine<M>, why: Trip) -> Found {
-        engine.trip(why);
-        Found::Ended(false)
     }
 }

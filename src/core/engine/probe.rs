@@ -22,6 +22,7 @@ use super::task::{
     Verb, //
 };
 use super::Engine;
+use crate::breaker::Trip;
 use crate::classify::Status;
 use crate::geometry::Unit;
 
@@ -42,6 +43,18 @@ impl<M: Memory> Engine<M> {
     pub(super) fn answer(&self, ticket: Ticket) -> Option<bool> {
         let kind = self.probes.kinds.get(ticket.probe as usize)?;
         (kind.ended >= ticket.number).then_some(kind.works)
+    }
+
+    /// The answer about main, once there is one. The breaker opens if main does not work.
+    pub(super) fn verdict(&mut self, ticket: Ticket) -> Option<bool> {
+        let works = self.answer(ticket)?;
+        if !works {
+            self.trip(match ticket.probe {
+                Probe::MainWrites => Trip::Unwritable,
+                _ => Trip::Unreadable,
+            });
+        }
+        Some(works)
     }
 
     /// Whether it was found a moment ago that nothing on main can be read.

@@ -283,11 +283,7 @@ impl Relocation {
                 false => OnFailure::Unknown,
             },
         };
-        let old = match self.from {
-            State::Relocated { spare, .. } => Some(spare),
-            State::Main | State::Suspect => None,
-        };
-        let bad = self.bad.iter().copied().chain(old);
+        let bad = self.bad.iter().copied().chain(self.from.spare());
         let number = match engine.stage(change, bad, None) {
             Ok(number) => number,
             Err(key) => return Move::Act(Action::Wait(key)),

@@ -33,7 +33,6 @@ use super::relocation::Relocation;
 use super::task::{
     Action,
     Data,
-    Device,
     Event,
     Io,
     Key,
@@ -44,7 +43,7 @@ use crate::classify::{
     is_bad_sector,
     Status, //
 };
-use crate::confirm::WAITS;
+use crate::confirm::wait_before;
 use crate::geometry::{
     SpareUnit,
     Unit, //
@@ -214,10 +213,7 @@ impl Request {
 
     /// Whether the unit of the piece is on main, or in this spare unit.
     fn is_at<M: Memory>(&self, engine: &Engine<M>, place: Option<SpareUnit>) -> bool {
-        match engine.state(self.unit(engine)) {
-            State::Relocated { spare, .. } => place == Some(spare),
-            State::Main | State::Suspect => place.is_none(),
-        }
+        engine.state(self.unit(engine)).spare() == place
     }
 
     /// The piece is done.
@@ -302,18 +298,9 @@ impl Request {
         data: Data,
         is_mapped: bool,
     ) -> Action {
-        let geometry = engine.geometry();
-        let (device, at) = match spare {
-            Some(spare) => (Device::Spare, geometry.on_spare(spare, sectors.start)),
-            None => (Device::Main, geometry.on_main(sectors.start)),
-        };
         Action::Io(Io {
-            device,
-            verb,
-            at,
-            sectors,
-            data,
             is_mapped,
+            ..Io::of_unit(engine.geometry(), spare, verb, sectors, data)
         })
     }
 
@@ -375,10 +362,10 @@ impl Request {
             return self.choose(engine);
         }
         self.tries += 1;
-        match WAITS.get(self.tries) {
-            Some(&wait) if engine.is_closed() => {
+        match wait_before(self.tries) {
+            Some(wait) if engine.is_closed() => {
                 self.step = Step::Choosing;
-                Action::Sleep(wait.unsigned_abs() as u32)
+                Action::Sleep(wait)
             }
             _ => self.confirmed(engine, spare, status, now),
         }

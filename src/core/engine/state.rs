@@ -69,11 +69,6 @@ impl Wakes {
     pub fn wakes(&self, key: Key) -> bool {
         self.all || self.keys.iter().any(|&other| other == key)
     }
-
-    /// Whether nobody is to be woken.
-    pub fn is_empty(&self) -> bool {
-        !self.all && self.keys.is_empty()
-    }
 }
 
 /// The state that all machines share.
@@ -357,11 +352,8 @@ impl<M: Memory> Engine<M> {
     /// Takes a spare unit for `unit`, on behalf of a caller on `cpu`.
     pub(super) fn take_spare(&mut self, unit: Unit, cpu: usize) -> Option<SpareUnit> {
         let before = self.spares.level();
-        let neighbour = unit.0.checked_sub(1).map(|unit| self.state(Unit(unit)));
-        let neighbour = match neighbour {
-            Some(State::Relocated { spare, .. }) => Some(spare),
-            _ => None,
-        };
+        let neighbour = unit.0.checked_sub(1).map(Unit);
+        let neighbour = neighbour.and_then(|unit| self.state(unit).spare());
         let found = self.magazines.take(cpu, neighbour, &mut self.spares);
         if found.is_none() {
             self.counts.no_spare += 1;

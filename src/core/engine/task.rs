@@ -3,7 +3,11 @@
 //! What the machines of the engine ask for, and what they are told.
 
 use crate::classify::Status;
-use crate::geometry::Unit;
+use crate::geometry::{
+    Geometry,
+    SpareUnit,
+    Unit, //
+};
 use core::ops::Range;
 
 /// A device of the array.
@@ -56,6 +60,31 @@ pub struct Io {
     ///
     /// Its section begins before anything else is done with the engine.
     pub is_mapped: bool,
+}
+
+impl Io {
+    /// I/O on these sectors of a unit that is on main, or in the spare unit `place`. It is not
+    /// mapped.
+    pub(super) fn of_unit(
+        geometry: &Geometry,
+        place: Option<SpareUnit>,
+        verb: Verb,
+        sectors: Range<u64>,
+        data: Data,
+    ) -> Self {
+        let (device, at) = match place {
+            Some(spare) => (Device::Spare, geometry.on_spare(spare, sectors.start)),
+            None => (Device::Main, geometry.on_main(sectors.start)),
+        };
+        Self {
+            device,
+            verb,
+            at,
+            sectors,
+            data,
+            is_mapped: false,
+        }
+    }
 }
 
 /// For what a machine waits that others bring about.

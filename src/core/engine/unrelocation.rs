@@ -22,7 +22,6 @@ use super::memory::Memory;
 use super::task::{
     Action,
     Data,
-    Device,
     Event,
     Io,
     Key,
@@ -157,29 +156,20 @@ impl Unrelocation {
     /// Does the I/O of a step.
     fn io<M: Memory>(&mut self, engine: &Engine<M>, step: Step) -> Back {
         self.step = step;
-        let geometry = engine.geometry();
-        let sectors = geometry.sectors_of(self.unit);
-        let on_main = geometry.on_main(sectors.start);
-        let (device, verb, at, data) = match step {
-            Step::Writing(_) => (Device::Main, Verb::Write, on_main, Data::Unit),
-            Step::Checking(_) => (Device::Main, Verb::Read, on_main, Data::Check),
+        let (place, verb, data) = match step {
             Step::Claiming => return Back::Act(Action::Wait(Key::Unit(self.unit))),
+            Step::Writing(_) => (None, Verb::Write, Data::Unit),
+            Step::Checking(_) => (None, Verb::Read, Data::Check),
             Step::Quiescing(spare)
             | Step::Reading(spare)
             | Step::Comparing(spare)
-            | Step::Staging(spare) => {
-                let at = geometry.on_spare(spare, sectors.start);
-                (Device::Spare, Verb::Read, at, Data::Unit)
-            }
+            | Step::Staging(spare) => (Some(spare), Verb::Read, Data::Unit),
         };
-        Back::Act(Action::Io(Io {
-            device,
-            verb,
-            at,
-            sectors,
-            data,
-            is_mapped: false,
-        }))
+        let geometry = engine.geometry();
+        let sectors = geometry.sectors_of(self.unit);
+        Back::Act(Action::Io(Io::of_unit(
+            geometry, place, verb, sectors, data,
+        )))
     }
 
     fn stage<M: Memory>(&mut self, engine: &mut Engine<M>, spare: SpareUnit) -> Back {

@@ -24,7 +24,10 @@ use super::update::{
     Update,
     Which, //
 };
-use crate::geometry::Unit;
+use crate::geometry::{
+    SpareUnit,
+    Unit, //
+};
 use crate::index::{
     Index,
     NodeMemory,
@@ -122,21 +125,19 @@ pub fn records_after<'a, M: NodeMemory + 'a, B: DerefMut<Target = [u64]>>(
     spares: &'a Spares<B>,
     last: Option<Record>,
 ) -> impl Iterator<Item = Record> + 'a {
-    let (first, retired) = match last {
-        Some(Record::Relocated { unit, .. } | Record::OnMain { unit }) => {
-            (Unit(unit.0.saturating_add(1)), None)
-        }
-        Some(Record::Retired { spare }) => (Unit(u64::MAX), Some(spare)),
-        None => (Unit(0), None),
+    let behind = |number: u64| number.saturating_add(1);
+    let (first, first_bad) = match last {
+        Some(Record::Relocated { unit, .. } | Record::OnMain { unit }) => (behind(unit.0), 0),
+        Some(Record::Retired { spare }) => (u64::MAX, behind(spare.0)),
+        None => (0, 0),
     };
     let units = map
-        .iter_from(first)
+        .iter_from(Unit(first))
         .filter_map(|(unit, entry)| match entry.state {
             State::Relocated { spare, valid } => Some(Record::Relocated { unit, spare, valid }),
             State::Main | State::Suspect => None,
         });
-    let bad = spares.retired_units();
-    let bad = bad.filter(move |&spare| Some(spare) > retired);
+    let bad = spares.retired_from(SpareUnit(first_bad));
     units.chain(bad.map(|spare| Record::Retired { spare }))
 }
 

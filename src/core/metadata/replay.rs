@@ -132,10 +132,7 @@ impl<M: NodeMemory> Replay<M> {
     }
 
     fn spare_of(&self, unit: Unit) -> Option<SpareUnit> {
-        match self.map.get(unit)?.state {
-            State::Relocated { spare, .. } => Some(spare),
-            State::Main | State::Suspect => None,
-        }
+        self.map.get(unit)?.state.spare()
     }
 
     fn settle(&mut self, alloc: &mut impl NodeAlloc<Memory = M>) -> Result<(), Conflict> {

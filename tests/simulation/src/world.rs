@@ -140,7 +140,7 @@ pub struct World {
     oracle: Oracle,
     tasks: BTreeMap<u64, Task>,
     operations: BTreeMap<u64, Operation>,
-    flushes: Vec<(u64, bool)>,
+    flushes: Vec<u64>,
     /// Parts that came back since the device is suspended.
     requeued: Vec<(u64, Kind, Range<u64>)>,
     /// Each transition that a machine made, and how often.

@@ -14,7 +14,7 @@ use crate::classify::{
     is_bad_sector,
     Status, //
 };
-use crate::confirm::WAITS;
+use crate::confirm::wait_before;
 use crate::engine::memory::Memory;
 use crate::engine::probe::{
     Probe,
@@ -24,7 +24,6 @@ use crate::engine::stay::Stay;
 use crate::engine::task::{
     Action,
     Data,
-    Device,
     Io,
     Key,
     Verb, //
@@ -65,9 +64,9 @@ impl Relocation {
             return self.write(engine, 0);
         }
         // Lost is what fails again between two looks that find its device working.
-        let probe = match self.from {
-            State::Relocated { .. } => Probe::SpareReads,
-            State::Main | State::Suspect => Probe::MainReads,
+        let probe = match self.from.spare() {
+            Some(_) => Probe::SpareReads,
+            None => Probe::MainReads,
         };
         let ticket = engine.ask(probe, self.unit);
         self.step = Step::Asking(ticket);
@@ -77,20 +76,14 @@ impl Relocation {
     pub(super) fn reading<M: Memory>(&self, engine: &Engine<M>, blocks: Range<u32>) -> Action {
         let geometry = engine.geometry();
         let sectors = geometry.sectors_at(self.unit, blocks);
-        let (device, at) = match self.from {
-            State::Relocated { spare, .. } => {
-                (Device::Spare, geometry.on_spare(spare, sectors.start))
-            }
-            State::Main | State::Suspect => (Device::Main, geometry.on_main(sectors.start)),
-        };
-        Action::Io(Io {
-            device,
-            verb: Verb::Read,
-            at,
+        let place = self.from.spare();
+        Action::Io(Io::of_unit(
+            geometry,
+            place,
+            Verb::Read,
             sectors,
-            data: Data::Unit,
-            is_mapped: false,
-        })
+            Data::Unit,
+        ))
     }
 
     pub(super) fn have_read<M: Memory>(
@@ -123,20 +116,16 @@ impl Relocation {
             return Move::Act(Action::Wait(Key::Probe));
         };
         if !works {
-            let is_on_main = !matches!(self.from, State::Relocated { .. });
-            if is_on_main && matches!(self.cause, Cause::Write(_)) {
+            if self.from.spare().is_none() && matches!(self.cause, Cause::Write(_)) {
                 engine.trip(Trip::Unreadable);
             }
             return self.stay(engine, Stay::Away);
         }
         self.tries += 1;
-        if let Some(&wait) = WAITS.get(self.tries) {
+        if let Some(wait) = wait_before(self.tries) {
             self.failing = Blocks::NONE;
             self.step = Step::Reading(0);
-            return match u32::try_from(wait) {
-                Ok(wait) if wait > 0 => Move::Act(Action::Sleep(wait)),
-                _ => self.read(engine),
-            };
+            return Move::Act(Action::Sleep(wait));
         }
         if !self.cause.accepts_losses() {
             return self.stay(engine, Stay::Unreadable);

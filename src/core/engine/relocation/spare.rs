@@ -12,7 +12,7 @@ use crate::classify::{
     is_bad_sector,
     Status, //
 };
-use crate::confirm::WAITS;
+use crate::confirm::wait_before;
 use crate::engine::memory::Memory;
 use crate::engine::probe::{
     Probe,
@@ -22,7 +22,6 @@ use crate::engine::stay::Stay;
 use crate::engine::task::{
     Action,
     Data,
-    Device,
     Io,
     Key,
     Verb, //
@@ -50,14 +49,8 @@ impl Relocation {
             }
             None => return None,
         };
-        Some(Io {
-            device: Device::Spare,
-            verb: Verb::Write,
-            at: geometry.on_spare(to, sectors.start),
-            sectors,
-            data,
-            is_mapped: false,
-        })
+        let place = Some(to);
+        Some(Io::of_unit(geometry, place, Verb::Write, sectors, data))
     }
 
     /// Writes a part to the spare unit, or goes on when there is none left.
@@ -89,10 +82,8 @@ impl Relocation {
         }
         self.tries += 1;
         self.step = Step::Writing(0);
-        match WAITS.get(self.tries) {
-            Some(&wait) if wait > 0 => return Move::Act(Action::Sleep(wait.unsigned_abs() as u32)),
-            Some(_) => return self.write(engine, 0),
-            None => {}
+        if let Some(wait) = wait_before(self.tries) {
+            return Move::Act(Action::Sleep(wait));
         }
         if let Some(spare) = self.spare.take() {
             // There is room: the last one ends it.

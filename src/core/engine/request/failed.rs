@@ -6,7 +6,6 @@ use super::{
     Request,
     Step, //
 };
-use crate::breaker::Trip;
 use crate::classify::{
     is_bad_sector,
     Status, //
@@ -70,12 +69,9 @@ impl Request {
         ticket: Ticket,
         status: Status,
     ) -> Action {
-        match engine.answer(ticket) {
+        match engine.verdict(ticket) {
             None => return Action::Wait(Key::Probe),
-            Some(false) => {
-                engine.trip(Trip::Unreadable);
-                return self.end(status);
-            }
+            Some(false) => return self.end(status),
             Some(true) => {}
         }
         let ticket = engine.ask(Probe::MainWrites, self.unit(engine));
@@ -90,12 +86,9 @@ impl Request {
         status: Status,
         now: u64,
     ) -> Action {
-        match engine.answer(ticket) {
+        match engine.verdict(ticket) {
             None => return Action::Wait(Key::Probe),
-            Some(false) => {
-                engine.trip(Trip::Unwritable);
-                return self.end(status);
-            }
+            Some(false) => return self.end(status),
             Some(true) => {}
         }
         let unit = self.unit(engine);

@@ -8,7 +8,7 @@ impl World {
     pub(super) fn begin_operation(&mut self) {
         if self.chance(16) {
             let begun = self.oracle.moment();
-            self.flushes.push((begun, true));
+            self.flushes.push(begun);
             return;
         }
         let start = self.rng.u64(0..self.geometry.sectors());

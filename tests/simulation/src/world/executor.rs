@@ -387,7 +387,7 @@ impl World {
     }
 
     pub(super) fn finish_flush(&mut self) -> bool {
-        let Some((begun, _)) = self.flushes.pop() else {
+        let Some(begun) = self.flushes.pop() else {
             return false;
         };
         let main = self.main.flush();
