@@ -11,13 +11,13 @@ use core::ops::Range;
 use core::pin::Pin;
 use core::ptr::NonNull;
 use kernel::{
+    alloc::Flags,
     bindings::{
         bio,
         blk_opf_t,
         blk_status_t, //
     },
     error::to_result,
-    ffi::c_void,
     page::{
         Page,
         PAGE_SIZE, //
@@ -172,15 +172,23 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// The most bytes of one.
+    pub const MOST: usize = kernel::bindings::BIO_MAX_VECS as usize * PAGE_SIZE;
+
     /// Allocates at least `bytes` bytes of zeroes. May sleep.
     pub fn zeroed(bytes: usize) -> Result<Self> {
+        Self::with_flags(bytes, GFP_KERNEL)
+    }
+
+    /// The same with other flags; sleeps if they allow it.
+    pub fn with_flags(bytes: usize, flags: Flags) -> Result<Self> {
         let count = bytes.div_ceil(PAGE_SIZE).max(1);
         if count > kernel::bindings::BIO_MAX_VECS as usize {
             return Err(EINVAL);
         }
-        let mut pages = KVec::with_capacity(count, GFP_KERNEL)?;
+        let mut pages = KVec::with_capacity(count, flags)?;
         for _ in 0..count {
-            pages.push(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?, GFP_KERNEL)?;
+            pages.push(Page::alloc_page(flags | __GFP_ZERO)?, flags)?;
         }
         // INVARIANT: `count` pages.
         Ok(Self { pages })
@@ -279,34 +287,63 @@ impl BioSet {
         buffer: &mut Buffer,
         range: Range<usize>,
     ) -> Result<(), Status> {
+        // SAFETY: It is waited for, and `buffer` is borrowed exclusively until then.
+        let own = unsafe { self.with_buffer(transfer, device, buffer, range)? };
+        own.submit_and_wait(sector)
+    }
+
+    /// A bio with a part of a buffer, in bytes and whole sectors.
+    ///
+    /// # Safety
+    ///
+    /// The bio must have ended, or be dropped, before anybody else uses the buffer.
+    pub(crate) unsafe fn with_buffer(
+        &self,
+        transfer: Transfer,
+        device: &BlockDevice,
+        buffer: &mut Buffer,
+        range: Range<usize>,
+    ) -> Result<OwnBio, Status> {
         let with_data = !matches!(transfer, Transfer::Discard | Transfer::Flush);
         let in_sectors = (range.start | range.end) % (1 << SECTOR_SHIFT) == 0;
         let in_buffer = range.start < range.end && range.end <= buffer.bytes();
         if !with_data || !in_sectors || !in_buffer {
             return Err(Status::IOERR);
         }
-        let own = self.allocate(device, transfer, buffer.pages.len() as u16);
+        let mut own = self.allocate(device, transfer, buffer.pages.len() as u16);
         let mut at = range.start;
         while at < range.end {
             let within = at % PAGE_SIZE;
             let bytes = (PAGE_SIZE - within).min(range.end - at);
             let page = buffer.pages.get(at / PAGE_SIZE).ok_or(Status::IOERR)?;
-            // SAFETY: The bio is ours and not submitted; the page outlives the I/O, which is over
-            // when `submit_and_wait` returns, and `buffer` is borrowed exclusively until then.
-            let added = unsafe {
-                kernel::bindings::bio_add_page(
-                    own.0.as_ptr(),
-                    page.as_ptr(),
-                    bytes as u32,
-                    within as u32,
-                )
-            };
-            if added as usize != bytes {
-                return Err(Status::IOERR);
-            }
+            // SAFETY: The page is one of the buffer, which nobody else uses by the safety
+            // requirements.
+            unsafe { own.add_page(page.as_ptr(), bytes, within)? };
             at += bytes;
         }
-        own.submit_and_wait(sector)
+        Ok(own)
+    }
+
+    /// A bio that writes zeroes.
+    pub(crate) fn with_zeroes(
+        &self,
+        transfer: Transfer,
+        device: &BlockDevice,
+        bytes: usize,
+    ) -> Result<OwnBio, Status> {
+        let is_write = matches!(transfer, Transfer::Write | Transfer::WriteThrough);
+        if !is_write || bytes == 0 || bytes > Buffer::MOST || bytes % (1 << SECTOR_SHIFT) != 0 {
+            return Err(Status::IOERR);
+        }
+        let mut own = self.allocate(device, transfer, bytes.div_ceil(PAGE_SIZE) as u16);
+        let mut left = bytes;
+        while left > 0 {
+            let part = left.min(PAGE_SIZE);
+            // SAFETY: The kernel's page of zeroes is always there, and is only read.
+            unsafe { own.add_page(bindings::zero_page(), part, 0)? };
+            left -= part;
+        }
+        Ok(own)
     }
 
     /// Makes durable all that was written to `device`, and waits. Sleeps, as [`Self::transfer`]
@@ -354,7 +391,12 @@ impl BioSet {
         Ok(own)
     }
 
-    fn allocate(&self, device: &BlockDevice, transfer: Transfer, vectors: u16) -> OwnBio {
+    pub(crate) fn allocate(
+        &self,
+        device: &BlockDevice,
+        transfer: Transfer,
+        vectors: u16,
+    ) -> OwnBio {
         // SAFETY: The set is initialised by the type invariant, and the device is live.
         let own = unsafe {
             kernel::bindings::bio_alloc_bioset(
@@ -394,16 +436,37 @@ impl PinnedDrop for BioSet {
 pub(crate) struct OwnBio(NonNull<bio>);
 
 impl OwnBio {
-    fn at(&mut self, sector: u64) {
-        // SAFETY: The bio is ours by the type invariant.
-        unsafe { (*self.0.as_ptr()).bi_iter.bi_sector = sector };
+    /// Adds a part of a page to the data.
+    ///
+    /// # Safety
+    ///
+    /// The page must outlive the I/O, and nobody else may use it meanwhile, or write to it if the
+    /// I/O only reads it.
+    unsafe fn add_page(
+        &mut self,
+        page: *mut kernel::bindings::page,
+        bytes: usize,
+        within: usize,
+    ) -> Result<(), Status> {
+        // SAFETY: The bio is ours by the type invariant; the page is there by the safety
+        // requirements.
+        let added = unsafe {
+            kernel::bindings::bio_add_page(self.0.as_ptr(), page, bytes as u32, within as u32)
+        };
+        match added as usize == bytes {
+            true => Ok(()),
+            false => Err(Status::IOERR),
+        }
     }
 
-    /// Submits it to `sector` in the root control group, and waits.
-    pub(crate) fn submit_for_all(self, sector: u64) -> Result<(), Status> {
-        // SAFETY: The bio is ours and has a device by the type invariant.
-        unsafe { bindings::bio_associate_blkg_from_root(self.0.as_ptr()) };
-        self.submit_and_wait(sector)
+    /// Gives up the bio to whoever puts it.
+    pub(crate) fn into_raw(self) -> NonNull<bio> {
+        core::mem::ManuallyDrop::new(self).0
+    }
+
+    pub(crate) fn at(&mut self, sector: u64) {
+        // SAFETY: The bio is ours by the type invariant.
+        unsafe { (*self.0.as_ptr()).bi_iter.bi_sector = sector };
     }
 
     fn submit_and_wait(mut self, sector: u64) -> Result<(), Status> {
@@ -413,31 +476,23 @@ impl OwnBio {
         self.status()
     }
 
-    /// Has `submit` submit the bio on behalf of `whole`, and waits.
-    ///
     /// # Safety
     ///
-    /// `submit` must submit the bio that is its first argument, and may be called with `whole` as
-    /// its second.
-    pub(crate) unsafe fn submit_by(
-        mut self,
-        sector: u64,
-        submit: unsafe extern "C" fn(*mut bio, *mut c_void),
-        whole: NonNull<bio>,
-    ) -> Result<(), Status> {
-        self.at(sector);
-        // SAFETY: The bio is ours and has a device by the type invariant; `submit` submits it by
-        // the safety requirements, and when this returns it is ours again.
-        unsafe {
-            kernel::bindings::bio_await(self.0.as_ptr(), whole.as_ptr().cast(), Some(submit))
-        };
-        self.status()
+    /// `raw` comes from [`Self::into_raw`], is given back only once, and is not in flight.
+    pub(crate) unsafe fn from_raw(raw: NonNull<bio>) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self(raw)
     }
 
     /// How it ended.
-    fn status(&self) -> Result<(), Status> {
+    pub(crate) fn end_status(&self) -> Status {
         // SAFETY: The bio is ours by the type invariant.
-        Status(unsafe { (*self.0.as_ptr()).bi_status }).to_result()
+        Status(unsafe { (*self.0.as_ptr()).bi_status })
+    }
+
+    /// How it ended, as a result.
+    fn status(&self) -> Result<(), Status> {
+        self.end_status().to_result()
     }
 }
 

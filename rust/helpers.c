@@ -61,6 +61,11 @@ __rust_helper void rust_helper_bio_associate_blkg_from_root(struct bio *bio)
 	bio_associate_blkg_from_css(bio, blkcg_root_css);
 }
 
+__rust_helper struct page *rust_helper_zero_page(void)
+{
+	return ZERO_PAGE(0);
+}
+
 __rust_helper void
 rust_helper_bio_set_dev(struct bio *bio, struct block_device *bdev)
 {
@@ -157,9 +162,9 @@ rust_helper_kmem_cache_create(const char *name, unsigned int size, unsigned int 
 	return kmem_cache_create(name, size, align, SLAB_NO_MERGE, NULL);
 }
 
-__rust_helper void *rust_helper_kmem_cache_alloc_on(struct kmem_cache *cache, int node)
+__rust_helper void *rust_helper_kmem_cache_alloc_on(struct kmem_cache *cache, gfp_t flags, int node)
 {
-	return kmem_cache_alloc_node(cache, GFP_KERNEL | __GFP_NOWARN, node);
+	return kmem_cache_alloc_node(cache, flags | __GFP_NOWARN, node);
 }
 
 __rust_helper int rust_helper_virt_to_nid(const void *address)

@@ -37,6 +37,7 @@ u64 *rust_helper_per_cpu_ptr(u64 *counter, int cpu);
 unsigned int rust_helper_cpumask_next_possible(int cpu);
 
 void rust_helper_bio_associate_blkg_from_root(struct bio *bio);
+struct page *rust_helper_zero_page(void);
 void rust_helper_bio_set_dev(struct bio *bio, struct block_device *bdev);
 void rust_helper_bio_advance(struct bio *bio, unsigned int bytes);
 void rust_helper_bio_clear_flag(struct bio *bio, unsigned int bit);
@@ -66,7 +67,7 @@ void rust_helper_kthread_sleep_end(void);
 
 struct kmem_cache *
 rust_helper_kmem_cache_create(const char *name, unsigned int size, unsigned int align);
-void *rust_helper_kmem_cache_alloc_on(struct kmem_cache *cache, int node);
+void *rust_helper_kmem_cache_alloc_on(struct kmem_cache *cache, gfp_t flags, int node);
 int rust_helper_virt_to_nid(const void *address);
 int rust_helper_numa_node_id(void);
 int rust_helper_next_possible_node(int node);

@@ -35,7 +35,10 @@ pub mod published;
 pub mod random;
 pub mod ratelimit;
 pub mod slab;
+pub mod submit;
 pub mod text;
+pub mod transfers;
+pub mod unique;
 pub mod workqueue;
 
 #[cfg(CONFIG_KUNIT = "y")]

@@ -155,7 +155,10 @@ mod slab {
     use super::*;
     use crate::{
         numa::Node,
-        slab::Slab, //
+        slab::{
+            Effort,
+            Slab, //
+        }, //
     };
 
     #[test]
@@ -163,8 +166,10 @@ mod slab {
         let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
         let slab = Slab::new(c"dm_remap_kunit")?;
         // Memory that was never made an object holds no value.
-        drop(slab.blank(Node::here())?);
-        let one = slab.blank(Node::here())?.write(Tracked(7, dropped.clone()));
+        drop(slab.blank(Node::here(), Effort::All)?);
+        let one = slab
+            .blank(Node::here(), Effort::All)?
+            .write(Tracked(7, dropped.clone()));
         let other = one.clone();
         drop(one);
         assert_eq!(other.0, 7);
@@ -184,7 +189,10 @@ mod slab {
         let slab = Slab::new(c"dm_remap_kunit")?;
         let mut all = KVec::new();
         for value in 0..100 {
-            all.push(slab.blank(Node::here())?.write(Wide(value)), GFP_KERNEL)?;
+            all.push(
+                slab.blank(Node::here(), Effort::All)?.write(Wide(value)),
+                GFP_KERNEL,
+            )?;
         }
         for (object, value) in all.iter().zip(0u8..) {
             assert_eq!(object.0, value);
@@ -198,7 +206,10 @@ mod slab {
 mod numa {
     use crate::{
         numa::Node,
-        slab::Slab, //
+        slab::{
+            Effort,
+            Slab, //
+        }, //
     };
     use kernel::prelude::*;
 
@@ -208,7 +219,7 @@ mod numa {
         let mut with_memory = 0;
         for node in Node::possible().filter(|node| node.has_memory()) {
             with_memory += 1;
-            assert!(slab.blank(node)?.node() == node);
+            assert!(slab.blank(node, Effort::All)?.node() == node);
         }
         assert!(with_memory > 0);
         assert!(Node::possible().any(|node| node == Node::here()));

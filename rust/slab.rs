@@ -42,11 +42,32 @@ unsafe impl<T> Send for Slab<T> {}
 // SAFETY: The functions that allocate and free may run concurrently.
 unsafe impl<T> Sync for Slab<T> {}
 
+/// How much is done to find memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// What is free is taken; nothing is waited for.
+    Now,
+    /// Memory is reclaimed once, and may fail to be found.
+    Some,
+    /// Memory is waited for, as long as there is hope (`GFP_KERNEL`).
+    All,
+}
+
+impl Effort {
+    fn flags(self) -> kernel::bindings::gfp_t {
+        match self {
+            Self::Now => bindings::GFP_NOWAIT_FLAGS,
+            Self::Some => bindings::GFP_NORETRY_FLAGS,
+            Self::All => bindings::GFP_KERNEL_FLAGS,
+        }
+    }
+}
+
 /// What the memory of an object holds.
-struct Object<T> {
+pub(crate) struct Object<T> {
     slab: Arc<Slab<T>>,
     users: Refcount,
-    value: T,
+    pub(crate) value: T,
 }
 
 impl<T> Slab<T> {
@@ -65,11 +86,13 @@ impl<T> Slab<T> {
         Ok(Arc::new(this, GFP_KERNEL)?)
     }
 
-    /// Allocates memory for an object, on `node` where that has some. Sleeps, and does not warn
-    /// where it fails.
-    pub fn blank(self: &Arc<Self>, node: Node) -> Result<Blank<T>, AllocError> {
+    /// Allocates memory for an object, on `node` where that has some. Sleeps unless `effort` is
+    /// [`Effort::Now`], and does not warn where it fails.
+    pub fn blank(self: &Arc<Self>, node: Node, effort: Effort) -> Result<Blank<T>, AllocError> {
         // SAFETY: By the type invariant the cache is live; a `Node` is that of memory there was.
-        let object = unsafe { bindings::kmem_cache_alloc_on(self.cache.as_ptr(), node.id()) };
+        let object = unsafe {
+            bindings::kmem_cache_alloc_on(self.cache.as_ptr(), effort.flags(), node.id())
+        };
         let object = NonNull::new(object.cast::<Object<T>>()).ok_or(AllocError)?;
         // SAFETY: By the type invariant the object has the size and alignment of `Object<T>`, and
         // nobody else has it.
@@ -155,6 +178,33 @@ pub struct Shared<T> {
 unsafe impl<T: Send + Sync> Send for Shared<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    pub(crate) fn as_ptr(&self) -> NonNull<Object<T>> {
+        self.object
+    }
+
+    /// # Safety
+    ///
+    /// `object` is that of a [`Self::as_ptr`], and one of its users becomes the new value.
+    pub(crate) unsafe fn from_ptr(object: NonNull<Object<T>>) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self { object }
+    }
+
+    /// Drops the value and keeps the memory.
+    ///
+    /// # Safety
+    ///
+    /// There is no other user.
+    pub(crate) unsafe fn into_blank(self) -> Blank<T> {
+        let object = ManuallyDrop::new(self).object;
+        // SAFETY: By the safety requirements the value is ours alone.
+        unsafe { core::ptr::drop_in_place(&raw mut (*object.as_ptr()).value) };
+        // INVARIANT: Its `slab` is still initialised, and nobody else has it.
+        Blank { object }
+    }
+}
 
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {

@@ -61,8 +61,7 @@ pub(crate) struct Context {
     /// Where the map has nothing.
     pub(crate) filter: Arc<Filter>,
     pub(crate) counters: Counters<Count>,
-    #[pin]
-    pub(crate) bios: BioSet,
+    pub(crate) bios: Arc<BioSet>,
     /// What is published of the repair.
     #[pin]
     summary: PublishedSummary,
@@ -100,13 +99,14 @@ impl Context {
         let counters = Counters::new()?;
         let maps = Published::new(Maps::EMPTY)?;
         let services = NodeServices::new()?;
+        let bios = Arc::pin_init(BioSet::new(4), GFP_KERNEL)?;
         Ok(try_pin_init!(Self {
             layout,
             maps <- maps,
             node_replicas,
             filter,
             counters,
-            bios <- BioSet::new(4),
+            bios,
             summary <- PublishedSummary::new(summary),
             services <- services,
             reset_at <- new_mutex!([0; Count::ALL.len()], "dm_remap::reset_at"),

@@ -55,11 +55,21 @@ pub(crate) fn request(op: Op, is_readahead: bool) -> Request {
     }
 }
 
+/// What the classifier calls a status.
+pub(crate) fn classified(status: Status) -> classify::Status {
+    let known = STATUSES.iter().find(|(theirs, _)| *theirs == status);
+    known.map_or(classify::Status::Unknown, |(_, ours)| *ours)
+}
+
+/// The status that the classifier calls so; an error that says nothing for one that is not known.
+pub(crate) fn of_kernel(status: classify::Status) -> Status {
+    let known = STATUSES.iter().find(|(_, ours)| *ours == status);
+    known.map_or(Status::IOERR, |(theirs, _)| *theirs)
+}
+
 /// Whether a request that ended with `status` may have met a bad sector.
 pub(crate) fn may_be_bad_sector(status: Status, request: Request) -> bool {
-    let known = STATUSES.iter().find(|(theirs, _)| *theirs == status);
-    let status = known.map_or(classify::Status::Unknown, |(_, ours)| *ours);
-    verdict(status, request) == Verdict::Confirm
+    verdict(classified(status), request) == Verdict::Confirm
 }
 
 /// The same for I/O of our own, which reads or writes and is waited for.

@@ -1,23 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tables of one device share: its devices, its map and its repair.
+//! What the tables of one device share: its devices, its map and its engine.
 
 use crate::{
     caches::Caches,
     context::Context,
+    engine_memory,
+    executor::{
+        attend::Attend,
+        buffer_pool::BufferPool,
+        buffers::Buffers,
+        machines::{
+            IdleProber,
+            Machines, //
+        },
+        pool::{
+            TaskCache,
+            TaskPool, //
+        },
+        task::{
+            make_ready,
+            Task, //
+        }, //
+    },
     filter::Filter,
     layout::Layout,
     load::NotReady,
     published_map::NodeReplicas,
-    repair::Repair,
+    replicas::Replicas,
     scan::Scan,
     settings::Settings, //
 };
 use kernel::{
+    new_condvar,
     new_mutex,
     prelude::*,
     sync::{
         Arc,
+        CondVar,
         Mutex, //
     }, //
 };
@@ -26,51 +46,92 @@ use kernel_ext::{
         NewError,
         TableEvents, //
     },
-    noio::NoIo, //
+    noio::NoIo,
+    numa,
+    slab::Effort,
+    unique::Unique, //
 };
-use remap_core::metadata::{
-    array::Array,
-    journal::Dead, //
+use remap_core::{
+    geometry::Geometry,
+    metadata::array::Array, //
 };
 
 /// One remap device, whichever table stands for it at the moment.
 ///
-/// Lock order: `repair`, then the registry's, then the state of the scan, then those of the
-/// context.
+/// Lock order: `machines`, then the registry's, then the state of the scan, then those of pools and
+/// of the context.
 #[pin_data]
 pub(crate) struct Instance {
     #[pin]
     pub(crate) ctx: Context,
+    /// Never held while a device, memory or a machine is waited for, but while an instance is
+    /// loaded that nobody uses yet.
     #[pin]
-    repair: Mutex<Repair>,
+    machines: Mutex<Machines>,
+    /// Something changed that is under the lock of the machines.
+    #[pin]
+    changed: CondVar,
+    #[pin]
+    pub(crate) tasks: TaskPool,
+    #[pin]
+    pub(crate) buffers: BufferPool,
+    /// Those who work for it, while a table is active.
+    #[pin]
+    crew: Mutex<Option<Arc<dyn Attend>>>,
     pub(crate) scan: Arc<Scan>,
 }
 
-/// What came of what a holder of the repair lock left pending, and what is to be done later.
-pub(crate) struct Settled {
-    /// Whether it is durable.
-    pub(crate) commit: Result<(), Dead>,
-    /// In how many milliseconds the wait for a spare unit ends, if any write waits.
-    pub(crate) deadline: Option<u64>,
-    /// In how many milliseconds something is to be tried again, if anything is.
-    pub(crate) recovery: Option<u64>,
+/// The engine and what goes with it.
+fn machines(
+    geometry: &Geometry,
+    caches: &Arc<Caches>,
+    task_cache: &Arc<TaskCache>,
+    node_replicas: &NodeReplicas,
+    filter: Arc<Filter>,
+) -> Result<Machines> {
+    let (replicas, nodes) = Replicas::new(caches, node_replicas, filter)?;
+    let block_bytes = usize::try_from(geometry.block_sectors() << 9).map_err(|_| EINVAL)?;
+    let prober = IdleProber {
+        blank: task_cache.blank(numa::Node::here(), Effort::All)?,
+        buffers: Buffers::for_probes(block_bytes)?,
+    };
+    Machines::new(engine_memory::engine(geometry, nodes)?, replicas, prober)
 }
 
 impl Instance {
     /// Makes one for `layout` with memory of `caches`. May sleep.
-    pub(crate) fn new(layout: Layout, caches: &Arc<Caches>) -> Result<Arc<Self>, NewError> {
+    pub(crate) fn new(
+        layout: Layout,
+        caches: &Arc<Caches>,
+        task_cache: &Arc<TaskCache>,
+    ) -> Result<Arc<Self>, NewError> {
         let memory = |error| NewError::new(c"out of memory", error);
         let filter = Filter::new(&layout.geometry).map_err(memory)?;
         let filter = Arc::new(filter, GFP_KERNEL).map_err(|error| memory(error.into()))?;
         let node_replicas = NodeReplicas::new().map_err(|error| memory(error.into()))?;
-        let repair = Repair::new(&layout.geometry, caches, &node_replicas, filter.clone());
-        let repair = repair.map_err(memory)?;
-        let scan = Scan::new(&layout.geometry).map_err(memory)?;
-        let ctx = Context::new(layout, node_replicas, filter, repair.summary()).map_err(memory)?;
+        let geometry = layout.geometry;
+        let machines = machines(
+            &geometry,
+            caches,
+            task_cache,
+            &node_replicas,
+            filter.clone(),
+        );
+        let machines = machines.map_err(memory)?;
+        let scan = Scan::new(&geometry).map_err(memory)?;
+        let summary = machines.summary();
+        let ctx = Context::new(layout, node_replicas, filter, summary).map_err(memory)?;
+        let tasks = TaskPool::new(task_cache.clone()).map_err(memory)?;
+        let unit_bytes = (geometry.unit_sectors() << 9) as usize;
+        let buffers = BufferPool::new(unit_bytes).map_err(memory)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 ctx <- ctx,
-                repair <- new_mutex!(repair, "dm_remap::repair"),
+                machines <- new_mutex!(machines, "dm_remap::machines"),
+                changed <- new_condvar!("dm_remap::changed"),
+                tasks <- tasks,
+                buffers <- buffers,
+                crew <- new_mutex!(None, "dm_remap::crew"),
                 scan,
             }? Error),
             GFP_KERNEL,
@@ -78,50 +139,91 @@ impl Instance {
         .map_err(memory)
     }
 
-    /// Has `work` done under the repair lock, commits what it left pending, publishes the summary
-    /// and raises an event if one is due. No allocation waits for I/O meanwhile. Sleeps, perhaps
-    /// for as long as a disk takes over what this does, and what another holder does.
-    pub(crate) fn with_repair<R>(
-        &self,
-        work: impl FnOnce(&mut Repair, &Context) -> R,
-    ) -> (R, Settled) {
-        let done = self.settled(work);
-        self.ctx.tell_changes();
+    /// Has `work` done with the engine, publishes how things are then, and begins what is due.
+    /// Sleeps, but waits for no device: neither may `work`.
+    pub(crate) fn with_engine<R>(&self, work: impl FnOnce(&mut Machines, &Context) -> R) -> R {
+        let (done, settled) = NoIo::run(|| {
+            let mut machines = self.machines.lock();
+            let done = work(&mut machines, &self.ctx);
+            (done, machines.settle(&self.ctx))
+        });
+        self.changed.notify_all();
+        settled.woken.for_each(make_ready);
+        if settled.due.any() {
+            if let Some(crew) = self.crew() {
+                crew.attend(settled.due);
+            }
+        }
+        if !self.ctx.is_suspended() {
+            self.ctx.tell_changes();
+        }
         done
     }
 
-    /// The same for a table that is not active yet or no more: its events wait for a resume.
-    fn settled<R>(&self, work: impl FnOnce(&mut Repair, &Context) -> R) -> (R, Settled) {
-        let ctx = &self.ctx;
-        NoIo::run(|| {
-            let mut repair = self.repair.lock();
-            let done = work(&mut repair, ctx);
-            let settled = Settled {
-                commit: repair.settle(ctx),
-                deadline: repair.parked.left(ctx.milliseconds()),
-                recovery: repair.recovery_due(),
-            };
-            repair.publish_summary(ctx);
-            repair.publish_services(ctx);
-            (done, settled)
-        })
+    /// Waits until `look` finds what is waited for. Sleeps, as long as a device takes.
+    pub(crate) fn wait_until<R>(&self, mut look: impl FnMut(&Machines) -> Option<R>) -> R {
+        let mut machines = self.machines.lock();
+        loop {
+            if let Some(found) = look(&machines) {
+                return found;
+            }
+            self.changed.wait(&mut machines);
+        }
+    }
+
+    /// Whether the group of this number is durable, once that is known. Sleeps, as long as a device
+    /// takes.
+    pub(crate) fn wait_durable(&self, group: u64) -> bool {
+        self.with_engine(|machines, _| machines.engine.hasten());
+        self.wait_until(|machines| machines.engine.outcome(group))
+            .is_ok()
+    }
+
+    /// Those who work for it, while a table is active. Sleeps.
+    pub(crate) fn crew(&self) -> Option<Arc<dyn Attend>> {
+        self.crew.lock().clone()
+    }
+
+    /// Has all lanes look for what they can do. Sleeps, but waits for no device.
+    pub(crate) fn wake_lanes(&self) {
+        if let Some(crew) = self.crew() {
+            crew.wake_lanes();
+        }
+    }
+
+    /// Takes the prober back, which has ended. Sleeps, but waits for no device.
+    pub(crate) fn end_prober(&self, mut task: Unique<Task>) {
+        let buffers = task.buffers.take();
+        let blank = task.into_blank();
+        self.with_engine(|machines, _| machines.put_prober(blank, buffers));
     }
 
     /// From now on I/O on our own account is refused, long work ends early, and nothing waits for a
     /// spare unit. Sleeps.
     pub(crate) fn stop(&self) {
         self.ctx.set_suspended(true);
-        self.settled(|repair, _| repair.requeue_parked());
+        self.with_engine(|machines, _| machines.engine.set_suspended(true));
     }
 
-    /// Waits until what was begun before [`Self::stop`] is done. Sleeps.
+    /// Waits until what was begun before [`Self::stop`] is done, and notes in the metadata that the
+    /// device is shut down in order. Sleeps.
     pub(crate) fn wait_stopped(&self) {
-        self.with_repair(|repair, ctx| {
-            repair.put_back_spares();
-            if !ctx.is_read_only() {
-                repair.put_away(ctx);
-            }
+        self.wait_until(|machines| machines.is_idle().then_some(()));
+        let group = self.with_engine(|machines, ctx| {
+            machines.engine.put_back_spares();
+            let may_write = !ctx.is_read_only() && !machines.engine.is_read_only();
+            may_write.then(|| machines.engine.want_commit(true))
         });
+        if let Some(group) = group {
+            self.write_updates();
+            // What fails is said in the log.
+            self.wait_durable(group);
+            self.wait_until(|machines| machines.is_idle().then_some(()));
+        }
+        let crew = self.crew.lock().take();
+        if let Some(crew) = crew {
+            crew.flush();
+        }
     }
 
     /// Reads the metadata, or formats them, if `claim` says that the array may be used. Sleeps.
@@ -130,28 +232,99 @@ impl Instance {
         read_only: bool,
         claim: impl FnOnce(&Array) -> Result<(), NotReady>,
     ) -> Result<(), NotReady> {
-        let (ready, _) =
-            self.settled(|repair, ctx| repair.make_ready(ctx, &self.scan, read_only, claim));
-        ready
+        let was_ready = self.with_engine(|machines, ctx| {
+            machines.engine.set_writable(!read_only);
+            match machines.engine.journal() {
+                Some(_) => Ok(true),
+                None => machines
+                    .load(ctx, &self.scan, read_only, claim)
+                    .map(|()| false),
+            }
+        })?;
+        self.begin_writing(was_ready)
     }
 
-    /// I/O on our own account is allowed, on behalf of a table that is told of events,
-    /// and with its settings. Sleeps.
-    pub(crate) fn start(&self, read_only: bool, events: TableEvents, settings: &Settings) {
+    /// Brings all regions up to date and marks the array as in use, if the table may write. Sleeps.
+    fn begin_writing(&self, was_ready: bool) -> Result<(), NotReady> {
+        let group = self.with_engine(|machines, _| machines.begin_writing());
+        let begun = match group {
+            Ok(Some(group)) => {
+                self.write_updates();
+                match self.wait_durable(group) {
+                    true => Ok(()),
+                    false => Err(NotReady::Dead),
+                }
+            }
+            Ok(None) => Ok(()),
+            Err(reason) => Err(reason),
+        };
+        match begun {
+            // A device that was in use goes on without its metadata.
+            Err(NotReady::Dead) if was_ready => Ok(()),
+            Err(reason) if !was_ready => {
+                self.with_engine(|machines, ctx| machines.unload(ctx));
+                Err(reason)
+            }
+            other => other,
+        }
+    }
+
+    /// I/O on our own account is allowed, on behalf of a table that is told of events, with its
+    /// settings, and those who work for it. Sleeps.
+    pub(crate) fn start(
+        &self,
+        read_only: bool,
+        events: TableEvents,
+        settings: &Settings,
+        crew: Arc<dyn Attend>,
+    ) {
         self.ctx.set_events(events);
-        let limit = settings.limit();
-        self.settled(|repair, _| {
-            repair.breaker.set_limit(limit);
-            repair.breaker.set_budget(settings.budget());
-            repair.policy = settings.policy();
-            repair.parked.start(settings.patience());
-        });
         self.ctx.set_read_only(read_only);
+        *self.crew.lock() = Some(crew);
         self.ctx.set_suspended(false);
+        let limit = settings.limit();
+        self.with_engine(|machines, _| {
+            let engine = &mut machines.engine;
+            engine.configure(limit, settings.budget(), settings.policy());
+            engine.set_no_spare_timeout(settings.patience());
+            engine.set_suspended(false);
+        });
     }
 
-    /// Allows I/O on our own account again after a [`Self::stop`] that came to nothing.
+    /// Allows I/O on our own account again after a [`Self::stop`] that came to nothing. Sleeps.
     pub(crate) fn go_on(&self) {
         self.ctx.set_suspended(false);
+        self.with_engine(|machines, _| machines.engine.set_suspended(false));
+    }
+
+    /// Fills the reserve of nodes; whether it is full. Sleeps, until there is memory or it is known
+    /// that there is none.
+    pub(crate) fn refill(&self) -> bool {
+        loop {
+            let missing = self.with_engine(|machines, ctx| {
+                let missing = machines.engine.nodes.missing();
+                if missing.is_none() {
+                    machines.end_shortage(ctx);
+                }
+                missing
+            });
+            let Some(missing) = missing else {
+                return true;
+            };
+            match missing.supply() {
+                Ok(supply) => {
+                    self.with_engine(|machines, _| machines.engine.nodes.deposit(supply));
+                }
+                Err(_) => {
+                    self.with_engine(|machines, _| machines.engine.set_short(true));
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Whether a machine waits for memory. Sleeps, but waits for no device.
+    pub(crate) fn is_memory_wanted(&self) -> bool {
+        self.with_engine(|machines, _| machines.engine.nodes.is_wanted())
     }
 }

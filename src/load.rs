@@ -5,36 +5,33 @@
 use crate::{
     context::Context,
     counters::Count,
-    metadata::Store,
-    published_map::Map,
-    repair::Repair,
+    executor::machines::Machines,
+    metadata::{
+        Store,
+        Wire, //
+    },
+    nodes::Nodes,
     scan::Scan, //
 };
 use kernel::{
+    alloc::AllocError,
     fmt,
     prelude::*, //
 };
-use kernel_ext::random::random_bytes;
+use kernel_ext::{
+    random::random_bytes,
+    slab::Effort, //
+};
 use remap_core::{
-    geometry::{
-        Geometry,
-        Unit, //
-    },
+    geometry::Geometry,
     metadata::{
         array::{
             Array,
             Misfit, //
         },
-        journal::{
-            Dead,
-            Journal, //
-        },
-        load::load,
-        record::Record,
-        replay::{
-            Conflict,
-            Replay, //
-        },
+        block::Block,
+        journal::Journal,
+        replay::Conflict,
         standing::Standing,
         survey::{
             choose,
@@ -78,9 +75,21 @@ impl From<Misfit> for NotReady {
     }
 }
 
-impl From<Dead> for NotReady {
-    fn from(_: Dead) -> Self {
-        Self::Dead
+impl From<Conflict> for NotReady {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
+impl From<Error> for NotReady {
+    fn from(_: Error) -> Self {
+        Self::NoMemory
+    }
+}
+
+impl From<AllocError> for NotReady {
+    fn from(_: AllocError) -> Self {
+        Self::NoMemory
     }
 }
 
@@ -137,162 +146,89 @@ fn random_session() -> u64 {
     u64::from_le_bytes(random_bytes())
 }
 
-impl Repair {
-    /// Reads the metadata, formats them where there are none, and brings all regions up to date. A
-    /// read-only table reads and writes nothing. Sleeps.
+impl Machines {
+    /// Reads the metadata, or says how they are to be formatted where there are none. Sleeps, as
+    /// long as devices take.
     ///
     /// `scan` is told how many passes there were, and `claim` is asked whether the array may be
     /// used.
-    pub(crate) fn make_ready(
+    pub(crate) fn load(
         &mut self,
         ctx: &Context,
         scan: &Scan,
         read_only: bool,
         claim: impl FnOnce(&Array) -> Result<(), NotReady>,
     ) -> Result<(), NotReady> {
-        let was_ready = self.metadata.journal.is_some();
-        self.metadata.is_writable = !read_only;
-        if !was_ready {
-            self.load(ctx, scan, read_only, claim)?;
-        }
-        if read_only || self.metadata.frozen {
-            return Ok(());
-        }
-        match self.begin_writing(ctx) {
-            // A device that was in use goes on without its metadata.
-            Err(NotReady::Dead) if was_ready => Ok(()),
-            Err(reason) if !was_ready => {
-                self.unload(ctx);
-                Err(reason)
-            }
-            other => other,
-        }
-    }
-
-    /// Forgets what was read, so that the next activation reads it anew.
-    fn unload(&mut self, ctx: &Context) {
-        self.metadata.journal = None;
-        self.metadata.frozen = false;
-        let restored = core::mem::take(&mut self.metadata.restored);
-        for (&count, &value) in Count::SURVIVE.iter().zip(&restored) {
-            ctx.counters.add(count, value.wrapping_neg());
-        }
-        self.spares.clear();
-        self.magazines.forget();
-        self.withheld.clear();
-        (self.suspects, self.lost_blocks) = (0, 0);
-        self.map = Map::new();
-        self.shown.copy(&self.map);
-        // Without memory for it the old one is published, which nobody reads: the device is not
-        // resumed.
-        let _ = self.show_all(ctx);
-    }
-
-    /// Brings all regions up to date and marks the array as in use.
-    fn begin_writing(&mut self, ctx: &Context) -> Result<(), NotReady> {
-        let journal = self.metadata.journal.as_ref().ok_or(NotReady::Dead)?;
-        if !journal.may_write() {
-            return Err(NotReady::ReadOnlyFormat);
-        }
-        self.metadata.try_again();
-        self.keep_checkpoints(ctx)?;
-        self.commit(ctx, &[], false)?;
-        Ok(())
-    }
-
-    /// Notes that the device is shut down in order. Sleeps.
-    pub(crate) fn put_away(&mut self, ctx: &Context) {
-        if self.metadata.journal.is_some() && !self.metadata.frozen {
-            // What fails is said there.
-            let _ = self
-                .keep_checkpoints(ctx)
-                .and_then(|()| self.commit(ctx, &[], true));
-        }
-    }
-
-    fn load(
-        &mut self,
-        ctx: &Context,
-        scan: &Scan,
-        read_only: bool,
-        claim: impl FnOnce(&Array) -> Result<(), NotReady>,
-    ) -> Result<(), NotReady> {
-        let geometry = ctx.geometry();
-        let metadata = &mut self.metadata;
-        let wire = &mut metadata.wire;
-        wire.forget();
+        let mut block = KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?;
+        let wire = &mut Wire::new()?;
         let mut store = Store { ctx, wire };
-        match choose(&mut store, &mut metadata.block, &geometry.regions()) {
+        let geometry = ctx.geometry();
+        match choose(&mut store, &mut block, &geometry.regions()) {
             Ok(choice) => {
                 choice.identity.array.fits(geometry)?;
                 claim(&choice.identity.array)?;
-                let standing = self.replay(ctx, &choice)?;
-                self.show_loaded(ctx, scan, &standing)?;
-                self.metadata.journal = Some(Journal::resume(&choice, random_session()));
+                let standing = self.replay(&mut store, &mut block, &choice)?;
+                self.restore(ctx, scan, &standing);
+                let journal = Journal::resume(&choice, random_session());
+                self.engine.set_journal(Some(journal));
                 Ok(())
             }
             Err(Refused::Blank) if read_only => Ok(()),
             Err(Refused::Blank) => {
                 let array = new_array(geometry);
                 claim(&array)?;
-                metadata.journal = Some(Journal::format(array, &store, 0, random_session()));
+                let journal = Journal::format(array, &store, 0, random_session());
+                self.engine.set_journal(Some(journal));
                 Ok(())
             }
             Err(refused) => Err(refused.into()),
         }
     }
 
-    /// Reads the state into an empty map.
-    fn replay(&mut self, ctx: &Context, choice: &Choice) -> Result<Standing, NotReady> {
-        let geometry = ctx.geometry();
-        let mut replay = Replay::default();
-        self.spares.clear();
-        self.magazines.forget();
-        let Self {
-            metadata,
-            nodes,
-            spares,
-            ..
-        } = self;
-        let wire = &mut metadata.wire;
-        let mut store = Store { ctx, wire };
-        let each = |record: Record| {
-            nodes.fill().map_err(|_| NotReady::NoMemory)?;
-            let applied = replay.apply(geometry, nodes, spares, record);
-            applied.map_err(NotReady::Conflict)
-        };
-        let standing = load(&mut store, &mut metadata.block, choice, each)?;
-        self.nodes.fill().map_err(|_| NotReady::NoMemory)?;
-        let map = replay.finish(&mut self.nodes);
-        self.map = map.map_err(NotReady::Conflict)?;
-        Ok(standing)
+    fn replay(
+        &mut self,
+        store: &mut Store<'_>,
+        block: &mut Block,
+        choice: &Choice,
+    ) -> Result<Standing, NotReady> {
+        let ready = |nodes: &mut Nodes| nodes.fill(Effort::All).map_err(|_| NotReady::NoMemory);
+        let replayed = self.engine.replay(store, block, choice, ready);
+        if replayed.is_err() {
+            self.engine.forget();
+        }
+        replayed
     }
 
-    /// Makes what was read the state of the instance.
-    fn show_loaded(
-        &mut self,
-        ctx: &Context,
-        scan: &Scan,
-        standing: &Standing,
-    ) -> Result<(), NotReady> {
-        self.nodes.fill().map_err(|_| NotReady::NoMemory)?;
-        let map = self.map.clone();
-        (self.lost_blocks, self.suspects) = (0, 0);
-        for (unit, entry) in map.iter_from(Unit(0)) {
-            self.count_entry(
-                Some(entry),
-                ctx.geometry().blocks_of(unit),
-                u64::wrapping_add,
-            );
-        }
-        self.shown.copy(&self.map);
-        self.show_all(ctx).map_err(|_| NotReady::NoMemory)?;
+    /// Goes on from what was remembered beside the units.
+    fn restore(&mut self, ctx: &Context, scan: &Scan, standing: &Standing) {
         ctx.set_scan_position(standing.cursor);
         for (&count, &value) in Count::SURVIVE.iter().zip(&standing.counters) {
             ctx.counters.add(count, value);
         }
-        self.metadata.restored = standing.counters;
+        self.restored = standing.counters;
         scan.resume(ctx.counters.sum(Count::ScanPasses));
-        Ok(())
+    }
+
+    /// Forgets what was read, so that the next activation reads it anew.
+    pub(crate) fn unload(&mut self, ctx: &Context) {
+        self.engine.forget();
+        self.engine.set_journal(None);
+        let restored = core::mem::take(&mut self.restored);
+        for (&count, &value) in Count::SURVIVE.iter().zip(&restored) {
+            ctx.counters.add(count, value.wrapping_neg());
+        }
+    }
+
+    /// Has all regions brought up to date and the array marked as in use; the group whose commit
+    /// does so, unless nothing is to be written.
+    pub(crate) fn begin_writing(&mut self) -> Result<Option<u64>, NotReady> {
+        if self.engine.is_read_only() {
+            return Ok(None);
+        }
+        if !self.engine.journal().is_some_and(Journal::may_write) {
+            return Err(NotReady::ReadOnlyFormat);
+        }
+        self.engine.try_regions_again();
+        Ok(Some(self.engine.want_commit(false)))
     }
 }

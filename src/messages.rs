@@ -5,15 +5,10 @@
 use crate::{
     context::Context,
     counters::Count,
-    errors::bad_sector,
     instance::Instance,
+    moves,
     nodes::Served,
     refusal::Refusal,
-    relocate::{
-        Cause,
-        Stay, //
-    },
-    repair::Repair,
     replicas::Service,
     scan::Wanted,
     scan_messages,
@@ -46,8 +41,6 @@ use remap_core::{
 
 /// The most lines that one `list` or `suspects` answers.
 const LINES: usize = 1000;
-/// How many units one `remap` moves before others get the repair lock.
-const UNITS_AT_ONCE: usize = 32;
 
 /// Serves one message. May sleep.
 pub(crate) fn serve(
@@ -102,19 +95,22 @@ fn answer<'a>(
             sector,
             sectors,
             is_lossy,
-        } => return remap(instance, sector, sectors, is_lossy, out),
-        Message::Unremap { sector } => return unremap(instance, sector, out),
+        } => return moves::remap(instance, sector, sectors, is_lossy, out),
+        Message::Unremap { sector } => return moves::unremap(instance, sector, out),
         Message::List { from } => list(&instance.ctx, from, out, relocated_line),
         Message::Suspects { from } => list(&instance.ctx, from, out, suspect_line),
-        Message::Retest { sector } => return retest(instance, sector, out),
+        Message::Retest { sector } => return moves::retest(instance, sector, out),
         Message::Rearm => rearm(instance, out),
         Message::Breaker => breaker(&instance.ctx, settings.limit(), out),
         Message::SetBreaker(limit) => {
             settings.set_limit(limit);
-            instance.with_repair(|repair, _| repair.breaker.set_limit(limit));
+            instance.with_engine(|machines, _| {
+                let engine = &mut machines.engine;
+                engine.configure(limit, settings.budget(), settings.policy());
+            });
             breaker(&instance.ctx, limit, out)
         }
-        Message::Checkpoint => return checkpoint(instance, out),
+        Message::Checkpoint => return moves::checkpoint(instance, out),
         Message::Scan => scan_messages::scan(instance, out),
         Message::ScanStart => return scan_start(instance, out),
         Message::ScanPause => scan_halt(instance, Wanted::Paused, out),
@@ -135,14 +131,7 @@ fn answer<'a>(
 }
 
 fn rearm(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
-    let (was_open, _) = instance.with_repair(|repair, ctx| {
-        let was_open = repair.breaker.rearm();
-        if was_open {
-            ctx.set_tripped(false);
-            repair.note_change();
-        }
-        was_open
-    });
+    let was_open = instance.with_engine(|machines, _| machines.engine.rearm());
     match was_open {
         true => writeln!(out, "relocating again"),
         false => writeln!(out, "the breaker was closed"),
@@ -289,178 +278,9 @@ fn reason(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
     }
 }
 
-/// The unit of a sector of the mapped device.
-fn unit_of(ctx: &Context, sector: u64) -> Result<Unit, Refusal<'static>> {
-    let within = sector.checked_sub(ctx.layout().begin);
-    within
-        .filter(|&at| at < ctx.geometry().sectors())
-        .map(|at| ctx.geometry().unit_of(at))
-        .ok_or(Refusal::OutOfRange(sector))
-}
-
 /// The first sector of a unit, as the mapped device counts.
 fn sector_of(ctx: &Context, unit: Unit) -> u64 {
     ctx.mapped(ctx.geometry().sectors_of(unit).start)
-}
-
-/// Whether units may be moved now.
-fn may_move(ctx: &Context) -> Result<(), Refusal<'static>> {
-    if ctx.is_suspended() {
-        Err(Refusal::Suspended)
-    } else if ctx.is_read_only() {
-        Err(Refusal::ReadOnly)
-    } else {
-        Ok(())
-    }
-}
-
-/// What a `remap` did.
-#[derive(Default)]
-struct Remapped {
-    moved: u64,
-    already: u64,
-    lost: u64,
-    /// How many units stay, since blocks of them cannot be read, and the first sector of the first.
-    unreadable: Option<(u64, u64)>,
-}
-
-fn remap(
-    instance: &Instance,
-    sector: u64,
-    sectors: u64,
-    is_lossy: bool,
-    out: &mut Text<'_>,
-) -> Result<(), Refusal<'static>> {
-    let first = unit_of(&instance.ctx, sector)?;
-    let end = sector.checked_add(sectors - 1);
-    let last = unit_of(&instance.ctx, end.ok_or(Refusal::OutOfRange(u64::MAX))?)?;
-    let mut sum = Remapped::default();
-    let mut units = (first.0..=last.0).map(Unit).peekable();
-    while units.peek().is_some() {
-        let (done, settled) = instance
-            .with_repair(|repair, ctx| remap_some(repair, ctx, units.by_ref(), is_lossy, &mut sum));
-        settled.commit.map_err(|_| Refusal::Frozen)?;
-        done?;
-    }
-    if let Some((units, first)) = sum.unreadable {
-        return Err(Refusal::Unreadable(units, first));
-    }
-    let text = writeln!(
-        out,
-        "remapped {} units, {} already were, {} blocks lost",
-        sum.moved, sum.already, sum.lost
-    );
-    text.map_err(|_| Refusal::NoMemory)
-}
-
-/// Moves the next of some units, as many as are moved at once, and adds to `sum` what came of it.
-fn remap_some(
-    repair: &mut Repair,
-    ctx: &Context,
-    units: &mut (impl Iterator<Item = Unit> + Clone),
-    is_lossy: bool,
-    sum: &mut Remapped,
-) -> Result<(), Refusal<'static>> {
-    may_move(ctx)?;
-    let batch = units.clone().take(UNITS_AT_ONCE);
-    repair
-        .freeze_all(ctx, batch.clone())
-        .map_err(|_| Refusal::NoMemory)?;
-    let mut done = Ok(());
-    for unit in units.take(UNITS_AT_ONCE) {
-        match remap_one(repair, ctx, unit, is_lossy) {
-            Ok(None) => sum.already += 1,
-            Ok(Some(blocks)) => {
-                sum.moved += 1;
-                sum.lost += u64::from(blocks);
-            }
-            Err(Refusal::Unreadable(units, at)) => {
-                let (before, first) = sum.unreadable.unwrap_or((0, at));
-                sum.unreadable = Some((before + units, first));
-            }
-            Err(refusal) => {
-                done = Err(refusal);
-                break;
-            }
-        }
-    }
-    repair.thaw_all(ctx, batch);
-    done
-}
-
-/// Moves one unit unless it is; how many of its blocks are lost.
-fn remap_one(
-    repair: &mut Repair,
-    ctx: &Context,
-    unit: Unit,
-    is_lossy: bool,
-) -> Result<Option<u32>, Refusal<'static>> {
-    if matches!(repair.state(unit), State::Relocated { .. }) {
-        return Ok(None);
-    }
-    let at = sector_of(ctx, unit);
-    let lost = repair
-        .relocate(ctx, unit, None, Cause::Message { is_lossy })
-        .map_err(|stay| match stay {
-            Stay::NoSpare => Refusal::NoSpare(at),
-            Stay::NoMemory => Refusal::NoMemory,
-            // What somebody asks for is not counted, so that the breaker does not matter.
-            Stay::Frozen | Stay::Tripped => Refusal::Frozen,
-            Stay::Unreadable => Refusal::Unreadable(1, at),
-            Stay::Away(_) => Refusal::Away(at),
-            Stay::Io(status) if bad_sector(status) => Refusal::SpareFails(at),
-            Stay::Io(_) => Refusal::DeviceFails(at),
-        })?;
-    ctx.counters.add(Count::Remapped, 1);
-    Ok(Some(lost))
-}
-
-fn unremap(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
-    let unit = unit_of(&instance.ctx, sector)?;
-    let (done, _) = instance.with_repair(|repair, ctx| {
-        may_move(ctx)?;
-        repair.unrelocate(ctx, unit)?;
-        // The spare unit is free for those that wait once that is durable.
-        repair.settle(ctx).map_err(|_| Refusal::Frozen)?;
-        repair.serve_parked(ctx);
-        ctx.counters.add(Count::Unremapped, 1);
-        Ok(())
-    });
-    done?;
-    writeln!(out, "unremapped 1 unit").map_err(|_| Refusal::NoMemory)
-}
-
-fn checkpoint(instance: &Instance, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
-    let (done, _) = instance.with_repair(|repair, ctx| {
-        may_move(ctx)?;
-        let written = repair.checkpoint(ctx).map_err(|_| Refusal::Frozen)?;
-        if core::mem::take(&mut repair.spares_freed) {
-            repair.serve_parked(ctx);
-        }
-        let (_, total) = repair.metadata.regions();
-        Ok((written, total))
-    });
-    let (written, total) = done?;
-    writeln!(out, "wrote {written} of {total} regions").map_err(|_| Refusal::NoMemory)
-}
-
-fn retest(instance: &Instance, sector: u64, out: &mut Text<'_>) -> Result<(), Refusal<'static>> {
-    let unit = unit_of(&instance.ctx, sector)?;
-    let (done, _) = instance.with_repair(|repair, ctx| {
-        if ctx.is_suspended() {
-            return Err(Refusal::Suspended);
-        }
-        if repair.state(unit) != State::Suspect {
-            return Err(Refusal::NotSuspect(sector));
-        }
-        if repair.read_whole(ctx, unit).is_err() {
-            return Err(Refusal::MainFails(sector));
-        }
-        repair.clear(ctx, unit);
-        Ok(())
-    });
-    done?;
-    writeln!(out, "reads well, no suspect any more").map_err(|_| Refusal::NoMemory)
 }
 
 type Line = fn(&Context, &mut Text<'_>, Unit, Entry) -> Option<fmt::Result>;

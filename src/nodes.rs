@@ -11,12 +11,12 @@ use crate::{
         Filter,
         Page, //
     },
-    moment::pause,
     published_map::{
         Map,
         Maps, //
     }, //
 };
+use core::cell::Cell;
 use kernel::{
     alloc::{
         flags::__GFP_NOWARN,
@@ -28,9 +28,13 @@ use kernel::{
 use kernel_ext::{
     numa,
     published,
-    slab, //
+    slab::{
+        self,
+        Effort, //
+    }, //
 };
 use remap_core::{
+    engine::memory::NodePool,
     geometry::Unit,
     index::{
         Node,
@@ -40,17 +44,15 @@ use remap_core::{
     }, //
 };
 
-/// How many updates can be made before the reserve must be filled again: one of each map that the
-/// repair keeps.
+/// How many updates there is memory for at least, of maps of any size.
 const UPDATES: usize = 3;
-/// How many maps can be published before the reserve must be filled again, so that one is left for
-/// the commit after what used the reserve.
-const BLANKS: usize = 4;
-/// How many times the reserve has that, at most, so that units can be moved while there is no
-/// memory.
-const TIMES: usize = 8;
-/// How long to wait for memory, in milliseconds, before another try.
-const WAIT: i64 = 20;
+/// For how many updates there is memory if so many are wanted, and how many nodes that are at most.
+const MOST_UPDATES: usize = 128;
+const MOST_NODES: usize = 1024;
+/// How many maps can be published at least before the reserve must be filled again, and how many
+/// pages of the filter are put aside.
+const BLANKS: usize = 32;
+const PAGES: usize = 8;
 
 /// Where what was allocated lies.
 #[derive(Clone, Copy, Default)]
@@ -68,6 +70,11 @@ pub(crate) struct Nodes {
     spare: KVec<slab::Blank<Node<SlabMemory>>>,
     served: Served,
     home: Option<Home>,
+    /// For how many updates memory is wanted at a time, and for how many there was none.
+    wanted: Cell<usize>,
+    refused: Cell<usize>,
+    /// How many nodes an update of the map takes.
+    per_update: usize,
 }
 
 /// What is needed once for the maps of all nodes.
@@ -78,17 +85,45 @@ struct Home {
     filter: Arc<Filter>,
 }
 
+/// A piece of memory that a reserve lacks.
+pub(crate) enum Missing {
+    Node(Arc<Caches>, numa::Node),
+    Edition,
+    Page(Arc<Caches>, numa::Node),
+}
+
+/// Such a piece.
+pub(crate) enum Supply {
+    Node(slab::Blank<Node<SlabMemory>>),
+    Edition(published::Blank<Maps>),
+    Page(slab::Blank<Page>),
+}
+
+impl Missing {
+    /// Allocates it. Sleeps, until there is memory or it is known that there is none.
+    pub(crate) fn supply(self) -> Result<Supply, AllocError> {
+        Ok(match self {
+            Self::Node(caches, node) => Supply::Node(caches.nodes.blank(node, Effort::Some)?),
+            Self::Page(caches, node) => Supply::Page(caches.pages.blank(node, Effort::Some)?),
+            Self::Edition => Supply::Edition(published::Blank::new(GFP_NOWAIT | __GFP_NOWARN)?),
+        })
+    }
+}
+
 impl Nodes {
-    /// Puts aside what [`UPDATES`] updates need, for maps on `node`. May sleep.
+    /// Puts memory aside for maps on `node`. May sleep.
     pub(crate) fn new(caches: Arc<Caches>, node: numa::Node) -> Result<Self, AllocError> {
         let mut this = Self {
             node,
             caches,
-            spare: KVec::with_capacity(UPDATES * NODES_PER_UPDATE, GFP_KERNEL)?,
+            spare: KVec::with_capacity(MOST_NODES, GFP_KERNEL)?,
             served: Served::default(),
             home: None,
+            wanted: Cell::new(0),
+            refused: Cell::new(0),
+            per_update: NODES_PER_UPDATE,
         };
-        this.fill()?;
+        this.fill(Effort::All)?;
         Ok(this)
     }
 
@@ -100,62 +135,123 @@ impl Nodes {
     ) -> Result<Self, AllocError> {
         let mut this = Self::new(caches, node)?;
         this.home = Some(Home {
-            blanks: KVec::with_capacity(TIMES * BLANKS, GFP_KERNEL)?,
-            pages: KVec::with_capacity(UPDATES, GFP_KERNEL)?,
+            blanks: KVec::with_capacity(MOST_UPDATES, GFP_KERNEL)?,
+            pages: KVec::with_capacity(MOST_UPDATES / 2, GFP_KERNEL)?,
             filter,
         });
-        this.fill()?;
+        this.fill(Effort::All)?;
         Ok(this)
     }
 
-    /// Fills the reserve again. May sleep.
-    pub(crate) fn fill(&mut self) -> Result<(), AllocError> {
-        while self.spare.len() < UPDATES * NODES_PER_UPDATE {
-            let blank = self.caches.nodes.blank(self.node)?;
-            let served = match blank.node() == self.node {
-                true => &mut self.served.local,
-                false => &mut self.served.remote,
+    /// Which memory the reserve lacks first, if any.
+    pub(crate) fn missing(&self) -> Option<Missing> {
+        let wanted = self.wanted.get().min(MOST_UPDATES);
+        let nodes = (wanted * self.per_update).min(MOST_NODES);
+        if self.spare.len() < nodes.max(UPDATES * NODES_PER_UPDATE) {
+            return Some(Missing::Node(self.caches.clone(), self.node));
+        }
+        let home = self.home.as_ref()?;
+        if home.blanks.len() < wanted.max(BLANKS) {
+            return Some(Missing::Edition);
+        }
+        if home.pages.len() < (wanted / 2).max(PAGES) {
+            return Some(Missing::Page(self.caches.clone(), self.node));
+        }
+        None
+    }
+
+    /// Takes note of how many nodes an update of the map takes.
+    pub(crate) fn set_per_update(&mut self, nodes: usize) {
+        self.per_update = nodes;
+    }
+
+    /// Whether the reserve is full.
+    pub(crate) fn is_full(&self) -> bool {
+        self.missing().is_none()
+    }
+
+    /// Adds a piece of memory to the reserve.
+    pub(crate) fn deposit(&mut self, supply: Supply) {
+        // There is room for what is missing; other memory is freed.
+        match (supply, &mut self.home) {
+            (Supply::Node(blank), _) => {
+                let served = match blank.node() == self.node {
+                    true => &mut self.served.local,
+                    false => &mut self.served.remote,
+                };
+                *served += 1;
+                drop(self.spare.push_within_capacity(blank));
+            }
+            (Supply::Edition(blank), Some(home)) => drop(home.blanks.push_within_capacity(blank)),
+            (Supply::Page(blank), Some(home)) => drop(home.pages.push_within_capacity(blank)),
+            (Supply::Edition(_) | Supply::Page(_), None) => {}
+        }
+    }
+
+    /// Fills the reserve. May sleep, unless it makes no effort.
+    pub(crate) fn fill(&mut self, effort: Effort) -> Result<(), AllocError> {
+        while let Some(missing) = self.missing() {
+            let supply = match missing {
+                Missing::Node(caches, node) => Supply::Node(caches.nodes.blank(node, effort)?),
+                Missing::Page(caches, node) => Supply::Page(caches.pages.blank(node, effort)?),
+                Missing::Edition => {
+                    let flags = match effort {
+                        Effort::All => GFP_KERNEL,
+                        Effort::Now | Effort::Some => GFP_NOWAIT,
+                    };
+                    Supply::Edition(published::Blank::new(flags | __GFP_NOWARN)?)
+                }
             };
-            *served += 1;
-            self.spare.push(blank, GFP_KERNEL)?;
-        }
-        let Some(home) = &mut self.home else {
-            return Ok(());
-        };
-        while home.blanks.len() < TIMES * BLANKS {
-            let blank = published::Blank::new(GFP_KERNEL | __GFP_NOWARN)?;
-            home.blanks.push(blank, GFP_KERNEL)?;
-        }
-        while home.pages.len() < UPDATES {
-            let page = self.caches.pages.blank(self.node)?;
-            home.pages.push(page, GFP_KERNEL)?;
+            self.deposit(supply);
         }
         Ok(())
     }
 
-    /// Whether there is enough for [`UPDATES`] updates of `map`.
-    fn has_enough(&self, map: &Map) -> bool {
-        let others = self.home.as_ref();
-        self.spare.len() >= UPDATES * map.nodes_per_update()
-            && others.is_none_or(|home| home.blanks.len() >= BLANKS && !home.pages.is_empty())
+    /// Whether there is memory now for as many updates of `map` as it was refused for, of which
+    /// nobody was told.
+    pub(crate) fn serves_again(&self, map: &Map) -> bool {
+        let refused = self.refused.get();
+        let serves = refused > 0 && self.has(map, refused);
+        if serves {
+            self.refused.set(0);
+        }
+        serves
     }
 
-    /// Waits for memory until there is enough for [`UPDATES`] updates of `map`. Sleeps.
-    ///
-    /// The I/O path calls this within [`kernel_ext::noio::NoIo`]. What it then does gives memory
-    /// back, if anything does: so the reserve is used up before anybody waits.
-    pub(crate) fn wait(&mut self, map: &Map) {
-        while !self.has_enough(map) {
-            pause(WAIT);
-            // It is asked again whether that was enough.
-            let _ = self.fill();
+    /// Whether somebody waits for memory.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.refused.get() > 0
+    }
+
+    /// Frees what was put aside for many updates at once, since none are made any more.
+    pub(crate) fn rest(&mut self) {
+        self.wanted.set(0);
+        self.refused.set(0);
+        self.spare.truncate(UPDATES * NODES_PER_UPDATE);
+        if let Some(home) = &mut self.home {
+            home.blanks.truncate(BLANKS);
+            home.pages.truncate(PAGES);
         }
+    }
+
+    fn has(&self, map: &Map, updates: usize) -> bool {
+        let others = self.home.as_ref();
+        self.spare.len() >= updates * map.nodes_per_update()
+            && others.is_none_or(|home| {
+                home.blanks.len() >= updates && home.pages.len() >= updates.div_ceil(2)
+            })
     }
 
     /// Memory to publish a map with.
     pub(crate) fn blank(&mut self) -> Result<published::Blank<Maps>, OutOfMemory> {
         let home = self.home.as_mut();
         home.and_then(|home| home.blanks.pop()).ok_or(OutOfMemory)
+    }
+
+    /// Whether a map can be published once more than `promised` times.
+    pub(crate) fn has_blanks(&self, promised: usize) -> bool {
+        let home = self.home.as_ref();
+        home.is_some_and(|home| home.blanks.len() > promised)
     }
 
     /// How many nodes are put aside.
@@ -171,6 +267,21 @@ impl Nodes {
     /// Where what it allocated lies.
     pub(crate) fn served(&self) -> Served {
         self.served
+    }
+}
+
+impl NodePool for Nodes {
+    fn covers(&self, map: &Map, updates: usize) -> bool {
+        if self.has(map, updates) {
+            return true;
+        }
+        self.wanted.set(self.wanted.get().max(updates));
+        self.refused.set(self.refused.get().max(updates));
+        false
+    }
+
+    fn may_cover(&self, map: &Map, updates: usize) -> bool {
+        updates <= MOST_UPDATES && updates * map.nodes_per_update() <= MOST_NODES
     }
 }
 

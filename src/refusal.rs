@@ -4,6 +4,7 @@
 
 use core::fmt;
 use kernel::{
+    alloc::AllocError,
     error::Error,
     prelude::*, //
 };
@@ -49,6 +50,12 @@ pub(crate) enum Refusal<'a> {
     NoScan(Error),
     /// No memory.
     NoMemory,
+}
+
+impl From<AllocError> for Refusal<'_> {
+    fn from(_: AllocError) -> Self {
+        Self::NoMemory
+    }
 }
 
 impl Refusal<'_> {

@@ -9,6 +9,7 @@
 
 use crate::{
     caches::Caches,
+    executor::pool::TaskCache,
     instance::Instance,
     layout::Layout,
     load::NotReady,
@@ -32,6 +33,7 @@ use remap_core::metadata::array::Array;
 #[pin_data]
 pub(crate) struct Registry {
     caches: Arc<Caches>,
+    tasks: Arc<TaskCache>,
     #[pin]
     live: Mutex<KVec<Live>>,
 }
@@ -58,9 +60,11 @@ pub(crate) struct Share {
 impl Registry {
     pub(crate) fn new() -> Result<Arc<Self>> {
         let caches = Caches::new()?;
+        let tasks = TaskCache::new(c"dm_remap_task")?;
         Arc::pin_init(
             pin_init!(Self {
                 caches,
+                tasks,
                 live <- new_mutex!(KVec::new(), "dm_remap::registry"),
             }),
             GFP_KERNEL,
@@ -73,7 +77,7 @@ impl Registry {
             return Ok(self.handle(found));
         }
         // The lock is not held: this may wait for I/O to a device whose resume takes it.
-        let new = Instance::new(layout, &self.caches)?;
+        let new = Instance::new(layout, &self.caches, &self.tasks)?;
         let mut live = self.live.lock();
         if let Some(found) = Self::shared(&mut live, new.ctx.layout())? {
             return Ok(self.handle(found));

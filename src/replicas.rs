@@ -2,7 +2,7 @@
 
 //! The replicas of the published map, as their writer has them.
 //!
-//! That of the *home* node shares its memory with the maps that the repair keeps; the others repeat
+//! That of the *home* node shares its memory with the map of the engine; the others repeat
 //! each change in memory of their own nodes. A replica can be given up at any time, and its CPUs
 //! then use the home's: so what fails for want of memory, or what memory is needed for elsewhere,
 //! costs no more than a longer way to memory.
@@ -26,7 +26,10 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use kernel_ext::numa;
+use kernel_ext::{
+    numa,
+    slab::Effort, //
+};
 use remap_core::{
     geometry::Unit,
     index::{
@@ -34,9 +37,6 @@ use remap_core::{
         OutOfMemory, //
     }, //
 };
-
-/// The most units that may be shown otherwise than the repair's map has them.
-const DIFFERENT: usize = 64;
 
 /// A map in the memory of another node than the home.
 struct Replica {
@@ -55,7 +55,7 @@ impl Replica {
             return;
         }
         // What was put aside may do.
-        let _ = self.nodes.fill();
+        let _ = self.nodes.fill(Effort::Now);
         self.map = map.set(&mut self.nodes, unit, entry).ok();
     }
 }
@@ -73,8 +73,6 @@ pub(crate) struct Service {
 pub(crate) struct Replicas {
     home: Map,
     others: KVec<Replica>,
-    /// The units that `home` has otherwise than the repair's map.
-    different: KVec<Unit>,
 }
 
 impl Replicas {
@@ -97,70 +95,42 @@ impl Replicas {
         let this = Self {
             home: Map::new(),
             others,
-            different: KVec::with_capacity(DIFFERENT, GFP_KERNEL)?,
         };
         Ok((this, Nodes::for_home(caches.clone(), home, filter)?))
     }
 
-    /// The home's map.
-    pub(crate) fn home(&self) -> &Map {
-        &self.home
-    }
-
-    /// Shows `entry` for `unit`, for which the repair's map has `true_entry`. `nodes` are the
-    /// home's. May sleep.
-    pub(crate) fn set(
-        &mut self,
-        nodes: &mut Nodes,
-        unit: Unit,
-        entry: Option<Entry>,
-        true_entry: Option<Entry>,
-    ) -> Result<(), OutOfMemory> {
-        self.home = self.home.set(nodes, unit, entry)?;
-        self.different.retain(|other| *other != unit);
-        if entry != true_entry && self.different.push_within_capacity(unit).is_err() {
-            self.give_up();
-        }
-        for replica in &mut self.others {
-            replica.set(unit, entry);
-        }
-        Ok(())
-    }
-
-    /// Shows `map`, the repair's, in which `changed` may not be as it was shown before. May sleep.
-    pub(crate) fn follow(&mut self, map: &Map, changed: &[Unit]) {
+    /// Shows `map`, in which `changed` are not as they were shown before; any may not be if that is
+    /// not known.
+    pub(crate) fn follow(&mut self, map: &Map, changed: Option<&[Unit]>) {
         self.home = map.clone();
+        let Some(changed) = changed else {
+            self.give_up();
+            return self.restore();
+        };
         for replica in &mut self.others {
-            for &unit in Iterator::chain(changed.iter(), &self.different) {
+            for &unit in changed {
                 replica.set(unit, map.get(unit));
             }
         }
-        self.different.clear();
     }
 
-    /// Makes `map` the home's, and replicas of it. May sleep.
-    pub(crate) fn copy(&mut self, map: &Map) {
-        self.home = map.clone();
-        self.different.clear();
-        self.give_up();
-        self.restore();
-    }
-
-    /// Makes those that were given up again, as far as there is memory for them. May sleep.
+    /// Makes those that were given up again, as far as there is memory for them.
     pub(crate) fn restore(&mut self) {
         for Replica { nodes, map } in &mut self.others {
             if map.is_none() {
-                let fill = |nodes: &mut Nodes| nodes.fill().map_err(|_| OutOfMemory);
+                let fill = |nodes: &mut Nodes| nodes.fill(Effort::Now).map_err(|_| OutOfMemory);
                 *map = self.home.copied(nodes, fill).ok();
             }
         }
     }
 
-    /// Frees what others than the home have.
-    pub(crate) fn give_up(&mut self) {
+    /// Frees what others than the home have; whether they had anything.
+    pub(crate) fn give_up(&mut self) -> bool {
+        let mut had_some = false;
         for replica in &mut self.others {
-            replica.map = None;
+            had_some |= replica.map.take().is_some();
         }
+        had_some
     }
 
     /// Whether some were given up.

@@ -9,6 +9,7 @@
 //! (`core/scan/judge.rs`).
 
 use crate::{
+    confirm::confirmed,
     context::Context,
     counters::Count,
     errors::bad_sector,
@@ -18,7 +19,6 @@ use crate::{
         Moment, //
     },
     published_map::Map,
-    retry::confirmed,
     scan::{
         Scan,
         ScrubHost,

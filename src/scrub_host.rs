@@ -5,16 +5,26 @@
 use crate::{
     context::Context,
     counters::Count,
+    executor::{
+        report::Outcome,
+        task::Machine, //
+    },
     instance::Instance,
+    moves::this_cpu,
     published_map::Map,
-    relocate::Cause,
-    repair::Repair,
     scan::ScrubHost, //
 };
 use kernel::prelude::*;
+use kernel_ext::noio::NoIo;
 use remap_core::{
-    geometry::Unit,
-    index::State, //
+    engine::{
+        finding::Finding,
+        relocation::{
+            Cause,
+            Relocation, //
+        }, //
+    },
+    geometry::Unit, //
 };
 
 impl ScrubHost for Instance {
@@ -23,73 +33,52 @@ impl ScrubHost for Instance {
     }
 
     fn snapshot(&self) -> Map {
-        self.with_repair(|repair, _| repair.map.clone()).0
+        self.ctx.published_map()
     }
 
     fn found_well(&self, unit: Unit) {
-        self.with_repair(|repair, ctx| repair.find_well(ctx, unit));
+        self.with_engine(|machines, _| machines.engine.clear_suspect(unit));
     }
 
     fn found_unreadable(&self, unit: Unit) -> bool {
-        let (is_new, _) = self.with_repair(|repair, ctx| repair.find_unreadable(ctx, unit));
-        is_new
+        if !self.ctx.may_scan() {
+            return false;
+        }
+        let machine = Machine::Finding(unit, Finding::new(unit));
+        let outcome = NoIo::run(|| self.run_one(machine));
+        matches!(outcome, Ok(Outcome::Found { is_new: true }))
     }
 
     fn found_weak(&self, unit: Unit, may_move: bool) -> bool {
-        let (moved, _) = self.with_repair(|repair, ctx| {
-            let moved = may_move && repair.move_weak(ctx, unit);
-            repair.note_change();
-            if moved {
-                ctx.count(Count::ScanMoved);
-            }
-            moved
-        });
+        let moved = may_move && self.move_weak(unit);
+        self.note_change();
+        if moved {
+            self.ctx.count(Count::ScanMoved);
+        }
         moved
     }
 
     fn note_change(&self) {
-        self.with_repair(|repair, _| repair.note_change());
+        self.with_engine(|machines, _| machines.note_change());
     }
 
     fn note_failed(&self, error: Error) {
         pr_err!("{}: no scan: error {}\n", self.ctx.name(), error.to_errno());
-        self.with_repair(|repair, _| repair.note_change());
+        self.note_change();
     }
 }
 
-impl Repair {
-    /// Drops a suspect that the scan could read as a whole. May sleep.
-    fn find_well(&mut self, ctx: &Context, unit: Unit) {
-        // A write, or a message, may have done with it meanwhile.
-        if self.state(unit) == State::Suspect {
-            self.clear(ctx, unit);
-        }
-    }
-
-    /// Makes a unit a suspect that the scan could not read; whether it was none. May sleep.
-    fn find_unreadable(&mut self, ctx: &Context, unit: Unit) -> bool {
-        let before = self.suspects;
-        let is_on_main = self.state(unit) == State::Main;
-        // A disk on which nothing can be read has no bad units.
-        if ctx.may_scan() && is_on_main && self.probe(ctx, unit) {
-            self.suspect(ctx, unit, ctx.geometry().sectors_of(unit).start);
-        }
-        self.suspects != before
-    }
-
+impl Instance {
     /// Moves a weak unit to the spare, if nothing speaks against it and all of it can be read;
-    /// whether it was moved. Sleeps.
-    fn move_weak(&mut self, ctx: &Context, unit: Unit) -> bool {
-        let may_move = ctx.may_scan() && !ctx.is_read_only();
-        if !may_move || self.knows(unit) {
+    /// whether it was moved. Sleeps, as long as devices take.
+    fn move_weak(&self, unit: Unit) -> bool {
+        if !self.ctx.may_scan() || self.ctx.is_read_only() {
             return false;
         }
-        let moved = self.relocate(ctx, unit, None, Cause::Weak).is_ok();
-        let moved = self.settle(ctx).is_ok() && moved;
-        let moved = moved && matches!(self.state(unit), State::Relocated { .. });
-        if moved {
-            ctx.counters.add(Count::Relocated, 1);
+        let machine = Machine::Relocation(Relocation::new(unit, Cause::Weak, this_cpu()));
+        match NoIo::run(|| self.run_one(machine)) {
+            Ok(Outcome::Moved { group, .. }) => self.wait_durable(group),
+            _ => false,
         }
-        moved
     }
 }

@@ -3,13 +3,11 @@
 //! One line of a table: its constructor, its map function and its life cycle.
 
 use crate::{
-    bio_context::{
-        BioContext,
-        Tried, //
-    },
+    bio_context::BioContext,
     context::Context,
     counters::Count,
     errors,
+    executor::crew::Crew,
     layout::{
         share_sectors,
         Layout, //
@@ -22,10 +20,12 @@ use crate::{
     },
     settings::Settings,
     status,
-    version,
-    workers::Workers, //
+    version, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 use kernel_ext::{
     bio::{
         Op,
@@ -71,7 +71,7 @@ use remap_core::{
 #[pin_data]
 pub(crate) struct RemapTarget {
     /// Before the instance, which they use until they are dropped.
-    workers: Workers,
+    crew: Arc<Crew>,
     instance: Share,
     main: DeviceId,
     spare: DeviceId,
@@ -198,13 +198,12 @@ impl Target for RemapTarget {
             constructor.take_discards();
         }
         let instance = constructor.shared()?.share(layout)?;
-        let workers =
-            Workers::new(&instance).map_err(|e| NewError::new(c"cannot make workers", e))?;
+        let crew = Crew::new(&instance).map_err(|e| NewError::new(c"cannot make workers", e))?;
         let read_only = constructor.is_read_only();
         let events = constructor.events();
         let this = KBox::pin_init(
             pin_init!(Self {
-                workers,
+                crew,
                 instance,
                 main,
                 spare,
@@ -248,9 +247,9 @@ impl Target for RemapTarget {
             _ => Count::WriteErrors,
         };
         self.instance.ctx.counters.add(count, 1);
-        bio.per_bio().tried = Tried::Failed;
+        bio.per_bio().has_failed = true;
         let (bio, ended) = bio.take();
-        self.workers.hand_over(bio);
+        self.crew.hand_over(bio);
         ended
     }
 
@@ -265,7 +264,6 @@ impl Target for RemapTarget {
     }
 
     fn postsuspend(&self) {
-        self.workers.flush();
         self.instance.wait_stopped();
     }
 
@@ -274,11 +272,15 @@ impl Target for RemapTarget {
     }
 
     fn resume(&self) {
-        self.instance
-            .start(self.read_only, self.events.clone(), &self.settings);
+        self.instance.start(
+            self.read_only,
+            self.events.clone(),
+            &self.settings,
+            self.crew.clone(),
+        );
         self.instance.scan.configure(&self.settings);
         self.instance.scan.attach(self.instance.clone());
-        self.workers.recover(&self.instance);
+        self.crew.begin_scan();
         self.instance.ctx.tell_changes();
     }
 
@@ -292,7 +294,7 @@ impl Target for RemapTarget {
 
     fn message(&self, args: Args<'_>, out: &mut Text<'_>) -> Result {
         let served = messages::serve(&self.instance, &self.settings, args, out);
-        self.workers.recover(&self.instance);
+        self.crew.begin_scan();
         served
     }
 
@@ -352,7 +354,7 @@ impl RemapTarget {
             }
             Place::Busy | Place::Repair if !bio.is_nowait() => {
                 let (bio, mapped) = bio.take();
-                self.workers.hand_over(bio);
+                self.crew.hand_over(bio);
                 mapped
             }
             Place::Busy | Place::Repair => bio.complete(Status::AGAIN),

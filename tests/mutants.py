@@ -27,9 +27,9 @@ RUNS = 3
 BUGS = [
     (
         "acknowledged_before_the_commit",
-        "src/commit.rs",
-        "        if self.group.concerns(ctx.geometry(), &bio) {",
-        "        if bio.sectors().is_empty() && self.group.concerns(ctx.geometry(), &bio) {",
+        "src/core/engine/request.rs",
+        "                Action::Wait(Key::Group(self.group))",
+        "                self.end(engine, Status::Ok)",
         "crash.acknowledged",
     ),
     (
@@ -57,31 +57,30 @@ BUGS = [
     ),
     (
         "lost_blocks_are_zeroes",
-        "src/relocate.rs",
-        "                    Err(status) if bad_sector(status) => {}",
-        "                    Err(status) if bad_sector(status) => {\n"
-        "                        got = got.union(Blocks::range(block..block + 1));\n                    }",
+        "src/core/engine/relocation/source.rs",
+        "is_bad_sector(status) => self.failing = self.failing.union(blocks),",
+        "is_bad_sector(status) => self.got = self.got.union(blocks),",
         "model.main_fails",
     ),
     (
         "writes_in_flight_are_not_waited_for",
-        "src/relocate.rs",
-        "        self.publish(ctx)?;\n        ctx.maps.synchronize();\n",
-        "        self.publish(ctx)?;\n",
+        "src/executor/quiesce.rs",
+        "            this.instance.ctx.maps.synchronize();\n",
+        "",
         "races.write_in_flight_is_not_lost",
     ),
     (
         "a_bad_spare_unit_is_believed",
-        "src/relocate.rs",
-        "                Ok(()) => {\n                    // What fails once",
-        "                Ok(()) | Err(Status::IOERR) => {\n                    // What fails once",
+        "src/core/engine/relocation/spare.rs",
+        "            Ok(()) => return self.write(engine, part + 1),",
+        "            Ok(()) | Err(Status::IoErr) => return self.write(engine, part + 1),",
         "model.both_fail",
     ),
     (
         "what_follows_a_bad_block_is_lost_too",
-        "src/relocate.rs",
-        "                    Err(status) if bad_sector(status) => {}",
-        "                    Err(status) if bad_sector(status) => break,",
+        "src/core/engine/relocation/source.rs",
+        "is_bad_sector(status) => self.failing = self.failing.union(blocks),",
+        "is_bad_sector(status) => self.failing = left,",
         "model.main_fails",
     ),
     (
@@ -94,8 +93,8 @@ BUGS = [
     (
         "what_the_scan_finds_raises_no_event",
         "src/scrub_host.rs",
-        "            repair.note_change();\n            if moved",
-        "            if moved",
+        "        self.note_change();\n        if moved",
+        "        if moved",
         "scan.a_weak_unit_stays_if_that_is_wanted",
     ),
     (
@@ -123,30 +122,31 @@ BUGS = [
     ),
     (
         "a_failed_commit_is_acknowledged",
-        "src/repair.rs",
-        "            Ok(()) if failed_commits != self.failed_commits => {\n",
-        "            Ok(()) if failed_commits > self.failed_commits => {\n",
+        "src/core/engine/request.rs",
+        "            Some(Err(CommitUnknown)) => self.end(engine, Status::IoErr),",
+        "            Some(Err(CommitUnknown)) => self.end(engine, Status::Ok),",
         "metadata.a_failed_commit_fails_the_request",
     ),
     (
         "what_a_disk_that_is_away_has_is_given_up",
-        "src/relocate.rs",
-        "        if works {\n            return Ok(());\n        }\n        if !is_on_spare",
-        "        if works || !is_on_spare {\n            return Ok(());\n        }\n        if !is_on_spare",
+        "src/core/engine/relocation/source.rs",
+        "        if !works {\n",
+        "        if !works && self.from.spare().is_some() {\n",
         "breaker.main_goes_while_a_unit_is_merged",
     ),
     (
         "blocks_are_given_up_without_a_word",
-        "src/relocate.rs",
+        "src/core/engine/relocation.rs",
         "            Self::Message { is_lossy } => is_lossy,",
         "            Self::Message { is_lossy } => is_lossy || self == Self::Message { is_lossy: false },",
         "errors.lost_block_is_not_zeroes",
     ),
     (
         "what_takes_no_spare_unit_counts",
-        "src/relocate.rs",
-        "        let spare = self.next_spare(ctx, unit)?;\n        // Only",
-        "        self.breaker.count(ctx.milliseconds(), 1);\n        let spare = self.next_spare(ctx, unit)?;\n        // Only",
+        "src/core/engine/relocation.rs",
+        "        let Some(spare) = engine.take_spare(",
+        "        engine.breaker.count(self.now, 1);\n"
+        "        let Some(spare) = engine.take_spare(",
         "errors.writes_that_find_no_spare_unit",
     ),
     (
@@ -158,9 +158,11 @@ BUGS = [
     ),
     (
         "an_outage_makes_suspects",
-        "src/repair.rs",
-        "self.is_closed() && self.main_reads(ctx, unit);",
-        "self.is_closed();",
+        "src/core/engine/request/failed.rs",
+        "            Some(false) => self.end(engine, status),\n"
+        "            Some(true) => {\n"
+        "                let unit",
+        "            Some(_) => {\n                let unit",
         "breaker.a_read_outage_makes_no_suspects",
     ),
     (
@@ -172,16 +174,16 @@ BUGS = [
     ),
     (
         "a_read_only_table_commits",
-        "src/load.rs",
-        "        self.metadata.is_writable = !read_only;",
-        "        self.metadata.is_writable = true;",
+        "src/instance.rs",
+        "machines.engine.set_writable(!read_only);",
+        "machines.engine.set_writable(true);",
         "metadata.a_read_only_table_with_metadata_on_main",
     ),
     (
         "a_refused_activation_is_remembered",
-        "src/load.rs",
-        "                self.unload(ctx);\n",
-        "                if false {\n                    self.unload(ctx);\n                }\n",
+        "src/instance.rs",
+        "                self.with_engine(|machines, ctx| machines.unload(ctx));\n",
+        "",
         "metadata.a_refused_activation_is_refused_again",
     ),
     (
@@ -228,16 +230,16 @@ BUGS = [
     ),
     (
         "a_spare_that_takes_no_writes_has_bad_units",
-        "src/relocate.rs",
-        "        let were_last = matches!(stay, Stay::NoSpare) && !failed.is_empty();",
-        "        let were_last = (matches!(stay, Stay::NoSpare) || true) && !failed.is_empty();",
+        "src/core/engine/relocation.rs",
+        "        if why == Stay::NoSpare && !self.failed.is_empty() {",
+        "        if (why == Stay::NoSpare || true) && !self.failed.is_empty() {",
         "errors.a_spare_that_takes_no_writes",
     ),
     (
         "one_bad_block_says_that_main_takes_no_writes",
-        "src/breaker.rs",
-        "        written.is_err() || self.metadata.main_took_one()",
-        "        written.is_err() || self.metadata.has_good_on_main()",
+        "src/core/engine/probe.rs",
+        "outcome.is_err() || took_one != Some(false)",
+        "outcome.is_err() || engine.can_commit_to_main()",
         "breaker.one_bad_block_of_metadata_on_main",
     ),
     (
@@ -355,8 +357,8 @@ BUGS = [
     (
         "engine_acknowledges_before_the_commit",
         "src/core/engine/request.rs",
-        "            None => Action::Wait(Key::Group(self.group)),\n",
-        "            None => self.end(Status::Ok),\n",
+        "                Action::Wait(Key::Group(self.group))",
+        "                self.end(engine, Status::Ok)",
         "host.runs",
     ),
     (
@@ -432,8 +434,11 @@ BUGS = [
     (
         "engine_loses_a_spare_unit",
         "src/core/engine/relocation.rs",
-        "        if let Some(spare) = self.spare.take() {\n            engine.release(spare);\n        }\n        match",
-        "        match",
+        "        if let Some(spare) = self.spare.take() {\n"
+        "            engine.release(spare);\n"
+        "        }\n"
+        "        if core",
+        "        if core",
         "host.runs",
     ),
     (

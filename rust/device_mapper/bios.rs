@@ -16,6 +16,12 @@ use crate::bio::{
     SECTOR_SHIFT, //
 };
 use crate::block_device::BlockDevice;
+use crate::submit::{
+    submit_for_all,
+    Place,
+    Submitter, //
+};
+use crate::unique::Unique;
 use core::marker::PhantomData;
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -25,10 +31,8 @@ use kernel::{
         block_device,
         bvec_iter, //
     },
-    ffi::{
-        c_int,
-        c_void, //
-    }, //
+    ffi::c_int,
+    sync::Arc, //
 };
 
 /// What a target keeps with each bio, from [`Target::map`](super::Target::map) until the bio has
@@ -464,40 +468,38 @@ impl<P: PerBio> OwnedBio<P> {
         unsafe { (*self.clone.raw.as_ptr()).bi_iter = iter };
     }
 
-    /// Does `transfer` with the data of a part of the bio at `sector` of `device`, and waits.
+    /// Does I/O with the data of `part` of the bio that `bio` finds in `owner`, as
+    /// [`BioSet::submit`] does.
     ///
     /// `part` are sectors of the target, within [`Self::sectors`]. A bio that reads can only be
     /// read into, one that writes only be written from, one that discards only discard; anything
-    /// else is an I/O error. Sleeps; must not be called from `map`, nor from an interrupt.
+    /// else is an I/O error.
     ///
-    /// The control group of whoever submitted the bio pays for it, and may have to wait: no lock
-    /// that others need may be held.
-    pub fn transfer_part(
-        &mut self,
-        set: &BioSet,
-        transfer: Transfer,
-        device: &BlockDevice,
-        sector: u64,
+    /// If it is `on_behalf` of the submitter of the bio, its control group pays for it, and may
+    /// have to wait; else no control group's limits apply.
+    pub fn submit_part<T: Submitter>(
+        set: &Arc<BioSet>,
+        (transfer, device, sector): Place<'_>,
+        mut owner: Unique<T>,
         part: Range<u64>,
-    ) -> Result<(), Status> {
-        let part = self.part(set, transfer, device, part)?;
-        // SAFETY: `submit_part` submits its first argument, and the second is a clone that device
-        // mapper made.
-        unsafe { part.submit_by(sector, submit_part, self.clone.raw) }
-    }
-
-    /// As [`Self::transfer_part`], on behalf of the system: no control group's limits apply, so
-    /// that a lock may be held.
-    pub fn transfer_part_for_all(
-        &mut self,
-        set: &BioSet,
-        transfer: Transfer,
-        device: &BlockDevice,
-        sector: u64,
-        part: Range<u64>,
-    ) -> Result<(), Status> {
-        let part = self.part(set, transfer, device, part)?;
-        part.submit_for_all(sector)
+        on_behalf: bool,
+        bio: impl FnOnce(&mut T) -> Option<&mut Self>,
+    ) {
+        let found = bio(&mut owner).and_then(|bio| {
+            let own = bio.part(set, transfer, device, part).ok()?;
+            Some((own, bio.clone.raw))
+        });
+        match found {
+            // The owner of the bio, and with it the data, are the I/O's until that has ended.
+            Some((own, whole)) if on_behalf => {
+                // SAFETY: `start` calls it with a bio that may be submitted; `whole` is a clone
+                // that device mapper made, and is not finished before the I/O has ended.
+                let submit = |raw: NonNull<bio>| unsafe { submit_part(raw, whole) };
+                own.start(set, device, sector, owner, submit);
+            }
+            Some((own, _)) => own.start(set, device, sector, owner, submit_for_all),
+            None => T::ended(owner, Err(Status::IOERR)),
+        }
     }
 
     /// A bio that does `transfer` with the data of a part of this one.
@@ -563,7 +565,7 @@ impl<P: PerBio> Drop for OwnedBio<P> {
 ///
 /// `part` must be a bio that may be submitted, and `whole` a clone that device mapper made and that
 /// is not finished.
-unsafe extern "C" fn submit_part(part: *mut bio, whole: *mut c_void) {
+unsafe fn submit_part(part: NonNull<bio>, whole: NonNull<bio>) {
     // SAFETY: By the safety requirements.
-    unsafe { bindings::dm_submit_bio_remap(whole.cast(), part) };
+    unsafe { bindings::dm_submit_bio_remap(whole.as_ptr(), part.as_ptr()) };
 }

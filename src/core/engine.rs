@@ -38,5 +38,6 @@ pub use self::state::{
     Engine,
     Map,
     Parts,
+    Publication,
     Wakes, //
 };

@@ -6,6 +6,7 @@ use super::memory::{
     List,
     Memory, //
 };
+use super::probes::Probes;
 use super::Engine;
 use crate::geometry::Unit;
 use crate::index::Index;
@@ -51,14 +52,21 @@ impl<M: Memory> Engine<M> {
             let all = self.geometry.blocks_of(unit);
             self.count_entry(Some(entry), all, u64::wrapping_add);
         }
-        (self.map, self.is_changed) = (map, true);
+        self.map = map;
+        self.renew();
         Ok(standing)
     }
 
-    /// Forgets the state, so that it can be read anew. Nothing may be under way.
+    /// Forgets the state, so that it can be read anew. No machine may be under way.
     pub fn forget(&mut self) {
         self.journal = None;
-        (self.map, self.is_changed) = (Index::new(), true);
+        self.probes = Probes::default();
+        self.gathered.clear();
+        self.written.clear();
+        List::clear(&mut self.claims);
+        (self.promised, self.admitted) = (0, 0);
+        self.map = Index::new();
+        self.renew();
         self.spares.clear();
         self.magazines.forget();
         List::clear(&mut self.withheld);

@@ -57,6 +57,11 @@ impl<M: Memory> Engine<M> {
         self.writer.commits_to_wait = 0;
     }
 
+    /// Has the next update try all regions again that miss commits.
+    pub fn try_regions_again(&mut self) {
+        self.writer.commits_to_wait = 0;
+    }
+
     /// The metadata, if they are loaded.
     pub fn journal(&self) -> Option<&Journal> {
         self.journal.as_ref()
@@ -64,7 +69,13 @@ impl<M: Memory> Engine<M> {
 
     /// Whether nothing can be committed.
     pub fn is_read_only(&self) -> bool {
-        self.writer.is_read_only || self.journal.is_none()
+        self.is_dead() || self.journal.is_none() || !self.is_writable
+    }
+
+    /// Whether no region of the spare took a commit, so that nothing can be committed until the
+    /// metadata are loaded anew.
+    pub fn is_dead(&self) -> bool {
+        self.writer.is_read_only
     }
 
     /// How many regions have all commits, and how many there are.
@@ -107,7 +118,14 @@ impl<M: Memory> Engine<M> {
         (self.writer.checkpoints >= number).then_some(self.writer.last_checkpoint)
     }
 
-    /// What became of the group of this number, once that is known.
+    /// Has the changes that are gathered committed, since somebody waits for them or for what they
+    /// hold, be it a unit or memory.
+    pub fn hasten(&mut self) {
+        self.gathered.is_awaited = true;
+    }
+
+    /// What became of the group of this number, once that is known. Whoever waits for that
+    /// [hastens](Self::hasten) it.
     pub fn outcome(&self, number: u64) -> Option<Result<(), CommitUnknown>> {
         if number <= self.writer.durable {
             Some(Ok(()))
@@ -131,7 +149,7 @@ impl<M: Memory> Engine<M> {
             return false;
         }
         if self.is_read_only() {
-            self.fail_groups();
+            self.drop_groups();
             return false;
         }
         let which = self.checkpoint_due();
@@ -290,10 +308,15 @@ impl<M: Memory> Engine<M> {
 
     /// Nothing can be committed any more: takes back what is staged.
     fn fail_groups(&mut self) {
-        if !self.writer.is_read_only && self.journal.is_some() {
+        if !self.writer.is_read_only {
             self.tell(Notice::ReadOnly);
         }
         self.writer.is_read_only = true;
+        self.drop_groups();
+    }
+
+    /// Takes back what is staged, and cannot be committed.
+    fn drop_groups(&mut self) {
         self.writer.wanted = None;
         self.writer.checkpoints += 1;
         self.writer.last_checkpoint = Err(Dead);

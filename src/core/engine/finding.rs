@@ -57,7 +57,9 @@ impl Finding {
     pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>) -> Found {
         let wait = Found::Act(Action::Wait(Key::Probe));
         match self.step {
-            Step::Begin if !engine.is_closed() || !engine.is_plain(self.unit) => {
+            Step::Begin
+                if engine.is_suspended || !engine.is_closed() || !engine.is_plain(self.unit) =>
+            {
                 Found::Ended(false)
             }
             Step::Begin => {

@@ -29,6 +29,8 @@ pub struct Group<M: Memory> {
     pub(super) freed: List<M::SpareUnits>,
     /// A commit is wanted even if nothing changes.
     pub(super) is_wanted: bool,
+    /// Somebody waits for the commit of what changes.
+    pub(super) is_awaited: bool,
     /// The commit says that the array is shut down in order.
     pub(super) is_clean: bool,
 }
@@ -41,13 +43,15 @@ impl<M: Memory> Group<M> {
             retired: List::new(retired),
             freed: List::new(freed),
             is_wanted: false,
+            is_awaited: false,
             is_clean: false,
         }
     }
 
-    /// Whether a commit is wanted.
+    /// Whether a commit is due. Changes wait for others to come, until somebody waits for them.
     pub(super) fn is_due(&self) -> bool {
-        self.is_wanted || !self.changes.is_empty() || !self.retired.is_empty()
+        let is_lonely = self.changes.is_empty() && !self.retired.is_empty();
+        self.is_wanted || is_lonely || (self.is_awaited && !self.changes.is_empty())
     }
 
     /// Whether one change more fits, with the spare units that it retires.
@@ -79,6 +83,6 @@ impl<M: Memory> Group<M> {
         self.changes.clear();
         self.retired.clear();
         self.freed.clear();
-        (self.is_wanted, self.is_clean) = (false, false);
+        (self.is_wanted, self.is_awaited, self.is_clean) = (false, false, false);
     }
 }

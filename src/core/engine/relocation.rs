@@ -135,6 +135,8 @@ pub struct Relocation {
     /// The CPU on whose behalf it is.
     cpu: usize,
     is_shut: bool,
+    /// The breaker will count it, if it is moved.
+    is_admitted: bool,
     /// The moment of the last event, in milliseconds.
     now: u64,
     step: Step,
@@ -158,6 +160,7 @@ impl Relocation {
             bad: Fixed::new(),
             cpu,
             is_shut: false,
+            is_admitted: false,
             now: 0,
             step: Step::Claiming,
         }
@@ -220,6 +223,13 @@ impl Relocation {
         if engine.is_read_only() {
             return Move::Stays(Stay::ReadOnly);
         }
+        if engine.is_suspended && !matches!(self.cause, Cause::Write(_)) {
+            return Move::Stays(Stay::Suspended);
+        }
+        if self.cause.is_counted() && engine.is_closed() && engine.is_crowded(self.now) {
+            engine.hasten();
+            return Move::Act(Action::Wait(Key::Room));
+        }
         match engine.claim(self.unit) {
             Ok(()) => {}
             Err(Key::Memory) if !matches!(self.cause, Cause::Write(_)) => {
@@ -252,8 +262,8 @@ impl Relocation {
             return self.stay(engine, Stay::Tripped);
         }
         if self.cause.is_counted() {
-            let free = engine.free_spares();
-            engine.breaker.count(self.now, free);
+            self.is_admitted = true;
+            engine.admitted += 1;
         }
         if engine.shut(self.unit).is_err() {
             return self.stay(engine, Stay::NoMemory);
@@ -288,7 +298,12 @@ impl Relocation {
             Ok(number) => number,
             Err(key) => return Move::Act(Action::Wait(key)),
         };
-        engine.counts.relocated += u64::from(self.cause.is_counted());
+        if core::mem::take(&mut self.is_admitted) {
+            let free = engine.free_spares();
+            engine.breaker.count(self.now, free);
+            engine.admitted = engine.admitted.saturating_sub(1);
+            engine.counts.relocated += 1;
+        }
         Move::Staged(number, all.minus(valid).count())
     }
 
@@ -320,6 +335,9 @@ impl Relocation {
         }
         if let Some(spare) = self.spare.take() {
             engine.release(spare);
+        }
+        if core::mem::take(&mut self.is_admitted) {
+            engine.admitted = engine.admitted.saturating_sub(1);
         }
         match core::mem::take(&mut self.is_shut) {
             true => engine.reopen(self.unit),

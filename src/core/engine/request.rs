@@ -233,10 +233,11 @@ impl Request {
         let gate = engine.gate(unit);
         let changes = !matches!(self.op, Op::Read);
         if gate == Gate::Busy {
+            engine.hasten();
             return Action::Wait(Key::Unit(unit));
         }
         if gate == Gate::Unknown || (gate == Gate::Stuck && changes) {
-            return self.end(Status::IoErr);
+            return self.end(engine, Status::IoErr);
         }
         self.piece.end = self.piece_end(engine, unit);
         match engine.state(unit) {
@@ -245,7 +246,7 @@ impl Request {
                 match self.op {
                     Op::Discard => self.attempt(engine, Some(spare)),
                     _ if valid.contains(blocks) => self.attempt(engine, Some(spare)),
-                    Op::Read => self.end(Status::Medium),
+                    Op::Read => self.end(engine, Status::Medium),
                     Op::Write | Op::WriteZeroes => self.grow(engine, unit, spare),
                 }
             }
@@ -356,7 +357,7 @@ impl Request {
     ) -> Action {
         let is_first = !core::mem::replace(&mut self.has_failed, true);
         if self.op == Op::Discard || !is_bad_sector(status) {
-            return self.end(status);
+            return self.end(engine, status);
         }
         if self.is_narrowed(engine) || is_first {
             return self.choose(engine);
@@ -391,18 +392,25 @@ impl Request {
     fn commit<M: Memory>(&mut self, engine: &mut Engine<M>) -> Action {
         self.step = Step::Committing;
         match engine.outcome(self.group) {
-            None => Action::Wait(Key::Group(self.group)),
-            Some(Err(CommitUnknown)) => self.end(Status::IoErr),
+            None => {
+                engine.hasten();
+                Action::Wait(Key::Group(self.group))
+            }
+            Some(Err(CommitUnknown)) => self.end(engine, Status::IoErr),
             Some(Ok(())) => {
                 if self.has_failed && !self.has_moved {
                     engine.counts.transient += 1;
                 }
-                self.end(Status::Ok)
+                self.end(engine, Status::Ok)
             }
         }
     }
 
-    fn end(&mut self, status: Status) -> Action {
+    /// The request has ended. What it changed is committed even if it failed.
+    fn end<M: Memory>(&mut self, engine: &mut Engine<M>, status: Status) -> Action {
+        if engine.outcome(self.group).is_none() {
+            engine.hasten();
+        }
         Action::End(status)
     }
 }

@@ -65,6 +65,11 @@ impl Wakes {
         }
     }
 
+    /// Whether nobody is to be woken.
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.keys.is_empty()
+    }
+
     /// Whether whoever waits for `key` is to be woken.
     pub fn wakes(&self, key: Key) -> bool {
         self.all || self.keys.iter().any(|&other| other == key)
@@ -78,6 +83,10 @@ pub struct Engine<M: Memory> {
     pub(super) map: Map<M>,
     /// The map is not published yet as it is.
     pub(super) is_changed: bool,
+    /// The units whose entries are not published yet as they are.
+    pub(super) changed: List<M::Units>,
+    /// So are others, for which there was no room.
+    pub(super) has_more_changed: bool,
     /// Nodes for the map.
     pub nodes: M::Nodes,
     /// How many updates of the map are promised to what was begun.
@@ -92,6 +101,8 @@ pub struct Engine<M: Memory> {
     pub(super) writer: Writer,
     pub(super) journal: Option<Journal>,
     pub(super) breaker: Breaker,
+    /// How many units are being moved that the breaker will count.
+    pub(super) admitted: u64,
     pub(super) probes: Probes,
     /// What a write to a suspect does.
     pub(super) policy: Policy,
@@ -99,6 +110,8 @@ pub struct Engine<M: Memory> {
     pub(super) lost_blocks: u64,
     pub(super) relocated: u64,
     pub(super) is_suspended: bool,
+    /// The table may write.
+    pub(super) is_writable: bool,
     /// No memory was left for nodes: what is not needed is not begun.
     pub(super) is_short: bool,
     pub(super) queue: Queue,
@@ -119,8 +132,19 @@ pub struct Parts<M: Memory> {
     pub withheld: M::SpareUnits,
     /// Room for units that are claimed, which bounds how many are moved at once.
     pub claims: M::Units,
+    /// Room for units that change between two publications.
+    pub changed: M::Units,
     /// Two groups.
     pub groups: [Group<M>; 2],
+}
+
+/// A map that is to be published.
+pub struct Publication<'a, M: Memory> {
+    /// The map.
+    pub map: &'a Map<M>,
+    /// The units whose entries are not as they were published last; none if they are too many to
+    /// be known.
+    pub changed: Option<&'a [Unit]>,
 }
 
 impl<M: Memory> Engine<M> {
@@ -131,6 +155,8 @@ impl<M: Memory> Engine<M> {
             geometry,
             map: Index::new(),
             is_changed: false,
+            changed: List::new(parts.changed),
+            has_more_changed: false,
             nodes: parts.nodes,
             promised: 0,
             spares: parts.spares,
@@ -142,12 +168,14 @@ impl<M: Memory> Engine<M> {
             writer: Writer::new(),
             journal: None,
             breaker: Breaker::new(Limit::DEFAULT, Budget::Usual),
+            admitted: 0,
             probes: Probes::default(),
             policy: Policy::default(),
             suspects: 0,
             lost_blocks: 0,
             relocated: 0,
             is_suspended: true,
+            is_writable: true,
             is_short: false,
             queue: Queue::default(),
             counts: Counts::default(),
@@ -166,9 +194,18 @@ impl<M: Memory> Engine<M> {
         &self.map
     }
 
-    /// The map, if it is not published yet as it is.
-    pub fn take_publication(&mut self) -> Option<Map<M>> {
-        core::mem::take(&mut self.is_changed).then(|| self.map.clone())
+    /// Has `publish` publish the map, if it is not published yet as it is.
+    pub fn publish(&mut self, publish: impl FnOnce(Publication<'_, M>, &mut M::Nodes)) {
+        if !core::mem::take(&mut self.is_changed) {
+            return;
+        }
+        let is_known = !core::mem::take(&mut self.has_more_changed);
+        let publication = Publication {
+            map: &self.map,
+            changed: is_known.then_some(&*self.changed),
+        };
+        publish(publication, &mut self.nodes);
+        self.changed.clear();
     }
 
     /// Who is to be woken since the last call.
@@ -194,6 +231,16 @@ impl<M: Memory> Engine<M> {
         self.notices.add(notice);
     }
 
+    /// Something changed that is worth an event.
+    pub fn note_change(&mut self) {
+        self.notices.note_change();
+    }
+
+    /// The map has to be published, and all of it may be new.
+    pub(super) fn renew(&mut self) {
+        (self.is_changed, self.has_more_changed) = (true, true);
+    }
+
     /// The committed state of `unit`.
     pub fn state(&self, unit: Unit) -> State {
         self.map.get(unit).map_or(State::Main, |entry| entry.state)
@@ -212,17 +259,25 @@ impl<M: Memory> Engine<M> {
     /// Claims `unit`, with memory for what is to become of it; what to wait for if that cannot be.
     pub(super) fn claim(&mut self, unit: Unit) -> Result<(), Key> {
         if self.is_claimed(unit) {
+            self.hasten();
             return Err(Key::Unit(unit));
         }
         // One update marks the unit as busy, one says where it is then. Memory that other claims
         // hold comes back when they end.
-        if !self.nodes.covers(&self.map, self.promised + 2) {
+        let updates = self.promised + 2;
+        if !self.nodes.covers(&self.map, updates) {
+            if self.is_short || !self.nodes.may_cover(&self.map, updates) {
+                self.hasten();
+            }
             return Err(match self.claims.is_empty() {
                 true => Key::Memory,
                 false => Key::Room,
             });
         }
-        self.claims.push(unit).map_err(|_| Key::Room)?;
+        if self.claims.push(unit).is_err() {
+            self.hasten();
+            return Err(Key::Room);
+        }
         self.promised += 2;
         Ok(())
     }
@@ -248,6 +303,9 @@ impl<M: Memory> Engine<M> {
         self.count_entry(before, all, u64::wrapping_sub);
         self.count_entry(entry, all, u64::wrapping_add);
         self.is_changed = true;
+        if !self.changed.contains(&unit) && self.changed.push(unit).is_err() {
+            self.has_more_changed = true;
+        }
         Ok(())
     }
 
@@ -300,6 +358,7 @@ impl<M: Memory> Engine<M> {
     ) -> Result<u64, Key> {
         let number = self.writer.gathering();
         if !self.gathered.has_room() {
+            self.hasten();
             return Err(Key::Group(number));
         }
         let full = |_| Key::Group(number);
@@ -377,6 +436,12 @@ impl<M: Memory> Engine<M> {
         self.wake(Key::Spare);
     }
 
+    /// How many spare units hold data, or must be left alone since a region of the metadata says
+    /// so.
+    pub fn used_spares(&self) -> u64 {
+        self.relocated.saturating_add(self.withheld.len() as u64)
+    }
+
     /// How many spare units are neither in use nor retired.
     pub fn free_spares(&self) -> u64 {
         let gone = self.spares.in_use().saturating_add(self.spares.retired());
@@ -422,6 +487,15 @@ impl<M: Memory> Engine<M> {
         was_open
     }
 
+    /// Whether the breaker has no room for one unit more beside those that are being moved, of
+    /// which it is not known whether they will be.
+    pub(super) fn is_crowded(&self, now: u64) -> bool {
+        let left = self.breaker.left(now, self.free_spares());
+        let is_short = |left: u64| left <= self.admitted;
+        self.admitted > 0
+            && (left.now.is_some_and(is_short) || left.day.is_some_and(|(_, left)| is_short(left)))
+    }
+
     /// Trips the breaker if one unit more that fails is one too many; whether it is closed.
     pub(super) fn admit(&mut self, now: u64) -> bool {
         let was_closed = self.is_closed();
@@ -440,15 +514,33 @@ impl<M: Memory> Engine<M> {
         }
     }
 
+    /// Says whether the table may write: where it may not, nothing is committed.
+    pub fn set_writable(&mut self, is_writable: bool) {
+        self.is_writable = is_writable;
+    }
+
     /// Takes note of whether the reserve of nodes is full; wakes those that wait for memory.
     pub fn set_short(&mut self, is_short: bool) {
         if is_short != self.is_short {
             self.is_short = is_short;
             self.tell(Notice::Short(is_short));
         }
-        if !is_short {
-            self.wake(Key::Memory);
+        match is_short {
+            // What others hold comes back when they end.
+            true => self.hasten(),
+            false => self.note_memory(),
         }
+    }
+
+    /// Whether memory is short.
+    pub fn is_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// The reserve of nodes has more; wakes those that wait for memory.
+    pub fn note_memory(&mut self) {
+        self.wake(Key::Memory);
+        self.wake(Key::Room);
     }
 
     /// How many units machines are about to change.
@@ -459,6 +551,16 @@ impl<M: Memory> Engine<M> {
     /// How many spare units are withheld until all regions have all commits.
     pub fn withheld(&self) -> usize {
         self.withheld.len()
+    }
+
+    /// What is put aside for CPUs, and how that served.
+    pub fn magazines(&self) -> &Magazines<M::Magazines> {
+        &self.magazines
+    }
+
+    /// How many updates of the map are promised to what was begun.
+    pub fn promised(&self) -> usize {
+        self.promised
     }
 
     /// How many units are suspects.

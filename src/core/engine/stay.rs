@@ -24,13 +24,17 @@ pub enum Stay {
     ReadOnly,
     /// No memory.
     NoMemory,
+    /// The device is suspended.
+    Suspended,
 }
 
 impl Stay {
     /// What a write ends with that failed with `failed` and needed the move.
     pub const fn status(self, failed: Status) -> Status {
         match self {
-            Self::NoSpare | Self::NoMemory | Self::ReadOnly | Self::Away => Status::IoErr,
+            Self::NoSpare | Self::NoMemory | Self::ReadOnly | Self::Away | Self::Suspended => {
+                Status::IoErr
+            }
             Self::Tripped | Self::Changed => failed,
             Self::Unreadable => Status::Medium,
             Self::Io(status) => status,
@@ -48,6 +52,7 @@ impl Stay {
             Self::Unreadable => "blocks of it cannot be read",
             Self::Away => "nothing else on its device can be read either",
             Self::Io(_) => "a device fails",
+            Self::Suspended => "the device is suspended",
         }
     }
 }

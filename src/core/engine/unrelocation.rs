@@ -49,6 +49,8 @@ pub enum Kept {
     ReadOnly,
     /// No memory.
     NoMemory,
+    /// The device is suspended.
+    Suspended,
 }
 
 /// What an unrelocation wants.
@@ -134,6 +136,9 @@ impl Unrelocation {
     fn claim<M: Memory>(&mut self, engine: &mut Engine<M>) -> Back {
         if engine.is_read_only() {
             return Back::Kept(Kept::ReadOnly);
+        }
+        if engine.is_suspended {
+            return Back::Kept(Kept::Suspended);
         }
         match engine.claim(self.unit) {
             Ok(()) => {}

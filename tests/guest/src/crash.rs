@@ -219,8 +219,8 @@ fn acknowledged_after_its_commit() -> Result<()> {
         regions.iter().try_for_each(Gate::hold_writes_of_data)?;
         let mut writer = Writer::new(r.path(), unit..=unit, &log.tell)?;
         let write = beside(move || writer.write());
-        // A commit goes to one region after the other.
-        until(|| Ok(regions[0].held()?.writes + regions[1].held()?.writes == 1))?;
+        // A commit goes to both regions at once.
+        until(|| Ok(regions[0].held()?.writes + regions[1].held()?.writes == 2))?;
         for _ in 0..20 {
             others.write()?;
         }

@@ -45,7 +45,7 @@ impl Gated {
         self.main.hold_reads()?;
         let r = self.r.clone();
         let mover = beside(move || r.relocate(sector, sectors));
-        self.main.until_reads_are_held(1)?;
+        self.main.until_reads_are_held(sectors.div_ceil(UNIT))?;
         Ok(mover)
     }
 
@@ -142,7 +142,7 @@ fn nowait_does_not_wait_for_a_move() -> Result<()> {
     let units = random(8 * 4096);
     write_nowait(&a.r, 800, &units).context("while no unit is being moved")?;
     a.r.holds_at(800, &units)?;
-    // Eight units, which are read one after another while all of them are busy.
+    // Eight units, which are read at once while all of them are busy.
     let mover = a.begin_move(800, 8 * UNIT)?;
     for sector in (800..864).step_by(8) {
         fails_with(write_nowait(&a.r, sector, &random(4096)), Errno::AGAIN)?;

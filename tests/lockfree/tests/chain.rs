@@ -128,7 +128,7 @@ fn two_takers_share_what_there_is() {
     });
 }
 
-/// A lane of `src/workers.rs`, with the guarantees of a workqueue: queueing sets a bit, and has no
+/// A lane of `src/executor/lane.rs`, with the guarantees of a workqueue: queueing sets a bit, and has no
 /// effect if the bit is set. A run first clears the bit, with full barriers. There is a single run
 /// at a time.
 struct Lane {

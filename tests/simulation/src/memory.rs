@@ -107,6 +107,10 @@ impl NodePool for Heap {
     fn covers(&self, map: &Index<Heap>, updates: usize) -> bool {
         self.0.get() >= updates * map.nodes_per_update()
     }
+
+    fn may_cover(&self, _: &Index<Heap>, _: usize) -> bool {
+        false
+    }
 }
 
 /// The memory of a simulated engine.
@@ -140,6 +144,7 @@ pub fn engine(geometry: &Geometry, nodes: usize) -> Engine<Simulated> {
         magazines: Magazines::new(vec![Magazine::EMPTY; CPUS]),
         withheld: vec![SpareUnit(0); 64],
         claims: vec![Unit(0); CLAIMS],
+        changed: vec![Unit(0); 4],
         groups: [group(), group()],
     };
     Engine::new(*geometry, parts)

@@ -77,6 +77,7 @@ use remap_core::geometry::{
     Unit, //
 };
 use remap_core::index::{
+    Entry,
     Gate,
     State, //
 };
@@ -137,6 +138,8 @@ pub struct World {
     spare: Disk,
     engine: Engine<Simulated>,
     published: SimulatedMap,
+    /// What repeats each change that is published.
+    replica: BTreeMap<Unit, Entry>,
     oracle: Oracle,
     tasks: BTreeMap<u64, Task>,
     operations: BTreeMap<u64, Operation>,
@@ -244,6 +247,7 @@ impl World {
             spare: Disk::default(),
             engine: engine(&geometry, config.nodes),
             published: SimulatedMap::new(),
+            replica: BTreeMap::new(),
             oracle: Oracle::new(geometry.sectors()),
             tasks: BTreeMap::new(),
             operations: BTreeMap::new(),

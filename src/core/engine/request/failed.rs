@@ -56,7 +56,7 @@ impl Request {
         status: Status,
     ) -> Action {
         if !engine.is_closed() {
-            return self.end(status);
+            return self.end(engine, status);
         }
         let ticket = engine.ask(Probe::MainReads, self.unit(engine));
         self.step = Step::AskingReads(ticket, status);
@@ -71,7 +71,7 @@ impl Request {
     ) -> Action {
         match engine.verdict(ticket) {
             None => return Action::Wait(Key::Probe),
-            Some(false) => return self.end(status),
+            Some(false) => return self.end(engine, status),
             Some(true) => {}
         }
         let ticket = engine.ask(Probe::MainWrites, self.unit(engine));
@@ -88,7 +88,7 @@ impl Request {
     ) -> Action {
         match engine.verdict(ticket) {
             None => return Action::Wait(Key::Probe),
-            Some(false) => return self.end(status),
+            Some(false) => return self.end(engine, status),
             Some(true) => {}
         }
         let unit = self.unit(engine);
@@ -116,7 +116,7 @@ impl Request {
         match done {
             Ok(()) => self.done(engine),
             Err(status) if is_bad_sector(status) => self.relocate(engine, None, status, now),
-            Err(status) => self.end(status),
+            Err(status) => self.end(engine, status),
         }
     }
 
@@ -151,7 +151,7 @@ impl Request {
             }
             Err(_) if is_whole => self.verify(engine, unit, false),
             Err(status) if is_bad_sector(status) => self.ask_reads(engine, status),
-            Err(status) => self.end(status),
+            Err(status) => self.end(engine, status),
         }
     }
 
@@ -168,7 +168,7 @@ impl Request {
             None => !engine.is_closed() || engine.is_main_away(now),
         };
         if is_pointless {
-            return self.end(status);
+            return self.end(engine, status);
         }
         let probe = match spare {
             Some(_) => Probe::SpareReads,
@@ -193,13 +193,13 @@ impl Request {
                 self.tries = 0;
                 self.choose(engine)
             }
-            Some(false) => self.end(status),
+            Some(false) => self.end(engine, status),
             Some(true) => {
                 let unit = self.unit(engine);
                 if engine.state(unit) == State::Main {
                     engine.suspect(unit, self.piece.start);
                 }
-                self.end(Status::Medium)
+                self.end(engine, Status::Medium)
             }
         }
     }

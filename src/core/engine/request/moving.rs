@@ -42,7 +42,7 @@ impl Request {
         spare: SpareUnit,
     ) -> Action {
         if engine.is_read_only() {
-            return self.end(Status::IoErr);
+            return self.end(engine, Status::IoErr);
         }
         match engine.claim(unit) {
             Ok(()) => {}
@@ -82,7 +82,7 @@ impl Request {
         };
         if engine.is_read_only() {
             engine.disclaim(unit);
-            return self.end(Status::IoErr);
+            return self.end(engine, Status::IoErr);
         }
         match engine.stage(change, core::iter::empty(), None) {
             Ok(group) => {
@@ -128,7 +128,7 @@ impl Request {
         now: u64,
     ) -> Action {
         let Some(relocation) = &mut self.relocation else {
-            return self.end(status);
+            return self.end(engine, status);
         };
         let sector = self.piece.start;
         match relocation.step(engine, event, now) {
@@ -146,13 +146,14 @@ impl Request {
             Move::Stays(Stay::NoSpare) if engine.queue.may_wait() => {
                 self.relocation = None;
                 engine.queue.enter(now);
+                engine.hasten();
                 self.step = Step::Queued;
                 self.queued(engine, now)
             }
             Move::Stays(why) => {
                 self.relocation = None;
                 engine.tell(Notice::Stays { sector, why });
-                self.end(why.status(status))
+                self.end(engine, why.status(status))
             }
         }
     }
@@ -161,11 +162,11 @@ impl Request {
     pub(super) fn queued<M: Memory>(&mut self, engine: &mut Engine<M>, now: u64) -> Action {
         if engine.is_suspended {
             engine.queue.leave(now);
-            return self.end(Status::DmRequeue);
+            return self.end(engine, Status::DmRequeue);
         }
         if !engine.queue.may_wait() {
             engine.queue.leave(now);
-            return self.end(Status::IoErr);
+            return self.end(engine, Status::IoErr);
         }
         if engine.spares.is_exhausted() {
             return Action::Wait(Key::Spare);

@@ -41,7 +41,8 @@ fn relocations_that_arrive_together_share_a_commit() -> Result<()> {
     assert!(commits <= 3, "{commits} commits for one write");
     let before = r.commits()?;
     r.relocate(8000, 64 * UNIT)?;
-    assert_eq!(r.commits()? - before, 2);
+    let commits = r.commits()? - before;
+    assert!(commits <= 2, "{commits} commits for one message");
     let r = again(r, TABLE)?;
     r.holds(&image)?;
     assert_eq!(r.used()?, "104/1536");
@@ -81,7 +82,8 @@ fn a_suspended_device_says_it_was_shut_down() -> Result<()> {
     let before = r.commits()?;
     r.suspend()?;
     r.resume()?;
-    assert_eq!(r.commits()? - before, 2);
+    let commits = r.commits()? - before;
+    assert!(commits <= 2, "{commits} commits for one message");
     Ok(())
 }
 

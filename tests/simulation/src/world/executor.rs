@@ -116,7 +116,10 @@ impl World {
             Machine::Prober(prober) => prober.step(&mut self.engine, event, now),
             Machine::Unrelocation(back) => match back.step(&mut self.engine, event) {
                 Back::Act(action) => action,
-                Back::Staged(_) => Action::End(Status::Ok),
+                Back::Staged(_) => {
+                    self.engine.hasten();
+                    Action::End(Status::Ok)
+                }
                 Back::Kept(_) => Action::End(Status::IoErr),
             },
             Machine::Finding(finding) => match finding.step(&mut self.engine) {
@@ -126,7 +129,10 @@ impl World {
             Machine::Relocation(relocation) => {
                 match relocation.step(&mut self.engine, event, now) {
                     Move::Act(action) => action,
-                    Move::Staged(..) => Action::End(Status::Ok),
+                    Move::Staged(..) => {
+                        self.engine.hasten();
+                        Action::End(Status::Ok)
+                    }
                     Move::Stays(_) => Action::End(Status::IoErr),
                 }
             }
@@ -209,6 +215,7 @@ impl World {
     /// Does what is to be done whenever the engine was called.
     pub(super) fn after_engine(&mut self) -> Result<(), String> {
         self.publish();
+        self.check_replica()?;
         let wakes = self.engine.take_wakes();
         for (&id, task) in &mut self.tasks {
             if task.waits_for.is_some_and(|key| wakes.wakes(key)) {
@@ -235,8 +242,28 @@ impl World {
     }
 
     pub(super) fn publish(&mut self) {
-        if let Some(map) = self.engine.take_publication() {
-            self.published = map;
+        let published = &mut self.published;
+        self.engine.publish(|publication, _| {
+            // A replica that repeats the changes that it is told of is as the map.
+            if let Some(changed) = publication.changed {
+                self.replica.retain(|unit, _| !changed.contains(unit));
+                let entries = changed
+                    .iter()
+                    .filter_map(|&unit| Some((unit, publication.map.get(unit)?)));
+                self.replica.extend(entries);
+            } else {
+                self.replica = publication.map.iter_from(Unit(0)).collect();
+            }
+            *published = publication.map.clone();
+        });
+    }
+
+    /// Whether the replica is as the map that is published.
+    fn check_replica(&self) -> Result<(), String> {
+        let published = self.published.iter_from(Unit(0));
+        match published.eq(self.replica.iter().map(|(&unit, &entry)| (unit, entry))) {
+            true => Ok(()),
+            false => Err("a replica differs from the map".into()),
         }
     }
 

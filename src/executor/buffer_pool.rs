@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Buffers for tasks, of which one pair is kept in reserve.
+//!
+//! Whoever has buffers waits for nobody who may need some: it gives them back before it waits for
+//! anything but a probe, whose buffer is its own. So one pair is enough for progress.
+
+use super::{
+    buffers::Buffers,
+    task::{
+        make_ready,
+        Next,
+        Task, //
+    }, //
+};
+use kernel::{
+    alloc::flags::__GFP_NOWARN,
+    new_mutex,
+    prelude::*,
+    sync::Mutex, //
+};
+use kernel_ext::unique::{
+    Unique,
+    UniqueList, //
+};
+use remap_core::engine::task::{
+    Action,
+    Io,
+    Key, //
+};
+
+/// How many bytes are in use at most, beside the reserve.
+const MOST_BYTES: usize = 4 << 20;
+
+/// Whether a task that waits for `key` keeps its buffers: nobody who ends that wait needs some.
+pub(super) fn keeps_buffers(key: Key) -> bool {
+    key == Key::Probe
+}
+
+/// The buffers that nobody uses.
+struct Free {
+    reserve: Option<Buffers>,
+    /// How many pairs are in use beside it.
+    used: usize,
+    /// Tasks that need some for their I/O.
+    waiting: UniqueList<Task>,
+}
+
+/// Buffers for tasks.
+#[pin_data]
+pub(crate) struct BufferPool {
+    unit_bytes: usize,
+    #[pin]
+    free: Mutex<Free>,
+}
+
+impl BufferPool {
+    /// Of units of so many bytes. May sleep.
+    pub(crate) fn new(unit_bytes: usize) -> Result<impl PinInit<Self>> {
+        let free = Free {
+            reserve: Some(Buffers::new(unit_bytes, GFP_KERNEL)?),
+            used: 0,
+            waiting: UniqueList::new(),
+        };
+        Ok(pin_init!(Self {
+            unit_bytes,
+            free <- new_mutex!(free, "dm_remap::buffers"),
+        }))
+    }
+
+    /// Gives buffers to a task that needs them for `io`. If there are none the task waits for some,
+    /// and begins the I/O then. Sleeps, but waits for nothing.
+    pub(crate) fn get(&self, mut task: Unique<Task>, io: Io) -> Option<(Unique<Task>, Io)> {
+        if task.buffers.is_some() {
+            return Some((task, io));
+        }
+        let most = MOST_BYTES / (2 * self.unit_bytes);
+        let mut free = self.free.lock();
+        if free.used < most {
+            if let Ok(new) = Buffers::new(self.unit_bytes, GFP_NOWAIT | __GFP_NOWARN) {
+                free.used += 1;
+                task.buffers = Some(new);
+                return Some((task, io));
+            }
+        }
+        if let Some(reserve) = free.reserve.take() {
+            task.buffers = Some(reserve);
+            return Some((task, io));
+        }
+        task.next = Next::Begin(Action::Io(io));
+        free.waiting.push(task);
+        None
+    }
+
+    /// Takes the buffers of a task back. Sleeps, but waits for nothing.
+    pub(crate) fn put(&self, task: &mut Task) {
+        let Some(buffers) = task.buffers.take() else {
+            return;
+        };
+        let mut free = self.free.lock();
+        match free.waiting.pop() {
+            Some(mut next) => {
+                next.buffers = Some(buffers);
+                drop(free);
+                make_ready(next);
+            }
+            None if free.reserve.is_none() => free.reserve = Some(buffers),
+            None => free.used -= 1,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What came of machines that somebody waits for.
+
+use kernel::{
+    new_condvar,
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        CondVar,
+        Mutex, //
+    }, //
+};
+use remap_core::{
+    engine::{
+        stay::Stay,
+        unrelocation::Kept, //
+    },
+    geometry::Unit, //
+};
+
+/// What came of a machine.
+#[derive(Clone, Copy)]
+pub(crate) enum Outcome {
+    /// A unit is relocated, once the group of this number is durable, and so many blocks are lost.
+    Moved { group: u64, lost: u32 },
+    /// A unit is not relocated.
+    Stays(Stay),
+    /// A unit is back on main, once the group of this number is durable.
+    Back { group: u64 },
+    /// A unit stays on the spare.
+    Kept(Kept),
+    /// A unit cannot be read; whether that is new.
+    Found { is_new: bool },
+}
+
+/// What came of some machines.
+#[pin_data]
+pub(crate) struct Report {
+    #[pin]
+    outcomes: Mutex<KVec<(Unit, Outcome)>>,
+    #[pin]
+    added: CondVar,
+}
+
+impl Report {
+    /// Of at most so many machines. May sleep.
+    pub(crate) fn new(count: usize) -> Result<Arc<Self>> {
+        let outcomes = KVec::with_capacity(count, GFP_KERNEL)?;
+        Arc::pin_init(
+            pin_init!(Self {
+                outcomes <- new_mutex!(outcomes, "dm_remap::report"),
+                added <- new_condvar!("dm_remap::report_added"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Takes note of what came of a machine. Sleeps.
+    pub(crate) fn add(&self, unit: Unit, outcome: Outcome) {
+        // There is room for as many as were begun.
+        let _ = self.outcomes.lock().push_within_capacity((unit, outcome));
+        self.added.notify_all();
+    }
+
+    /// What came of `count` machines, in the order of their units, once all have ended. Sleeps.
+    pub(crate) fn wait(&self, count: usize) -> KVec<(Unit, Outcome)> {
+        let mut outcomes = self.outcomes.lock();
+        while outcomes.len() < count {
+            self.added.wait(&mut outcomes);
+        }
+        let mut all = core::mem::take(&mut *outcomes);
+        all.sort_unstable_by_key(|(unit, _)| *unit);
+        all
+    }
+}
