@@ -23,6 +23,14 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        Completion, //
+    },
     types::Opaque, //
 };
 
@@ -138,7 +146,6 @@ impl Transfer {
         | bindings::REQ_PRIO
         | bindings::REQ_IDLE
         | bindings::REQ_FUA
-        | bindings::REQ_BACKGROUND
         | bindings::REQ_SWAP;
 
     /// How a bio with the flags `whole` is done in part.
@@ -233,6 +240,10 @@ impl Buffer {
 
 /// Where bios of our own come from, with a reserve so that getting one never fails.
 ///
+/// Dropping it sleeps until the I/O that was submitted with it has ended. I/O on behalf of control
+/// groups, which may have to wait for their limits, is to come from another set than that of the
+/// system.
+///
 /// # Examples
 ///
 /// ```ignore
@@ -243,11 +254,15 @@ impl Buffer {
 ///
 /// # Invariants
 ///
-/// `set` is an initialised `bio_set` with vectors for [`Buffer`]s.
+/// - `set` is an initialised `bio_set` with vectors for [`Buffer`]s.
+/// - `users` is how much I/O was entered and not left, and one more until the set is dropped.
 #[pin_data(PinnedDrop)]
 pub struct BioSet {
     #[pin]
     set: Opaque<kernel::bindings::bio_set>,
+    users: Atomic<usize>,
+    #[pin]
+    idle: Completion,
 }
 
 // SAFETY: A bio set belongs to no thread.
@@ -272,12 +287,32 @@ impl BioSet {
                     )
                 })
             }),
+            users: Atomic::new(1),
+            idle <- Completion::new(),
         })
+    }
+
+    /// I/O begins that nobody waits for, and that [`Self::leave`] ends.
+    pub(crate) fn enter(&self) {
+        self.users.fetch_add(1, Relaxed);
+    }
+
+    /// The I/O has ended. Any context but NMI.
+    ///
+    /// # Safety
+    ///
+    /// `this` is a set that was entered for that I/O, which is not left twice.
+    pub(crate) unsafe fn leave(this: NonNull<Self>) {
+        // SAFETY: The drop of the set waits until it was left.
+        let this = unsafe { this.as_ref() };
+        if this.users.fetch_sub(1, Full) == 1 {
+            this.idle.complete_all();
+        }
     }
 
     /// Reads or writes `range` of `buffer` at `sector` of `device`, and waits for it.
     ///
-    /// `range` is in bytes, in whole 512-byte sectors. Sleeps; must not be called from `map`, nor
+    /// `range` is in bytes, in whole 512-byte sectors. The control group of the caller pays. Sleeps; must not be called from `map`, nor
     /// from an interrupt. Allocates with `GFP_NOIO` from the reserve.
     pub fn transfer(
         &self,
@@ -352,7 +387,8 @@ impl BioSet {
         self.allocate(device, Transfer::Flush, 0).submit_and_wait(0)
     }
 
-    /// A bio that does `transfer` on `device` with `range` of the data of `source`.
+    /// A bio that does `transfer` on `device` with `range` of the data of `source`, which has no
+    /// integrity data: the target does not pass any on.
     ///
     /// # Safety
     ///
@@ -377,7 +413,7 @@ impl BioSet {
                 self.set.get(),
             )
         };
-        // INVARIANT: Just allocated.
+        // INVARIANT: Just allocated; the device is set below.
         let own = OwnBio(NonNull::new(clone).ok_or(Status::IOERR)?);
         // SAFETY: The clone is ours.
         let opf = unsafe { &mut (*clone).bi_opf };
@@ -422,8 +458,11 @@ impl BioSet {
 #[pinned_drop]
 impl PinnedDrop for BioSet {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: The set is initialised by the type invariant, and no bio of it is left: each is
-        // put before the call that allocated it returns.
+        if self.users.fetch_sub(1, Full) != 1 {
+            self.idle.wait_for_completion();
+        }
+        // SAFETY: The set is initialised by the type invariant, and no bio of it is left: what was
+        // submitted has left, and all others are put before the call that borrows the set returns.
         unsafe { kernel::bindings::bioset_exit(self.set.get()) };
     }
 }
@@ -440,8 +479,8 @@ impl OwnBio {
     ///
     /// # Safety
     ///
-    /// The page must outlive the I/O, and nobody else may use it meanwhile, or write to it if the
-    /// I/O only reads it.
+    /// The page must outlive the I/O. Nobody else may write to it meanwhile, nor read it if the I/O
+    /// writes to it.
     unsafe fn add_page(
         &mut self,
         page: *mut kernel::bindings::page,

@@ -34,6 +34,7 @@ pub mod per_cpu;
 pub mod published;
 pub mod random;
 pub mod ratelimit;
+pub mod rcu;
 pub mod slab;
 pub mod submit;
 pub mod text;

@@ -202,6 +202,92 @@ mod slab {
     }
 }
 
+#[kunit_tests(dm_remap_unique)]
+mod unique {
+    use super::Tracked;
+    use crate::{
+        numa::Node,
+        slab::{
+            Effort,
+            Slab, //
+        },
+        unique::{
+            Slot,
+            Unique,
+            UniqueList,
+            UniqueQueue, //
+        }, //
+    };
+    use kernel::{
+        prelude::*,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc, //
+        }, //
+    };
+
+    type Cache = Arc<Slab<Slot<Tracked>>>;
+
+    fn object(cache: &Cache, number: u32, dropped: &Arc<Atomic<i32>>) -> Result<Unique<Tracked>> {
+        let blank = cache.blank(Node::here(), Effort::All)?;
+        Ok(Unique::new(blank, Tracked(number, dropped.clone())))
+    }
+
+    #[test]
+    fn a_queue_gives_back_what_it_was_given_in_order() -> Result {
+        let cache = Slab::new(c"dm_remap_kunit_unique")?;
+        let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let queue = UniqueQueue::new();
+        for number in 0..5 {
+            queue.push(object(&cache, number, &dropped)?);
+        }
+        let (mut all, mut even) = (queue.take_all(), UniqueList::new());
+        assert!(queue.is_empty());
+        all.move_to(&mut even, |Tracked(number, _)| number % 2 == 0);
+        assert!(all.by_ref().map(|object| object.0).eq([1, 3]));
+        assert!(all.is_empty());
+        assert!(even.by_ref().map(|object| object.0).eq([0, 2, 4]));
+        assert_eq!(dropped.load(Relaxed), 5);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_left_in_a_queue_is_dropped_once() -> Result {
+        let cache = Slab::new(c"dm_remap_kunit_unique")?;
+        let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let queue = UniqueQueue::new();
+        let mut list = UniqueList::new();
+        for number in 0..3 {
+            queue.push(object(&cache, number, &dropped)?);
+            list.push(object(&cache, number, &dropped)?);
+        }
+        drop(queue);
+        assert_eq!(dropped.load(Relaxed), 3);
+        drop(list);
+        assert_eq!(dropped.load(Relaxed), 6);
+        Ok(())
+    }
+
+    #[test]
+    fn memory_outlives_the_value() -> Result {
+        let cache = Slab::new(c"dm_remap_kunit_unique")?;
+        let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let mut first = object(&cache, 1, &dropped)?;
+        first.0 += 1;
+        assert_eq!(first.0, 2);
+        let blank = first.into_blank();
+        assert_eq!(dropped.load(Relaxed), 1);
+        let second = Unique::new(blank, Tracked(3, dropped.clone()));
+        assert_eq!(second.0, 3);
+        drop(second);
+        assert_eq!(dropped.load(Relaxed), 2);
+        Ok(())
+    }
+}
+
 #[kunit_tests(dm_remap_numa)]
 mod numa {
     use crate::{
@@ -530,13 +616,11 @@ mod bio {
     #[test]
     fn a_part_is_done_as_the_whole_was_asked_for() {
         let read = kernel::bindings::req_op_REQ_OP_READ;
-        let kept = bindings::REQ_META
-            | bindings::REQ_PRIO
-            | bindings::REQ_IDLE
-            | bindings::REQ_BACKGROUND
-            | bindings::REQ_SWAP;
+        let kept =
+            bindings::REQ_META | bindings::REQ_PRIO | bindings::REQ_IDLE | bindings::REQ_SWAP;
         let given_up = bindings::REQ_NOWAIT
             | bindings::REQ_RAHEAD
+            | bindings::REQ_BACKGROUND
             | bindings::REQ_PREFLUSH
             | bindings::REQ_ATOMIC;
         let opf = Transfer::Read.opf_of_part(read | kept | given_up);

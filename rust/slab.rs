@@ -45,9 +45,10 @@ unsafe impl<T> Sync for Slab<T> {}
 /// How much is done to find memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// What is free is taken; nothing is waited for.
+    /// What is free is taken; nothing is waited for (`GFP_NOWAIT`).
     Now,
-    /// Memory is reclaimed once, and may fail to be found.
+    /// Memory is reclaimed a little, which may start I/O where that is allowed, and may fail to be
+    /// found (`GFP_KERNEL | __GFP_NORETRY`).
     Some,
     /// Memory is waited for, as long as there is hope (`GFP_KERNEL`).
     All,
@@ -67,7 +68,19 @@ impl Effort {
 pub(crate) struct Object<T> {
     slab: Arc<Slab<T>>,
     users: Refcount,
-    pub(crate) value: T,
+    value: T,
+}
+
+impl<T> Object<T> {
+    /// The value of an object.
+    ///
+    /// # Safety
+    ///
+    /// `object` is one of a cache.
+    pub(crate) unsafe fn value_of(object: NonNull<Self>) -> *mut T {
+        // SAFETY: By the safety requirements the memory is there.
+        unsafe { &raw mut (*object.as_ptr()).value }
+    }
 }
 
 impl<T> Slab<T> {

@@ -11,7 +11,10 @@ use crate::bio::{
     Status,
     Transfer, //
 };
-use crate::submit::Place;
+use crate::submit::{
+    submit_for_all,
+    Place, //
+};
 use core::ops::Range;
 use core::ptr::NonNull;
 use kernel::{
@@ -22,18 +25,41 @@ use kernel::{
             Atomic,
             Full, //
         },
+        rcu,
         Completion, //
     }, //
 };
 
 /// One of several transfers that are done at once.
+///
+/// # Examples
+///
+/// ```ignore
+/// let write = (Transfer::Write, &device, 0);
+/// let mut parts = [Some(Part::new(write, Some((&mut buffer, 0..4096)))), None];
+/// set.transfer_all(&mut parts);
+/// let written = parts[0].as_ref().map(Part::done);
+/// ```
 pub struct Part<'a> {
-    /// What is done, and where.
-    pub place: Place<'a>,
-    /// The data, in bytes and whole sectors; none for a flush.
-    pub data: Option<(&'a mut Buffer, Range<usize>)>,
-    /// How it ended.
-    pub done: Result<(), Status>,
+    place: Place<'a>,
+    data: Option<(&'a mut Buffer, Range<usize>)>,
+    done: Result<(), Status>,
+}
+
+impl<'a> Part<'a> {
+    /// With these data, in bytes and whole sectors; without any for a flush.
+    pub fn new(place: Place<'a>, data: Option<(&'a mut Buffer, Range<usize>)>) -> Self {
+        Self {
+            place,
+            data,
+            done: Err(Status::IOERR),
+        }
+    }
+
+    /// How it ended; an I/O error before it was done.
+    pub fn done(&self) -> Result<(), Status> {
+        self.done
+    }
 }
 
 /// Who waits for several bios.
@@ -46,8 +72,12 @@ struct Waiter {
 
 impl BioSet {
     /// Does all of these transfers at once on behalf of the system, and waits for all of them.
-    /// Sleeps, as [`Self::transfer`] does. A set has as many bios in reserve as one caller needs.
+    /// Sleeps, as [`Self::transfer`] does.
+    ///
+    /// It may wait for ever where memory is short and the set has fewer bios in reserve than those
+    /// who use it at a time need together.
     pub fn transfer_all<const N: usize>(&self, parts: &mut [Option<Part<'_>>; N]) {
+        const { assert!(N <= 16, "too many for a stack") };
         let mut bios: [Option<OwnBio>; N] = [const { None }; N];
         for (slot, part) in bios.iter_mut().zip(parts.iter_mut()) {
             let Some(part) = part else { continue };
@@ -96,8 +126,8 @@ fn submit_all<const N: usize>(bios: [Option<OwnBio>; N]) -> [Option<Status>; N] 
         unsafe {
             (*raw.as_ptr()).bi_private = core::ptr::from_ref(waiter).cast_mut().cast();
             (*raw.as_ptr()).bi_end_io = Some(ended);
-            kernel::bindings::submit_bio(raw.as_ptr());
         }
+        submit_for_all(*raw);
     }
     waiter.done.wait_for_completion();
     bios.map(|raw| raw.map(status_of))
@@ -115,9 +145,12 @@ fn status_of(raw: NonNull<bio>) -> Status {
 ///
 /// `raw` must be such a bio, and have ended.
 unsafe extern "C" fn ended(raw: *mut bio) {
+    // Nobody unloads the module within this section: who waits does not wait for its end.
+    let guard = rcu::read_lock();
     // SAFETY: By the safety requirements; the waiter is there until the last bio has ended.
     let waiter = unsafe { &*(*raw).bi_private.cast::<Waiter>() };
     if waiter.left.fetch_sub(1, Full) == 1 {
         waiter.done.complete_all();
     }
+    drop(guard);
 }

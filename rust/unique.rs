@@ -30,13 +30,16 @@ use core::{
         NonNull, //
     }, //
 };
-use kernel::sync::Arc;
 
 /// What the memory of a [`Unique`] holds: `T`, and what queues and I/O need of it.
+///
+/// # Invariants
+///
+/// `next` belongs to whoever owns the object. `lent` is there while I/O has the object.
 pub struct Slot<T> {
     next: *mut Object<Self>,
     /// What I/O needs that has the object in its hands (see [`crate::submit`]).
-    pub(crate) lent: Option<(Arc<BioSet>, BlockDevice)>,
+    pub(crate) lent: Option<(NonNull<BioSet>, BlockDevice)>,
     value: T,
 }
 
@@ -46,7 +49,7 @@ pub struct Slot<T> {
 ///
 /// ```ignore
 /// let slab = Slab::<Slot<u64>>::new(c"numbers")?;
-/// let mut number = Unique::new(slab.blank(Node::here())?, 1);
+/// let mut number = Unique::new(slab.blank(Node::here(), Effort::All)?, 1);
 /// *number += 1;
 /// let queue = UniqueQueue::new();
 /// queue.push(number);
@@ -56,13 +59,19 @@ pub struct Slot<T> {
 ///
 /// # Invariants
 ///
-/// `shared` is the only user of its object.
+/// `shared` is the only user of its object. What is in a queue or a list, or in the hands of I/O, has
+/// no `Unique`.
+///
+/// Dropping the last object of a cache that nobody else refers to sleeps (see
+/// [`Slab`](crate::slab::Slab)).
 pub struct Unique<T> {
     shared: Shared<Slot<T>>,
 }
 
 // SAFETY: The value goes with its owner, and belongs to no thread.
 unsafe impl<T: Send> Send for Unique<T> {}
+// SAFETY: A shared reference to it gives shared references to the value only.
+unsafe impl<T: Sync> Sync for Unique<T> {}
 
 impl<T> Unique<T> {
     /// Makes an object. Any context.
@@ -86,7 +95,7 @@ impl<T> Unique<T> {
     pub(crate) fn slot_mut(&mut self) -> &mut Slot<T> {
         // SAFETY: By the type invariant nobody else uses the object, which is there as long as
         // `self`.
-        unsafe { &mut (*self.shared.as_ptr().as_ptr()).value }
+        unsafe { &mut *Object::value_of(self.shared.as_ptr()) }
     }
 
     pub(crate) fn into_raw(self) -> NonNull<Object<Slot<T>>> {
@@ -109,7 +118,8 @@ impl<T> Deref for Unique<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.shared.value
+        let slot: &Slot<T> = &self.shared;
+        &slot.value
     }
 }
 
@@ -123,7 +133,7 @@ impl<T> DerefMut for Unique<T> {
 unsafe impl<T> Linked for Object<Slot<T>> {
     unsafe fn replace_next(object: NonNull<Self>, next: *mut Self) -> *mut Self {
         // SAFETY: The caller says that the object is valid and its link not in use.
-        unsafe { core::mem::replace(&mut (*object.as_ptr()).value.next, next) }
+        unsafe { core::mem::replace(&mut (*Object::value_of(object)).next, next) }
     }
 }
 
@@ -240,6 +250,13 @@ impl<T> UniqueList<T> {
 
     /// Moves those of the objects that `is_wanted` picks behind those of `to`, in their order. Any
     /// context.
+    ///
+    /// # Examples
+    ///
+    /// ```ignore
+    /// let (mut numbers, mut even) = (queue.take_all(), UniqueList::new());
+    /// numbers.move_to(&mut even, |number| number % 2 == 0);
+    /// ```
     pub fn move_to(&mut self, to: &mut Self, mut is_wanted: impl FnMut(&T) -> bool) {
         for object in core::mem::take(self) {
             match is_wanted(&object) {

@@ -2,7 +2,7 @@
 
 //! What all parts of an instance share, whichever lock they hold.
 //!
-//! The fast path, the workers, the repair and the scan get a reference to it in place of the
+//! The fast path, the executor and the scan get a reference to it in place of the
 //! instance, which is composed of them.
 
 use crate::{
@@ -53,7 +53,7 @@ use remap_core::geometry::Geometry;
 #[pin_data]
 pub(crate) struct Context {
     layout: Layout,
-    /// The map as the I/O path reads it, for each node; the repair has the one that is changed.
+    /// The map as the I/O path reads it, for each node; the engine has the one that is changed.
     #[pin]
     pub(crate) maps: Published<Maps>,
     /// Whose map this CPU uses.
@@ -61,8 +61,13 @@ pub(crate) struct Context {
     /// Where the map has nothing.
     pub(crate) filter: Arc<Filter>,
     pub(crate) counters: Counters<Count>,
-    pub(crate) bios: Arc<BioSet>,
-    /// What is published of the repair.
+    /// For I/O on our own account.
+    #[pin]
+    pub(crate) bios: BioSet,
+    /// For I/O on behalf of those who submitted a bio, who may have to wait for their limits.
+    #[pin]
+    pub(crate) client_bios: BioSet,
+    /// What is published of the engine.
     #[pin]
     summary: PublishedSummary,
     /// What is published of the replicas of the map.
@@ -75,7 +80,7 @@ pub(crate) struct Context {
     suspended: AtomicFlag,
     read_only: AtomicFlag,
     scan_position: Atomic<u64>,
-    /// Whether the breaker is open, for those who do not hold the repair lock.
+    /// Whether the breaker is open, for those who do not hold the lock of the engine.
     tripped: AtomicFlag,
     /// Whether memory is short, for them.
     short: AtomicFlag,
@@ -99,14 +104,14 @@ impl Context {
         let counters = Counters::new()?;
         let maps = Published::new(Maps::EMPTY)?;
         let services = NodeServices::new()?;
-        let bios = Arc::pin_init(BioSet::new(4), GFP_KERNEL)?;
         Ok(try_pin_init!(Self {
             layout,
             maps <- maps,
             node_replicas,
             filter,
             counters,
-            bios,
+            bios <- BioSet::new(4),
+            client_bios <- BioSet::new(4),
             summary <- PublishedSummary::new(summary),
             services <- services,
             reset_at <- new_mutex!([0; Count::ALL.len()], "dm_remap::reset_at"),
@@ -229,13 +234,13 @@ impl Context {
         }
     }
 
-    /// What was published last of the repair. Sleeps, but waits for no device.
+    /// What was published last of the engine. Sleeps, but waits for no device.
     pub(crate) fn summary(&self) -> Summary {
         self.summary.get()
     }
 
-    /// Publishes how the repair is; `is_event_due` makes an event due. Only the holder of the
-    /// repair lock calls this. Sleeps, but waits for no device.
+    /// Publishes how the engine is; `is_event_due` makes an event due. Only the holder of its lock
+    /// calls this. Sleeps, but waits for no device.
     pub(crate) fn publish(&self, summary: Summary, is_event_due: bool) {
         self.summary.publish(summary, is_event_due);
     }

@@ -31,7 +31,7 @@ counts! {
     Flushes = "flushes",
     /// Parts that went straight to the spare.
     Redirected = "redirected",
-    /// Parts that went to the repair worker, because of an error or a unit that is being moved.
+    /// Parts that became requests of the engine, because of an error or a unit that is being moved.
     Repaired = "repaired",
     /// Reads of lost blocks, failed without asking any device.
     LostReads = "lost_reads",

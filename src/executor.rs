@@ -13,7 +13,7 @@ pub(crate) mod buffer_pool;
 pub(crate) mod buffers;
 pub(crate) mod commit;
 pub(crate) mod crew;
-mod delayed_tasks;
+pub(crate) mod delayed_tasks;
 mod io;
 mod lane;
 pub(crate) mod machines;

@@ -11,6 +11,7 @@ use crate::{
         buffer_pool::BufferPool,
         buffers::Buffers,
         machines::{
+            Due,
             IdleProber,
             Machines, //
         },
@@ -280,7 +281,7 @@ impl Instance {
     ) {
         self.ctx.set_events(events);
         self.ctx.set_read_only(read_only);
-        *self.crew.lock() = Some(crew);
+        *self.crew.lock() = Some(crew.clone());
         self.ctx.set_suspended(false);
         let limit = settings.limit();
         self.with_engine(|machines, _| {
@@ -288,6 +289,11 @@ impl Instance {
             engine.configure(limit, settings.budget(), settings.policy());
             engine.set_no_spare_timeout(settings.patience());
             engine.set_suspended(false);
+        });
+        // The last table may have left a shortage of memory.
+        crew.attend(Due {
+            refill: true,
+            ..Due::default()
         });
     }
 

@@ -166,9 +166,10 @@ fn remap_some(
         .min(units.start.saturating_add(UNITS_AT_ONCE as u64));
     let mut wanted = KVec::with_capacity(UNITS_AT_ONCE, GFP_KERNEL)?;
     let map = instance.ctx.published_map();
+    let mut already = 0usize;
     for unit in (units.start..end).map(Unit) {
         match map.get(unit).map(|entry| entry.state) {
-            Some(State::Relocated { .. }) => sum.already += 1,
+            Some(State::Relocated { .. }) => already += 1,
             _ => wanted
                 .push_within_capacity(unit)
                 .map_err(|_| Refusal::NoMemory)?,
@@ -180,11 +181,16 @@ fn remap_some(
         Machine::Relocation(Relocation::new(unit, cause, cpu))
     };
     let outcomes = instance.run(wanted.iter().map(machine))?;
-    // Those for which there was no memory are begun by the next turn.
+    // Those for which there was no memory are begun by the next turn, which looks at what follows.
     units.start = match wanted.get(outcomes.len()) {
-        Some(next) => next.0,
+        Some(next) => {
+            let before = (next.0 - units.start) as usize;
+            already = before.saturating_sub(outcomes.len());
+            next.0
+        }
         None => end,
     };
+    sum.already += already as u64;
     let mut done = Ok(());
     for &(unit, outcome) in &outcomes {
         let added = sum.add(&instance.ctx, unit, outcome);
@@ -293,6 +299,8 @@ pub(crate) fn retest(
     if read.is_err() {
         return Err(Refusal::MainFails(sector));
     }
-    instance.with_engine(|machines, _| machines.engine.clear_suspect(unit));
+    if !instance.with_engine(|machines, _| machines.engine.clear_suspect(unit)) {
+        return Err(Refusal::NoMemory);
+    }
     writeln!(out, "reads well, no suspect any more").map_err(|_| Refusal::NoMemory)
 }

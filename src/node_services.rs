@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How the map serves each NUMA node, as it is shown without the repair lock.
+//! How the map serves each NUMA node, as it is shown without the lock of the engine.
 
 use crate::replicas::Service;
 use kernel::{
@@ -10,7 +10,7 @@ use kernel::{
 };
 use kernel_ext::numa;
 
-/// How each node was served when the repair lock was let go of last.
+/// How each node was served when the lock of the engine was let go of last.
 #[pin_data]
 pub(crate) struct NodeServices {
     /// Held to copy the services and no longer: never while a device is waited for.
@@ -28,7 +28,7 @@ impl NodeServices {
         }))
     }
 
-    /// Replaces the services. Only the holder of the repair lock calls this. Sleeps, but waits for
+    /// Replaces the services. Only the holder of that lock calls this. Sleeps, but waits for
     /// no device.
     pub(crate) fn publish(&self, services: impl Iterator<Item = Service>) {
         let mut published = self.services.lock();

@@ -16,7 +16,6 @@ use crate::{
         Maps, //
     }, //
 };
-use core::cell::Cell;
 use kernel::{
     alloc::{
         flags::__GFP_NOWARN,
@@ -70,9 +69,9 @@ pub(crate) struct Nodes {
     spare: KVec<slab::Blank<Node<SlabMemory>>>,
     served: Served,
     home: Option<Home>,
-    /// For how many updates memory is wanted at a time, and for how many there was none.
-    wanted: Cell<usize>,
-    refused: Cell<usize>,
+    /// For how many updates memory is wanted at a time, and whether there was none for some.
+    wanted: usize,
+    is_refused: bool,
     /// How many nodes an update of the map takes.
     per_update: usize,
 }
@@ -105,7 +104,7 @@ impl Missing {
         Ok(match self {
             Self::Node(caches, node) => Supply::Node(caches.nodes.blank(node, Effort::Some)?),
             Self::Page(caches, node) => Supply::Page(caches.pages.blank(node, Effort::Some)?),
-            Self::Edition => Supply::Edition(published::Blank::new(GFP_NOWAIT | __GFP_NOWARN)?),
+            Self::Edition => Supply::Edition(published::Blank::new(GFP_KERNEL | __GFP_NOWARN)?),
         })
     }
 }
@@ -119,8 +118,8 @@ impl Nodes {
             spare: KVec::with_capacity(MOST_NODES, GFP_KERNEL)?,
             served: Served::default(),
             home: None,
-            wanted: Cell::new(0),
-            refused: Cell::new(0),
+            wanted: 0,
+            is_refused: false,
             per_update: NODES_PER_UPDATE,
         };
         this.fill(Effort::All)?;
@@ -145,7 +144,7 @@ impl Nodes {
 
     /// Which memory the reserve lacks first, if any.
     pub(crate) fn missing(&self) -> Option<Missing> {
-        let wanted = self.wanted.get().min(MOST_UPDATES);
+        let wanted = self.wanted;
         let nodes = (wanted * self.per_update).min(MOST_NODES);
         if self.spare.len() < nodes.max(UPDATES * NODES_PER_UPDATE) {
             return Some(Missing::Node(self.caches.clone(), self.node));
@@ -207,26 +206,22 @@ impl Nodes {
         Ok(())
     }
 
-    /// Whether there is memory now for as many updates of `map` as it was refused for, of which
-    /// nobody was told.
-    pub(crate) fn serves_again(&self, map: &Map) -> bool {
-        let refused = self.refused.get();
-        let serves = refused > 0 && self.has(map, refused);
-        if serves {
-            self.refused.set(0);
-        }
+    /// Whether there was no memory for somebody, and there is for so many updates of `map` now. It is
+    /// for the caller to tell.
+    pub(crate) fn serves_again(&mut self, map: &Map, updates: usize) -> bool {
+        let serves = self.is_refused && self.has(map, updates);
+        self.is_refused &= !serves;
         serves
     }
 
     /// Whether somebody waits for memory.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.refused.get() > 0
+        self.is_refused
     }
 
     /// Frees what was put aside for many updates at once, since none are made any more.
     pub(crate) fn rest(&mut self) {
-        self.wanted.set(0);
-        self.refused.set(0);
+        self.wanted = 0;
         self.spare.truncate(UPDATES * NODES_PER_UPDATE);
         if let Some(home) = &mut self.home {
             home.blanks.truncate(BLANKS);
@@ -272,16 +267,16 @@ impl Nodes {
 
 impl NodePool for Nodes {
     fn covers(&self, map: &Map, updates: usize) -> bool {
-        if self.has(map, updates) {
-            return true;
-        }
-        self.wanted.set(self.wanted.get().max(updates));
-        self.refused.set(self.refused.get().max(updates));
-        false
+        self.has(map, updates)
     }
 
-    fn may_cover(&self, map: &Map, updates: usize) -> bool {
-        updates <= MOST_UPDATES && updates * map.nodes_per_update() <= MOST_NODES
+    fn want(&mut self, map: &Map, updates: usize) -> bool {
+        let may_grow = updates <= MOST_UPDATES && updates * map.nodes_per_update() <= MOST_NODES;
+        if may_grow {
+            self.wanted = self.wanted.max(updates);
+            self.is_refused = true;
+        }
+        may_grow
     }
 }
 

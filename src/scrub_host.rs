@@ -37,7 +37,8 @@ impl ScrubHost for Instance {
     }
 
     fn found_well(&self, unit: Unit) {
-        self.with_engine(|machines, _| machines.engine.clear_suspect(unit));
+        // Without memory for that it stays a suspect until the next pass.
+        let _ = self.with_engine(|machines, _| machines.engine.clear_suspect(unit));
     }
 
     fn found_unreadable(&self, unit: Unit) -> bool {

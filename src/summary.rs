@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is shown of an instance without the repair lock.
-//!
-//! Whoever holds that lock may wait for a disk. So those that only look read a summary, which is
-//! published whenever the lock is let go, and while it is held, whenever a commit is made or the
-//! breaker opens.
+//! What is shown of an instance without the lock of the engine: those who only look read a summary,
+//! which is published whenever that lock is let go.
 
 use kernel::{
     new_mutex,

@@ -6,8 +6,12 @@ use crate::{
     bio_context::BioContext,
     context::Context,
     counters::Count,
+    delayed::Delayed,
     errors,
-    executor::crew::Crew,
+    executor::{
+        crew::Crew,
+        delayed_tasks::ScanStart, //
+    },
     layout::{
         share_sectors,
         Layout, //
@@ -48,7 +52,8 @@ use kernel_ext::{
         Target, //
     },
     published::Reading,
-    text::Text, //
+    text::Text,
+    workqueue::RunsOn, //
 };
 use remap_core::{
     geometry::{
@@ -72,6 +77,7 @@ use remap_core::{
 pub(crate) struct RemapTarget {
     /// Before the instance, which they use until they are dropped.
     crew: Arc<Crew>,
+    scan_start: Delayed<ScanStart>,
     instance: Share,
     main: DeviceId,
     spare: DeviceId,
@@ -199,11 +205,14 @@ impl Target for RemapTarget {
         }
         let instance = constructor.shared()?.share(layout)?;
         let crew = Crew::new(&instance).map_err(|e| NewError::new(c"cannot make workers", e))?;
+        let scan_start = Delayed::new(RunsOn::System, ScanStart(instance.clone()))
+            .map_err(|e| NewError::new(c"cannot make workers", e))?;
         let read_only = constructor.is_read_only();
         let events = constructor.events();
         let this = KBox::pin_init(
             pin_init!(Self {
                 crew,
+                scan_start,
                 instance,
                 main,
                 spare,
@@ -280,7 +289,7 @@ impl Target for RemapTarget {
         );
         self.instance.scan.configure(&self.settings);
         self.instance.scan.attach(self.instance.clone());
-        self.crew.begin_scan();
+        self.begin_scan();
         self.instance.ctx.tell_changes();
     }
 
@@ -294,7 +303,7 @@ impl Target for RemapTarget {
 
     fn message(&self, args: Args<'_>, out: &mut Text<'_>) -> Result {
         let served = messages::serve(&self.instance, &self.settings, args, out);
-        self.crew.begin_scan();
+        self.begin_scan();
         served
     }
 
@@ -315,6 +324,13 @@ impl Target for RemapTarget {
 }
 
 impl RemapTarget {
+    /// Sees to it that a scan begins that is due. Sleeps.
+    fn begin_scan(&self) {
+        if self.instance.scan.is_due() {
+            self.scan_start.arm(0);
+        }
+    }
+
     /// Sends the beginning of a bio, which counts as `count`, where the entries of its units say.
     #[inline(never)]
     fn map_by_entries<'a>(

@@ -31,8 +31,7 @@ use kernel::{
         block_device,
         bvec_iter, //
     },
-    ffi::c_int,
-    sync::Arc, //
+    ffi::c_int, //
 };
 
 /// What a target keeps with each bio, from [`Target::map`](super::Target::map) until the bio has
@@ -478,7 +477,7 @@ impl<P: PerBio> OwnedBio<P> {
     /// If it is `on_behalf` of the submitter of the bio, its control group pays for it, and may
     /// have to wait; else no control group's limits apply.
     pub fn submit_part<T: Submitter>(
-        set: &Arc<BioSet>,
+        set: &BioSet,
         (transfer, device, sector): Place<'_>,
         mut owner: Unique<T>,
         part: Range<u64>,
@@ -486,24 +485,31 @@ impl<P: PerBio> OwnedBio<P> {
         bio: impl FnOnce(&mut T) -> Option<&mut Self>,
     ) {
         let found = bio(&mut owner).and_then(|bio| {
-            let own = bio.part(set, transfer, device, part).ok()?;
+            // SAFETY: The bio is that of `owner`, or was given up for ever, as in
+            // `BioSet::submit`; the I/O has `owner` until it has ended.
+            let own = unsafe { bio.part(set, transfer, device, part) }.ok()?;
             Some((own, bio.clone.raw))
         });
         match found {
-            // The owner of the bio, and with it the data, are the I/O's until that has ended.
             Some((own, whole)) if on_behalf => {
                 // SAFETY: `start` calls it with a bio that may be submitted; `whole` is a clone
                 // that device mapper made, and is not finished before the I/O has ended.
                 let submit = |raw: NonNull<bio>| unsafe { submit_part(raw, whole) };
-                own.start(set, device, sector, owner, submit);
+                // SAFETY: The bio is of this set and for this device, and its data are as above.
+                unsafe { set.start(own, device, sector, owner, submit) };
             }
-            Some((own, _)) => own.start(set, device, sector, owner, submit_for_all),
+            // SAFETY: As above.
+            Some((own, _)) => unsafe { set.start(own, device, sector, owner, submit_for_all) },
             None => T::ended(owner, Err(Status::IOERR)),
         }
     }
 
     /// A bio that does `transfer` with the data of a part of this one.
-    fn part(
+    ///
+    /// # Safety
+    ///
+    /// Until the new bio has ended, or was dropped, nobody may use or end this one.
+    unsafe fn part(
         &mut self,
         set: &BioSet,
         transfer: Transfer,
@@ -524,8 +530,8 @@ impl<P: PerBio> OwnedBio<P> {
         let bytes = |at: u64| ((at - all.start) << SECTOR_SHIFT) as u32;
         let range = bytes(part.start)..bytes(part.end);
         // SAFETY: The bio is ours and was just rewound, so its iterator covers all of its data, and
-        // `range` lies within them. It is borrowed exclusively until the part is done, and so are
-        // its data: those of a read belong to the reader until the bio is completed.
+        // `range` lies within them. By the safety requirements it stays so, and its data, which
+        // belong to whoever has the bio, are used by nobody else.
         unsafe { set.part(transfer, device, self.clone.raw, range) }
     }
 

@@ -40,7 +40,7 @@ pub enum Place {
     Refused,
     /// To nowhere yet: the unit is being moved.
     Busy,
-    /// To the repair worker, which does more than pass it on.
+    /// To the engine, which does more than pass it on.
     Repair,
 }
 

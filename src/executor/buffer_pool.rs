@@ -2,8 +2,9 @@
 
 //! Buffers for tasks, of which one pair is kept in reserve.
 //!
-//! Whoever has buffers waits for nobody who may need some: it gives them back before it waits for
-//! anything but a probe, whose buffer is its own. So one pair is enough for progress.
+//! Whoever has buffers waits for nobody who may need some: a task gives them back before it waits for
+//! anything but a probe, whose buffer is its own, and before a grace period, which others may hold up
+//! that wait for buffers. So one pair is enough for progress.
 
 use super::{
     buffers::Buffers,
@@ -24,8 +25,7 @@ use kernel_ext::unique::{
     UniqueList, //
 };
 use remap_core::engine::task::{
-    Action,
-    Io,
+    Event,
     Key, //
 };
 
@@ -68,32 +68,44 @@ impl BufferPool {
         }))
     }
 
-    /// Gives buffers to a task that needs them for `io`. If there are none the task waits for some,
-    /// and begins the I/O then. Sleeps, but waits for nothing.
-    pub(crate) fn get(&self, mut task: Unique<Task>, io: Io) -> Option<(Unique<Task>, Io)> {
+    /// Gives buffers to a task that needs them for I/O. If there are none the task waits for some, and
+    /// then looks again what it wants. Sleeps, but waits for nothing.
+    pub(super) fn get(&self, mut task: Unique<Task>) -> Option<Unique<Task>> {
         if task.buffers.is_some() {
-            return Some((task, io));
+            return Some(task);
         }
-        let most = MOST_BYTES / (2 * self.unit_bytes);
-        let mut free = self.free.lock();
-        if free.used < most {
-            if let Ok(new) = Buffers::new(self.unit_bytes, GFP_NOWAIT | __GFP_NOWARN) {
-                free.used += 1;
-                task.buffers = Some(new);
-                return Some((task, io));
+        if self.has_room() {
+            match Buffers::new(self.unit_bytes, GFP_NOWAIT | __GFP_NOWARN) {
+                Ok(new) => {
+                    task.buffers = Some(new);
+                    return Some(task);
+                }
+                Err(_) => self.free.lock().used -= 1,
             }
         }
+        let mut free = self.free.lock();
         if let Some(reserve) = free.reserve.take() {
             task.buffers = Some(reserve);
-            return Some((task, io));
+            return Some(task);
         }
-        task.next = Next::Begin(Action::Io(io));
+        // Whoever has the buffers may wait for the end of this section.
+        task.end_section();
+        task.next = Next::Step(Event::Woken);
         free.waiting.push(task);
         None
     }
 
+    /// Whether there may be one pair more, which is counted then.
+    fn has_room(&self) -> bool {
+        let most = MOST_BYTES / (2 * self.unit_bytes);
+        let mut free = self.free.lock();
+        let has_room = free.used < most;
+        free.used += usize::from(has_room);
+        has_room
+    }
+
     /// Takes the buffers of a task back. Sleeps, but waits for nothing.
-    pub(crate) fn put(&self, task: &mut Task) {
+    pub(super) fn put(&self, task: &mut Task) {
         let Some(buffers) = task.buffers.take() else {
             return;
         };
@@ -105,7 +117,11 @@ impl BufferPool {
                 make_ready(next);
             }
             None if free.reserve.is_none() => free.reserve = Some(buffers),
-            None => free.used -= 1,
+            None => {
+                free.used -= 1;
+                drop(free);
+                drop(buffers);
+            }
         }
     }
 }

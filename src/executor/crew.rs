@@ -7,9 +7,9 @@ use super::{
     commit::Committer,
     delayed_tasks::{
         Deadline,
+        LanesWake,
         Recovery,
-        Refill,
-        ScanStart, //
+        Refill, //
     },
     lane::Lane,
     machines::Due,
@@ -43,6 +43,7 @@ use kernel::{
 use kernel_ext::{
     bio::Status,
     device_mapper::OwnedBio,
+    rcu::wait_for_readers,
     unique::Unique,
     workqueue::{
         ReclaimQueue,
@@ -60,19 +61,21 @@ pub(crate) struct Crew {
     deadline: Delayed<Deadline>,
     refill: Delayed<Refill>,
     recovery: Delayed<Recovery>,
-    scan_start: Delayed<ScanStart>,
+    pool_pause: Delayed<LanesWake>,
     queue: Arc<ReclaimQueue>,
 }
 
 impl Drop for Crew {
     fn drop(&mut self) {
+        // An end of I/O may be about to wake a lane.
+        wait_for_readers();
         // Tasks have lanes, which have the queue: it must not be work of the queue that drops the
         // last of them.
         self.flush();
         self.deadline.close();
         self.refill.close();
         self.recovery.close();
-        self.scan_start.close();
+        self.pool_pause.close();
         self.sleepers.close();
     }
 }
@@ -84,12 +87,14 @@ impl Crew {
         let quiescer = Quiescer::new(instance.clone(), queue.clone())?;
         let sleepers = Sleepers::new(instance.clone(), queue.clone())?;
         let runs_on = || RunsOn::Reclaim(queue.clone());
+        let pool_pause = Delayed::new(runs_on(), LanesWake(instance.clone()))?;
         let mut lanes = KVec::new();
         for cpu in 0..nr_cpu_ids() as usize {
             let lane = Lane::new(
                 instance.clone(),
                 quiescer.clone(),
                 sleepers.clone(),
+                pool_pause.clone(),
                 queue.clone(),
                 cpu,
             )?;
@@ -103,7 +108,7 @@ impl Crew {
             deadline: Delayed::new(runs_on(), Deadline(instance.clone()))?,
             refill: Delayed::new(runs_on(), Refill(instance.clone()))?,
             recovery: Delayed::new(runs_on(), Recovery(instance.clone()))?,
-            scan_start: Delayed::new(RunsOn::System, ScanStart(instance.clone()))?,
+            pool_pause,
             queue,
         };
         Ok(Arc::new(this, GFP_KERNEL)?)
@@ -141,13 +146,6 @@ impl Crew {
             let mut task = Task::new(Machine::Prober(Prober::default()), lane.clone());
             task.buffers = Some(idle.buffers);
             make_ready(Unique::new(idle.blank, task));
-        }
-    }
-
-    /// Sees to it that a scan begins that is due. Sleeps.
-    pub(crate) fn begin_scan(&self) {
-        if self.instance.scan.is_due() {
-            self.scan_start.arm(0);
         }
     }
 }

@@ -51,9 +51,8 @@ pub(super) struct Recovery(pub(super) Arc<Instance>);
 impl DelayedItem for Recovery {
     fn run(&self) -> Option<u64> {
         self.0.with_engine(|machines, ctx| {
-            let is_missing = machines.engine.lacks_region();
-            let is_due = machines.regions.is_due(is_missing, ctx.milliseconds());
-            if is_due && !ctx.is_suspended() {
+            let may_try = machines.engine.lacks_region() && !ctx.is_suspended();
+            if may_try && machines.regions.is_due(ctx.milliseconds()) {
                 machines.engine.want_checkpoint(Which::Dropped);
             }
             machines.restore_replicas(ctx);
@@ -62,9 +61,19 @@ impl DelayedItem for Recovery {
     }
 }
 
+/// Has the lanes look for memory for the tasks of their bios.
+pub(super) struct LanesWake(pub(super) Arc<Instance>);
+
+impl DelayedItem for LanesWake {
+    fn run(&self) -> Option<u64> {
+        self.0.wake_lanes();
+        None
+    }
+}
+
 /// Begins a scan that is due: while a device is resumed that must not be done. A thread is made,
 /// which may wait for memory.
-pub(super) struct ScanStart(pub(super) Arc<Instance>);
+pub(crate) struct ScanStart(pub(crate) Arc<Instance>);
 
 impl DelayedItem for ScanStart {
     fn run(&self) -> Option<u64> {

@@ -12,15 +12,14 @@ use super::{
     }, //
 };
 use crate::{
+    bio_context::BioContext,
     errors,
     layout::bytes_from, //
 };
 use core::ops::Range;
+use kernel::sync::Arc;
 use kernel_ext::{
-    bio::{
-        BioSet,
-        Transfer, //
-    },
+    bio::Transfer,
     block_device::BlockDevice,
     device_mapper::OwnedBio,
     unique::Unique, //
@@ -39,7 +38,7 @@ use remap_core::{
 
 impl Lane {
     /// Begins what a task wants; whether it has ended. Sleeps, but waits for no device.
-    pub(super) fn begin(&self, mut task: Unique<Task>) -> bool {
+    pub(super) fn begin(self: &Arc<Self>, mut task: Unique<Task>) -> bool {
         let action = match core::mem::replace(&mut task.next, Next::Step(Event::Woken)) {
             Next::Begin(action) => action,
             Next::Step(event) => {
@@ -59,7 +58,10 @@ impl Lane {
                 task.until = self.instance.ctx.milliseconds().saturating_add(wait.into());
                 self.sleepers.push(task, wait);
             }
-            Action::Quiesce => self.quiescer.push(task),
+            Action::Quiesce => {
+                self.instance.buffers.put(&mut task);
+                self.quiescer.push(task);
+            }
             Action::Wait(_) => go_on(task, Event::Woken),
             Action::End(status) => {
                 self.end(task, status);
@@ -76,37 +78,47 @@ impl Lane {
         }
     }
 
-    fn begin_io(&self, task: Unique<Task>, io: Io) {
-        let set = &self.instance.ctx.bios;
+    fn begin_io(self: &Arc<Self>, mut task: Unique<Task>, io: Io) {
+        let ctx = &self.instance.ctx;
         let device = self.device(io.device);
-        let transfer = match io.verb {
-            Verb::Read => Transfer::Read,
-            Verb::Write => Transfer::WriteThrough,
-            Verb::Discard if !device.takes_discards() => return go_on(task, Event::Io(Ok(()))),
-            Verb::Discard => Transfer::Discard,
-        };
-        let place = (transfer, device, io.at);
+        if io.verb == Verb::Discard && !device.takes_discards() {
+            return go_on(task, Event::Io(Ok(())));
+        }
+        let place = (transfer_of(io.verb), device, io.at);
         match io.data {
-            // Nobody may have to wait for a control group's limits but its own requests.
-            Data::Bio => {
-                OwnedBio::submit_part(set, place, task, io.sectors, io.is_mapped, |task| {
-                    task.bio.as_mut()
-                })
+            // What may have to wait for a control group's limits does not hold up others here.
+            Data::Bio if io.is_mapped => {
+                task.next = Next::Begin(Action::Io(io));
+                self.push_client(task);
             }
+            Data::Bio => OwnedBio::submit_part(&ctx.bios, place, task, io.sectors, false, bio_of),
             Data::Zeroes => {
                 let bytes = bytes_from(io.sectors.start, &io.sectors).end;
-                BioSet::submit_zeroes(set, place, task, bytes);
+                ctx.bios.submit_zeroes(place, task, bytes);
             }
             Data::Unit | Data::Check => {
                 let bytes = self.in_buffer(&io.sectors);
-                if let Some((task, io)) = self.instance.buffers.get(task, io) {
-                    BioSet::submit(set, place, task, |task| {
+                if let Some(task) = self.instance.buffers.get(task) {
+                    ctx.bios.submit(place, task, |task| {
                         let buffer = task.buffers.as_mut()?.of(io.data)?;
                         Some((buffer, bytes))
                     });
                 }
             }
         }
+    }
+
+    /// Submits I/O with the data of a bio on behalf of its submitter. Sleeps, as long as that one's
+    /// limits say.
+    pub(super) fn begin_client_io(&self, mut task: Unique<Task>) {
+        let next = core::mem::replace(&mut task.next, Next::Step(Event::Woken));
+        let Next::Begin(Action::Io(io)) = next else {
+            return go_on(task, Event::Woken);
+        };
+        let device = self.device(io.device);
+        let place = (transfer_of(io.verb), device, io.at);
+        let set = &self.instance.ctx.client_bios;
+        OwnedBio::submit_part(set, place, task, io.sectors, true, bio_of);
     }
 
     /// The place of sectors of a unit in a buffer.
@@ -146,4 +158,18 @@ impl Lane {
             self.instance.wake_lanes();
         }
     }
+}
+
+/// How what a machine wants is done: what it writes is durable then.
+fn transfer_of(verb: Verb) -> Transfer {
+    match verb {
+        Verb::Read => Transfer::Read,
+        Verb::Write => Transfer::WriteThrough,
+        Verb::Discard => Transfer::Discard,
+    }
+}
+
+/// The bio that a task serves.
+fn bio_of(task: &mut Task) -> Option<&mut OwnedBio<BioContext>> {
+    task.bio.as_mut()
 }

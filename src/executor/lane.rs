@@ -11,7 +11,9 @@ use super::task::{
 };
 use crate::{
     bio_context::BioContext,
+    delayed::Delayed,
     executor::{
+        delayed_tasks::LanesWake,
         quiesce::Quiescer,
         sleep::Sleepers, //
     },
@@ -55,22 +57,34 @@ use remap_core::engine::{
 /// How many machines take a step before others get the lock of the engine.
 const AT_ONCE: usize = 32;
 
+/// How long to wait before memory for tasks is asked for again, in milliseconds.
+const POOL_PAUSE: u64 = 20;
+
 /// The machines of one CPU.
 #[pin_data]
 pub(crate) struct Lane {
     pub(super) instance: Arc<Instance>,
     pub(super) quiescer: Arc<Quiescer>,
     pub(super) sleepers: Sleepers,
+    pool_pause: Delayed<LanesWake>,
     cpu: usize,
     queue: Arc<ReclaimQueue>,
     bios: BioQueue<BioContext>,
     ready: UniqueQueue<Task>,
+    /// Tasks whose I/O may have to wait for the limits of a control group.
+    clients: UniqueQueue<Task>,
     #[pin]
     work: Work<Lane>,
+    #[pin]
+    client_work: Work<Lane, 1>,
 }
 
 impl_has_work! {
     impl HasWork<Self> for Lane { self.work }
+}
+
+impl_has_work! {
+    impl HasWork<Self, 1> for Lane { self.client_work }
 }
 
 /// How many machines of a lane began and ended since the engine was told.
@@ -86,6 +100,7 @@ impl Lane {
         instance: Arc<Instance>,
         quiescer: Arc<Quiescer>,
         sleepers: Sleepers,
+        pool_pause: Delayed<LanesWake>,
         queue: Arc<ReclaimQueue>,
         cpu: usize,
     ) -> Result<Arc<Self>> {
@@ -94,11 +109,14 @@ impl Lane {
                 instance,
                 quiescer,
                 sleepers,
+                pool_pause,
                 cpu,
                 queue,
                 bios: BioQueue::new(),
                 ready: UniqueQueue::new(),
+                clients: UniqueQueue::new(),
                 work <- new_work!("dm_remap::lane"),
+                client_work <- new_work!("dm_remap::lane_clients"),
             }),
             GFP_KERNEL,
         )
@@ -107,6 +125,13 @@ impl Lane {
     /// Takes a bio that the I/O path cannot serve. The lane is to be woken then. Any context.
     pub(super) fn push_bio(&self, bio: OwnedBio<BioContext>) {
         self.bios.push(bio);
+    }
+
+    /// Takes a task whose I/O may have to wait for the limits of a control group. Any context.
+    pub(super) fn push_client(self: &Arc<Self>, task: Unique<Task>) {
+        self.clients.push(task);
+        // Work that is already queued sees to it too.
+        let _ = self.queue.enqueue::<_, 1>(self.clone());
     }
 
     fn serve(self: &Arc<Self>) {
@@ -130,7 +155,8 @@ impl Lane {
                 continue;
             };
             let Some(blank) = self.instance.tasks.get() else {
-                // The end of a task wakes this lane again.
+                // The end of a task wakes this lane again, or the end of a pause.
+                self.pool_pause.arm(POOL_PAUSE);
                 self.bios.push(bio);
                 bios.for_each(|bio| self.bios.push(bio));
                 return;
@@ -149,7 +175,7 @@ impl Lane {
     }
 
     /// Has machines take a step, a few at a time, and begins what they want.
-    fn run(&self, mut ready: UniqueList<Task>, tally: &mut Tally) {
+    fn run(self: &Arc<Self>, mut ready: UniqueList<Task>, tally: &mut Tally) {
         let mut wanted = UniqueList::new();
         ready.move_to(&mut wanted, |task| matches!(task.next, Next::Begin(_)));
         loop {
@@ -201,7 +227,7 @@ impl Home for Lane {
 
     fn wake(self: Arc<Self>) {
         // Work that is already queued sees to it too.
-        let _ = self.queue.clone().enqueue(self);
+        let _ = self.queue.clone().enqueue::<_, 0>(self);
     }
 }
 
@@ -210,5 +236,17 @@ impl WorkItem for Lane {
 
     fn run(this: Arc<Lane>) {
         NoIo::run(|| this.serve());
+    }
+}
+
+impl WorkItem<1> for Lane {
+    type Pointer = Arc<Lane>;
+
+    fn run(this: Arc<Lane>) {
+        NoIo::run(|| {
+            this.clients
+                .take_all()
+                .for_each(|task| this.begin_client_io(task))
+        });
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     context::Context,
     counters::Count,
     engine_memory::Engine,
+    nodes::Nodes,
     replicas::Replicas,
     summary::Summary, //
 };
@@ -40,9 +41,12 @@ use kernel_ext::{
     }, //
 };
 use remap_core::{
-    engine::task::{
-        Action,
-        Event, //
+    engine::{
+        notice::Notice,
+        task::{
+            Action,
+            Event, //
+        }, //
     },
     metadata::standing::COUNTERS, //
 };
@@ -76,6 +80,8 @@ pub(crate) struct Machines {
     /// How many tasks there are.
     running: usize,
     is_event_due: bool,
+    /// How many regions are good, if that is to be said.
+    regions_said: Option<(usize, usize)>,
 }
 
 /// What is to be done when the lock was let go.
@@ -125,6 +131,7 @@ impl Machines {
             woken: UniqueList::new(),
             running: 0,
             is_event_due: false,
+            regions_said: None,
         })
     }
 
@@ -184,7 +191,11 @@ impl Machines {
         let notices = self.engine.take_notices();
         self.is_event_due |= notices.is_event_due();
         for &notice in notices.iter() {
-            say(ctx, notice);
+            match notice {
+                // Those of all regions are said at once.
+                Notice::Regions(good, total) => self.regions_said = Some((good, total)),
+                notice => say(ctx, notice),
+            }
         }
     }
 
@@ -210,13 +221,21 @@ impl Machines {
         if self.engine.claimed() == 0 && !self.engine.nodes.is_wanted() {
             self.engine.nodes.rest();
         }
-        if self.engine.nodes.serves_again(self.engine.map()) {
+        let updates = self.engine.promised() + 2;
+        let map = self.engine.map().clone();
+        if self.engine.nodes.serves_again(&map, updates) {
             self.engine.note_memory();
         } else if self.engine.nodes.is_wanted() && self.engine.nodes.is_full() {
             // The reserve does not get any larger: what is wanted is what others hold.
-            self.engine.hasten();
+            self.engine.hasten_all();
         }
         self.heed(ctx);
+        if let Some((good, total)) = self.regions_said.take() {
+            say(ctx, Notice::Regions(good, total));
+        }
+        if !self.engine.lacks_region() {
+            self.regions.note_complete();
+        }
         let counts = self.engine.take_counts();
         ctx.counters.add(Count::Transient, counts.transient);
         ctx.counters.add(Count::Relocated, counts.relocated);
@@ -249,7 +268,7 @@ impl Machines {
         } = self;
         engine.publish(|publication, nodes| {
             replicas.follow(publication.map, publication.changed);
-            show(ctx, replicas, nodes);
+            show(ctx, replicas, nodes)
         });
         let per_update = self.engine.map().nodes_per_update();
         self.engine.nodes.set_per_update(per_update);
@@ -274,7 +293,7 @@ impl Machines {
     /// Publishes the same in other memory, if there is some.
     fn republish(&mut self, ctx: &Context) {
         if self.engine.nodes.has_blanks(self.engine.promised()) {
-            show(ctx, &self.replicas, &mut self.engine.nodes);
+            let _ = show(ctx, &self.replicas, &mut self.engine.nodes);
         }
     }
 
@@ -312,11 +331,17 @@ impl Machines {
     }
 }
 
-/// Publishes what the replicas are.
-fn show(ctx: &Context, replicas: &Replicas, nodes: &mut crate::nodes::Nodes) {
+/// Publishes what the replicas are; whether there was memory, which is promised with that for the
+/// changes.
+fn show(ctx: &Context, replicas: &Replicas, nodes: &mut Nodes) -> bool {
     match nodes.blank() {
-        Ok(blank) => ctx.maps.replace(blank, replicas.maps()),
-        // Memory for it is promised with that for the changes.
-        Err(_) => pr_err!("{}: out of memory for the map\n", ctx.name()),
+        Ok(blank) => {
+            ctx.maps.replace(blank, replicas.maps());
+            true
+        }
+        Err(_) => {
+            pr_err!("{}: out of memory for the map\n", ctx.name());
+            false
+        }
     }
 }

@@ -20,15 +20,16 @@ impl RegionRetry {
     /// How many milliseconds pass between two tries: twice as many each time, since a disk may take
     /// seconds for each block that fails.
     pub(crate) fn pause(&self) -> u64 {
-        FIRST_PAUSE << self.in_vain.saturating_sub(1).min(MOST_DOUBLED)
+        FIRST_PAUSE << self.in_vain.min(MOST_DOUBLED)
     }
 
-    /// Whether they are to be tried now, which is noted, if one `is_missing`.
-    pub(crate) fn is_due(&mut self, is_missing: bool, now: u64) -> bool {
-        if !is_missing {
-            self.in_vain = 0;
-            return false;
-        }
+    /// No region is missing.
+    pub(crate) fn note_complete(&mut self) {
+        self.in_vain = 0;
+    }
+
+    /// Whether those that are missing are to be tried now, which is noted.
+    pub(crate) fn is_due(&mut self, now: u64) -> bool {
         if now.saturating_sub(self.tried_at) < self.pause() {
             return false;
         }

@@ -152,8 +152,8 @@ impl Task {
         }
     }
 
-    /// Ends the section of the I/O that has ended. Any context.
-    fn end_section(&mut self) {
+    /// Ends the section of I/O that has ended, or was not begun. Any context.
+    pub(super) fn end_section(&mut self) {
         if let Some(section) = self.section.take() {
             section.release();
         }
@@ -172,14 +172,14 @@ fn ended(outcome: Outcome) -> (Action, Option<Outcome>) {
 }
 
 impl Submitter for Task {
-    fn ended(mut this: Unique<Self>, done: Result<(), Status>) {
-        this.end_section();
+    fn ended(this: Unique<Self>, done: Result<(), Status>) {
         go_on(this, Event::Io(done.map_err(errors::classified)));
     }
 }
 
 /// Has the machine go on after `event`. Any context.
 pub(crate) fn go_on(mut task: Unique<Task>, event: Event) {
+    task.end_section();
     task.next = Next::Step(event);
     make_ready(task);
 }

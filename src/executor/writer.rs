@@ -11,7 +11,6 @@ use kernel_ext::{
     bio::{
         BioSet,
         Buffer,
-        Status,
         Transfer, //
     },
     transfers::Part, //
@@ -75,7 +74,7 @@ impl Writer {
         for (done, part) in self.done.iter_mut().zip(parts) {
             // An order that no part came of cannot be carried out.
             *done = match part {
-                Some(part) => part.done.map_err(|_| Failed),
+                Some(part) => part.done().map_err(|_| Failed),
                 None => Err(Failed),
             };
         }
@@ -97,11 +96,9 @@ fn part_of<'a>(
     };
     let is_flush = transfer == Transfer::Flush;
     let sector = start.saturating_add(number.saturating_mul(BLOCK_SECTORS));
-    Some(Part {
-        place: (transfer, device, if is_flush { 0 } else { sector }),
-        data: (!is_flush).then_some((buffer, 0..BLOCK_BYTES)),
-        done: Err(Status::IOERR),
-    })
+    let place = (transfer, device, if is_flush { 0 } else { sector });
+    let data = (!is_flush).then_some((buffer, 0..BLOCK_BYTES));
+    Some(Part::new(place, data))
 }
 
 /// What is remembered besides the units.

@@ -8,6 +8,7 @@ use super::memory::{
 };
 use super::probes::Probes;
 use super::Engine;
+use crate::fixed::Fixed;
 use crate::geometry::Unit;
 use crate::index::Index;
 use crate::metadata::block::Block;
@@ -64,6 +65,7 @@ impl<M: Memory> Engine<M> {
         self.gathered.clear();
         self.written.clear();
         List::clear(&mut self.claims);
+        (self.awaited, self.are_all_awaited) = (Fixed::new(), false);
         (self.promised, self.admitted) = (0, 0);
         self.map = Index::new();
         self.renew();

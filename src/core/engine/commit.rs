@@ -19,6 +19,7 @@ use super::notice::Notice;
 use super::task::Key;
 use super::writer::Job;
 use super::Engine;
+use crate::geometry::Unit;
 use crate::index::Gate;
 use crate::metadata::block::{
     Block,
@@ -122,6 +123,30 @@ impl<M: Memory> Engine<M> {
     /// hold, be it a unit or memory.
     pub fn hasten(&mut self) {
         self.gathered.is_awaited = true;
+    }
+
+    /// Has the change of a claimed unit committed as soon as it is staged, since somebody waits for
+    /// the end of the claim.
+    pub(super) fn hasten_unit(&mut self, unit: Unit) {
+        let is_staged = self
+            .gathered
+            .changes
+            .iter()
+            .any(|change| change.unit == unit);
+        if is_staged {
+            return self.hasten();
+        }
+        let is_known = self.awaited.iter().any(|other| *other == unit);
+        if !is_known && self.awaited.push(unit).is_err() {
+            self.are_all_awaited = true;
+        }
+    }
+
+    /// Has the change of any claimed unit committed as soon as it is staged, since somebody waits for
+    /// the end of some claim.
+    pub fn hasten_all(&mut self) {
+        self.are_all_awaited = true;
+        self.hasten();
     }
 
     /// What became of the group of this number, once that is known. Whoever waits for that

@@ -21,8 +21,9 @@ pub trait NodePool: NodeAlloc {
     /// Whether the reserve covers so many updates of `map`.
     fn covers(&self, map: &Index<Self::Memory>, updates: usize) -> bool;
 
-    /// Whether the reserve is about to cover as many, as far as there is memory.
-    fn may_cover(&self, map: &Index<Self::Memory>, updates: usize) -> bool;
+    /// Has the reserve grow so that it covers as many, as far as there is memory; whether it may get
+    /// so large.
+    fn want(&mut self, map: &Index<Self::Memory>, updates: usize) -> bool;
 }
 
 /// Which memory an engine uses.

@@ -23,7 +23,8 @@ impl<M: Memory> Engine<M> {
     pub fn no_spare_deadline(&self, now: u64) -> Option<u64> {
         let timeout = self.queue.timeout.unwrap_or(0).saturating_mul(1000);
         let waited = now.saturating_sub(self.queue.since);
-        (self.queue.waiting > 0).then(|| timeout.saturating_sub(waited))
+        let is_due = self.queue.waiting > 0 && !self.queue.is_in_vain;
+        is_due.then(|| timeout.saturating_sub(waited))
     }
 
     /// Has the writes fail that wait for a spare unit, if they did for too long.

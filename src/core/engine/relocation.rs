@@ -227,7 +227,7 @@ impl Relocation {
             return Move::Stays(Stay::Suspended);
         }
         if self.cause.is_counted() && engine.is_closed() && engine.is_crowded(self.now) {
-            engine.hasten();
+            engine.hasten_all();
             return Move::Act(Action::Wait(Key::Room));
         }
         match engine.claim(self.unit) {

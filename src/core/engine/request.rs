@@ -233,7 +233,7 @@ impl Request {
         let gate = engine.gate(unit);
         let changes = !matches!(self.op, Op::Read);
         if gate == Gate::Busy {
-            engine.hasten();
+            engine.hasten_unit(unit);
             return Action::Wait(Key::Unit(unit));
         }
         if gate == Gate::Unknown || (gate == Gate::Stuck && changes) {

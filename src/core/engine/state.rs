@@ -25,6 +25,7 @@ use crate::breaker::{
     Limit,
     Trip, //
 };
+use crate::fixed::Fixed;
 use crate::geometry::{
     Geometry,
     SpareUnit,
@@ -96,6 +97,9 @@ pub struct Engine<M: Memory> {
     /// Free spare units that a region of the metadata, which misses commits, has as used.
     pub(super) withheld: List<M::SpareUnits>,
     pub(super) claims: List<M::Units>,
+    /// Claimed units for whose commit somebody waits, or that it is all of them.
+    pub(super) awaited: Fixed<Unit, 8>,
+    pub(super) are_all_awaited: bool,
     pub(super) gathered: Group<M>,
     pub(super) written: Group<M>,
     pub(super) writer: Writer,
@@ -163,6 +167,8 @@ impl<M: Memory> Engine<M> {
             magazines: parts.magazines,
             withheld: List::new(parts.withheld),
             claims: List::new(parts.claims),
+            awaited: Fixed::new(),
+            are_all_awaited: false,
             gathered,
             written,
             writer: Writer::new(),
@@ -194,8 +200,8 @@ impl<M: Memory> Engine<M> {
         &self.map
     }
 
-    /// Has `publish` publish the map, if it is not published yet as it is.
-    pub fn publish(&mut self, publish: impl FnOnce(Publication<'_, M>, &mut M::Nodes)) {
+    /// Has `publish` publish the map, if it is not published yet as it is; it says whether it did.
+    pub fn publish(&mut self, publish: impl FnOnce(Publication<'_, M>, &mut M::Nodes) -> bool) {
         if !core::mem::take(&mut self.is_changed) {
             return;
         }
@@ -204,8 +210,11 @@ impl<M: Memory> Engine<M> {
             map: &self.map,
             changed: is_known.then_some(&*self.changed),
         };
-        publish(publication, &mut self.nodes);
-        self.changed.clear();
+        match publish(publication, &mut self.nodes) {
+            true => self.changed.clear(),
+            // The next call publishes it.
+            false => (self.is_changed, self.has_more_changed) = (true, !is_known),
+        }
     }
 
     /// Who is to be woken since the last call.
@@ -259,15 +268,16 @@ impl<M: Memory> Engine<M> {
     /// Claims `unit`, with memory for what is to become of it; what to wait for if that cannot be.
     pub(super) fn claim(&mut self, unit: Unit) -> Result<(), Key> {
         if self.is_claimed(unit) {
-            self.hasten();
+            self.hasten_unit(unit);
             return Err(Key::Unit(unit));
         }
         // One update marks the unit as busy, one says where it is then. Memory that other claims
         // hold comes back when they end.
         let updates = self.promised + 2;
         if !self.nodes.covers(&self.map, updates) {
-            if self.is_short || !self.nodes.may_cover(&self.map, updates) {
-                self.hasten();
+            let may_grow = self.nodes.want(&self.map, updates);
+            if self.is_short || !may_grow {
+                self.hasten_all();
             }
             return Err(match self.claims.is_empty() {
                 true => Key::Memory,
@@ -275,7 +285,7 @@ impl<M: Memory> Engine<M> {
             });
         }
         if self.claims.push(unit).is_err() {
-            self.hasten();
+            self.hasten_all();
             return Err(Key::Room);
         }
         self.promised += 2;
@@ -286,6 +296,10 @@ impl<M: Memory> Engine<M> {
     pub(super) fn disclaim(&mut self, unit: Unit) {
         if let Some(at) = self.claims.iter().position(|&other| other == unit) {
             self.claims.swap_remove(at);
+            let awaited = self.awaited.iter().position(|other| *other == unit);
+            awaited.and_then(|at| self.awaited.remove(at));
+            // Whoever waits for any looks again, and says so again.
+            self.are_all_awaited = false;
             self.promised = self.promised.saturating_sub(2);
             self.wake(Key::Unit(unit));
             self.wake(Key::Room);
@@ -361,6 +375,10 @@ impl<M: Memory> Engine<M> {
             self.hasten();
             return Err(Key::Group(number));
         }
+        let is_awaited = self.awaited.iter().any(|other| *other == change.unit);
+        if is_awaited || self.are_all_awaited {
+            self.hasten();
+        }
         let full = |_| Key::Group(number);
         self.gathered.push(change).map_err(full)?;
         for spare in retired {
@@ -397,15 +415,18 @@ impl<M: Memory> Engine<M> {
         true
     }
 
-    /// Drops the entry of a suspect that can be read.
-    pub fn clear_suspect(&mut self, unit: Unit) {
-        let is_suspect = self.state(unit) == State::Suspect && !self.is_claimed(unit);
-        if is_suspect && self.nodes.covers(&self.map, self.promised + 1) {
-            // Where there is no memory for it the unit stays a suspect.
-            if self.set(unit, None).is_ok() {
-                self.notices.note_change();
-            }
+    /// Drops the entry of a suspect that can be read; whether the unit is none then. Where there is no
+    /// memory for that it stays one.
+    pub fn clear_suspect(&mut self, unit: Unit) -> bool {
+        if self.state(unit) != State::Suspect {
+            return true;
         }
+        let may_clear = !self.is_claimed(unit) && self.nodes.covers(&self.map, self.promised + 1);
+        let is_cleared = may_clear && self.set(unit, None).is_ok();
+        if is_cleared {
+            self.notices.note_change();
+        }
+        is_cleared
     }
 
     /// Takes a spare unit for `unit`, on behalf of a caller on `cpu`.
@@ -527,7 +548,7 @@ impl<M: Memory> Engine<M> {
         }
         match is_short {
             // What others hold comes back when they end.
-            true => self.hasten(),
+            true => self.hasten_all(),
             false => self.note_memory(),
         }
     }

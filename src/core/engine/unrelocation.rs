@@ -134,6 +134,9 @@ impl Unrelocation {
     }
 
     fn claim<M: Memory>(&mut self, engine: &mut Engine<M>) -> Back {
+        if let Err(why) = self.place(engine) {
+            return Back::Kept(why);
+        }
         if engine.is_read_only() {
             return Back::Kept(Kept::ReadOnly);
         }
@@ -145,17 +148,25 @@ impl Unrelocation {
             Err(Key::Memory) => return Back::Kept(Kept::NoMemory),
             Err(key) => return Back::Act(Action::Wait(key)),
         }
-        let all = engine.geometry().blocks_of(self.unit);
-        let spare = match engine.state(self.unit) {
-            State::Relocated { spare, valid } if valid.contains(all) => spare,
-            State::Relocated { .. } => return self.stay(engine, Kept::Lost),
-            State::Main | State::Suspect => return self.stay(engine, Kept::NotRelocated),
+        let spare = match self.place(engine) {
+            Ok(spare) => spare,
+            Err(why) => return self.stay(engine, why),
         };
         if engine.shut(self.unit).is_err() {
             return self.stay(engine, Kept::NoMemory);
         }
         self.step = Step::Quiescing(spare);
         Back::Act(Action::Quiesce)
+    }
+
+    /// Where the unit is on the spare, if all of it is there.
+    fn place<M: Memory>(&self, engine: &Engine<M>) -> Result<SpareUnit, Kept> {
+        let all = engine.geometry().blocks_of(self.unit);
+        match engine.state(self.unit) {
+            State::Relocated { spare, valid } if valid.contains(all) => Ok(spare),
+            State::Relocated { .. } => Err(Kept::Lost),
+            State::Main | State::Suspect => Err(Kept::NotRelocated),
+        }
     }
 
     /// Does the I/O of a step.

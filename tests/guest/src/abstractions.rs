@@ -45,11 +45,12 @@ fn passes(suite: &str) -> Result<()> {
 }
 
 fn suites() -> Result<()> {
-    const HERE: [&str; 11] = [
+    const HERE: [&str; 12] = [
         "text",
         "per_cpu",
         "published",
         "slab",
+        "unique",
         "kthread",
         "workqueue",
         "bio",

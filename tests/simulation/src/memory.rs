@@ -108,7 +108,7 @@ impl NodePool for Heap {
         self.0.get() >= updates * map.nodes_per_update()
     }
 
-    fn may_cover(&self, _: &Index<Heap>, _: usize) -> bool {
+    fn want(&mut self, _: &Index<Heap>, _: usize) -> bool {
         false
     }
 }

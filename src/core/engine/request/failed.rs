@@ -145,7 +145,8 @@ impl Request {
         match done {
             Ok(()) => {
                 if is_whole {
-                    engine.clear_suspect(unit);
+                    // Without memory for that it stays one.
+                    let _ = engine.clear_suspect(unit);
                 }
                 self.done(engine)
             }

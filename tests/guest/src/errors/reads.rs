@@ -15,6 +15,7 @@ crate::tests![
     read_error_is_a_medium_error,
     readable_again_suspect_is_healed_in_place,
     suspect_that_cannot_be_read_back_is_relocated,
+    many_suspects_are_written_at_once,
     retest,
     what_cannot_be_read_stays,
 ];
@@ -90,6 +91,46 @@ fn suspect_that_cannot_be_read_back_is_relocated() -> Result<()> {
     r.write(1000, &unit)?;
     r.holds_at(1000, &unit)?;
     assert_eq!(used_and_lost(&r)?, (1, 0));
+    Ok(())
+}
+
+/// More large suspects are written at once than there are buffers to read them back. Main takes the
+/// writes, and fails to read them back.
+fn many_suspects_are_written_at_once() -> Result<()> {
+    const UNIT: u64 = 512;
+    const UNITS: u64 = 24;
+    /// Four mebibytes of buffers, two for each unit, and those in reserve.
+    const READ_AT_ONCE: u64 = 8 + 1;
+    let large_blocks = [("blocksize", "4096")];
+    NullDisk::with("disk", 64, &large_blocks)?;
+    NullDisk::with("spare", 32, &large_blocks)?;
+    let low = Mapped::create(
+        "low",
+        "0 16384 flakey /dev/disk 0 0 1 1 error_reads\n16384 114688 linear /dev/disk 16384",
+    )?;
+    let main = Gate::new("main", &low, 0, 131_072)?;
+    let r = Remap::create(&format!(
+        "0 131072 remap /dev/mapper/main 0 /dev/spare 0 65536 5 unit {} breaker 0 0",
+        UNIT * SECTOR as u64
+    ))?;
+    for unit in 0..UNITS {
+        fails_with(r.read(unit * UNIT, 8), Errno::NODATA)?;
+    }
+    main.hold_reads()?;
+    let image = random((UNITS * UNIT) as usize * SECTOR);
+    let writers: Vec<_> = (0..UNITS)
+        .map(|unit| {
+            let (r, data) = (r.clone(), part(&image, unit * UNIT, UNIT).to_vec());
+            beside(move || r.write(unit * UNIT, &data))
+        })
+        .collect();
+    main.until_reads_are_held(READ_AT_ONCE)?;
+    main.open()?;
+    for writer in writers {
+        writer.end()?;
+    }
+    r.holds(&image)?;
+    assert_eq!(used_and_lost(&r)?, (UNITS, 0));
     Ok(())
 }
 

@@ -255,6 +255,7 @@ impl World {
                 self.replica = publication.map.iter_from(Unit(0)).collect();
             }
             *published = publication.map.clone();
+            true
         });
     }
 
