@@ -7,11 +7,12 @@
 //!
 //! | state | on | to |
 //! |---|---|---|
-//! | idle | a group is due, no checkpoint is | writing a commit; the other group is gathered |
-//! | idle | a checkpoint is due, or wanted | writing a checkpoint |
-//! | writing a commit | a region of the spare has it | idle; its changes are published |
-//! | writing a checkpoint | a region has it | idle |
-//! | writing | no region has it | read-only, for good: changes are taken back |
+//! | `Idle` | a group is due, no checkpoint is | `Commit`; the other group is gathered |
+//! | `Idle` | a checkpoint is due, or wanted | `Checkpoint` |
+//! | `Commit` | a region of the spare has it | `Idle`; its changes are published |
+//! | `Checkpoint` | a region has it | `Idle` |
+//! | `Commit`, `Checkpoint` | no region has it | `Dead`: changes are taken back, nothing is staged |
+//! | `Dead` | the metadata are loaded anew | `Idle` |
 
 use super::change::OnFailure;
 use super::memory::Memory;
@@ -77,6 +78,16 @@ impl<M: Memory> Engine<M> {
     /// metadata are loaded anew.
     pub fn is_dead(&self) -> bool {
         self.writer.is_read_only
+    }
+
+    /// What is being written: the name of its state.
+    pub const fn writing(&self) -> &'static str {
+        match (&self.writer.update, self.writer.is_read_only) {
+            (Some((_, Job::Commit)), _) => "Commit",
+            (Some((_, Job::Checkpoint(_))), _) => "Checkpoint",
+            (None, false) => "Idle",
+            (None, true) => "Dead",
+        }
     }
 
     /// How many regions have all commits, and how many there are.

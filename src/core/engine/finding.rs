@@ -53,6 +53,15 @@ impl Finding {
         }
     }
 
+    /// The name of its state.
+    pub const fn state(&self) -> &'static str {
+        match self.step {
+            Step::Begin => "Begin",
+            Step::AskingReads(_) => "AskingReads",
+            Step::AskingWrites(_) => "AskingWrites",
+        }
+    }
+
     /// Goes on.
     pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>) -> Found {
         let wait = Found::Act(Action::Wait(Key::Probe));

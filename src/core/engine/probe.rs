@@ -92,6 +92,13 @@ impl<M: Memory> Engine<M> {
 }
 
 /// The machine that makes the probes, one after the other.
+///
+/// | state | on | to |
+/// |---|---|---|
+/// | `Idle` | a probe of reads is wanted | `Reading` a block where nothing bad is known |
+/// | `Idle` | a probe of writes is wanted | `Committing`: an empty commit is written |
+/// | `Reading` | the block cannot be read | `Reading` at the next place |
+/// | `Reading`, `Committing` | there is an answer | the next probe that is wanted, or the end |
 #[derive(Debug, Default)]
 pub struct Prober {
     /// The probe under way.
@@ -103,6 +110,15 @@ pub struct Prober {
 }
 
 impl Prober {
+    /// The name of its state.
+    pub const fn state(&self) -> &'static str {
+        match (self.probe, self.group) {
+            (None, _) => "Idle",
+            (Some(_), None) => "Reading",
+            (Some(_), Some(_)) => "Committing",
+        }
+    }
+
     /// Goes on after `event`. It ends when no probe is wanted.
     pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>, event: Event, now: u64) -> Action {
         let answer = match event {

@@ -27,6 +27,10 @@ pub struct Config {
     pub suspends: u64,
     /// One commit in so many meets a spare that takes no write, or does not say so; 0 for none.
     pub lost_commits: u64,
+    /// The same for checkpoints.
+    pub lost_checkpoints: u64,
+    /// One operation in so many is preceded by an empty commit; 0 for none.
+    pub commits: u64,
     /// How many nodes the map has memory for, ever.
     pub nodes: usize,
 }
@@ -45,6 +49,8 @@ impl Config {
         messages: 10,
         suspends: 80,
         lost_commits: 0,
+        lost_checkpoints: 0,
+        commits: 0,
         nodes: 1000,
     };
     /// The same, with memory for a few nodes and no more.
@@ -66,18 +72,32 @@ impl Config {
         outages: 4,
         power_cuts: 20,
         lost_commits: 8,
+        lost_checkpoints: 8,
         operations: 1000,
         is_unlimited: true,
         ..Self::WILD
     };
+    /// Many commits without a checkpoint that somebody wants, so that one is due in the end, and a
+    /// spare that takes no writes then.
+    pub const LASTING: Self = Self {
+        faults: 2,
+        power_cuts: 0,
+        lost_checkpoints: 2,
+        commits: 1,
+        messages: 0,
+        suspends: 0,
+        operations: 4000,
+        ..Self::ROUGH
+    };
     /// All in which clients are at work.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         ("calm", Self::CALM),
         ("rough", Self::ROUGH),
         ("starved", Self::STARVED),
         ("tight", Self::TIGHT),
         ("wild", Self::WILD),
         ("dying", Self::DYING),
+        ("lasting", Self::LASTING),
     ];
     /// Nothing but what a sequence says.
     pub const QUIET: Self = Self {
@@ -92,6 +112,8 @@ impl Config {
         messages: 0,
         suspends: 0,
         lost_commits: 0,
+        lost_checkpoints: 0,
+        commits: 0,
         nodes: 200,
     };
     /// Bad sectors of main and spare, and power cuts.
@@ -107,6 +129,8 @@ impl Config {
         messages: 10,
         suspends: 80,
         lost_commits: 0,
+        lost_checkpoints: 0,
+        commits: 0,
         nodes: 1000,
     };
     /// Bad sectors of main alone, for which there are spare units: nothing that is written may
@@ -123,6 +147,8 @@ impl Config {
         messages: 10,
         suspends: 80,
         lost_commits: 0,
+        lost_checkpoints: 0,
+        commits: 0,
         nodes: 1000,
     };
 }

@@ -51,6 +51,21 @@ pub const ALL: &[(&str, &[State])] = &[
         ("Comparing", &["Comparing", "Staging"]),
         ("Staging", &["Staging"]),
     ]),
+    ("Finding", &[
+        ("Begin", &["Begin", "AskingReads"]),
+        ("AskingReads", &["AskingReads", "AskingWrites"]),
+        ("AskingWrites", &["AskingWrites"]),
+    ]),
+    ("Prober", &[
+        ("Idle", &["Idle", "Reading", "Committing"]),
+        ("Reading", &["Idle", "Reading", "Committing"]),
+        ("Committing", &["Idle", "Reading", "Committing"]),
+    ]),
+    ("Writer", &[
+        ("Idle", &["Commit", "Checkpoint"]),
+        ("Commit", &["Idle", "Commit", "Dead"]),
+        ("Checkpoint", &["Idle", "Checkpoint", "Dead"]),
+    ]),
 ];
 
 /// Transitions for which three requests must meet in one unit: a run need not see them.

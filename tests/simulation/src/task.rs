@@ -44,7 +44,8 @@ impl Machine {
             ],
             Self::Relocation(own) => [("Relocation", own.state()), NONE],
             Self::Unrelocation(own) => [("Unrelocation", own.state()), NONE],
-            Self::Prober(_) | Self::Finding(_) => [NONE, NONE],
+            Self::Prober(own) => [("Prober", own.state()), NONE],
+            Self::Finding(own) => [("Finding", own.state()), NONE],
         }
     }
 }

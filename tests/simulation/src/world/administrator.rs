@@ -9,6 +9,9 @@ impl World {
         if self.chance(self.config.messages) {
             self.message();
         }
+        if self.chance(self.config.commits) {
+            self.engine.want_commit(false);
+        }
         if self.chance(self.config.suspends) {
             self.suspend()?;
         }

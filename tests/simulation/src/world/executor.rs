@@ -426,14 +426,26 @@ impl World {
         true
     }
 
+    /// Takes note of what the writer of the metadata does now, which did `before`.
+    fn cover_writer(&mut self, before: &'static str) {
+        let transition = ("Writer", before, self.engine.writing());
+        *self.coverage.entry(transition).or_default() += 1;
+    }
+
     pub(super) fn begin_update(&mut self) -> bool {
         if self.is_updating || !self.engine.wants_update() {
             return false;
         }
+        let before = self.engine.writing();
         if self.engine.begin_update(Standing::default()) {
+            self.cover_writer(before);
             self.is_updating = true;
             self.tally.updates += 1;
-            if self.chance(self.config.lost_commits) {
+            let losses = match self.engine.writing() {
+                "Checkpoint" => self.config.lost_checkpoints,
+                _ => self.config.lost_commits,
+            };
+            if self.chance(losses) {
                 self.note_outage();
                 self.spare.mode = Mode::ReadOnly;
             }
@@ -443,7 +455,10 @@ impl World {
     }
 
     pub(super) fn next_orders(&mut self) {
-        let Some(orders) = self.engine.orders(&mut self.block) else {
+        let before = self.engine.writing();
+        let orders = self.engine.orders(&mut self.block);
+        self.cover_writer(before);
+        let Some(orders) = orders else {
             self.is_updating = false;
             return;
         };
