@@ -31,6 +31,8 @@ pub struct Config {
     pub lost_checkpoints: u64,
     /// One operation in so many is preceded by an empty commit; 0 for none.
     pub commits: u64,
+    /// How many machines may have buffers at a time.
+    pub buffers: usize,
     /// How many nodes the map has memory for, ever.
     pub nodes: usize,
 }
@@ -51,10 +53,12 @@ impl Config {
         lost_commits: 0,
         lost_checkpoints: 0,
         commits: 0,
+        buffers: 3,
         nodes: 1000,
     };
     /// The same, with memory for a few nodes and no more.
     pub const STARVED: Self = Self {
+        buffers: 1,
         nodes: 40,
         ..Self::ROUGH
     };
@@ -114,6 +118,7 @@ impl Config {
         lost_commits: 0,
         lost_checkpoints: 0,
         commits: 0,
+        buffers: 3,
         nodes: 200,
     };
     /// Bad sectors of main and spare, and power cuts.
@@ -131,6 +136,7 @@ impl Config {
         lost_commits: 0,
         lost_checkpoints: 0,
         commits: 0,
+        buffers: 3,
         nodes: 1000,
     };
     /// Bad sectors of main alone, for which there are spare units: nothing that is written may
@@ -149,6 +155,7 @@ impl Config {
         lost_commits: 0,
         lost_checkpoints: 0,
         commits: 0,
+        buffers: 3,
         nodes: 1000,
     };
 }

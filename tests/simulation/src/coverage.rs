@@ -23,7 +23,7 @@ pub const ALL: &[(&str, &[State])] = &[
         ("AskingReads", &["AskingReads", "AskingWrites"]),
         ("AskingWrites", &["AskingWrites", "Choosing", "Rewriting", "Moving", "Queued"]),
         ("Rewriting", &["Rewriting", "Choosing", "Moving", "Queued"]),
-        ("Verifying", &["Verifying", "Choosing", "AskingReads"]),
+        ("Verifying", &["Verifying", "Choosing", "Trying", "AskingReads"]),
         ("Growing", &["Growing", "Choosing", "Staging", "Moving"]),
         ("Staging", &["Staging", "Choosing"]),
         ("Moving", &["Moving", "Choosing", "Trying", "Queued"]),

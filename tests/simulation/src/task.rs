@@ -57,6 +57,7 @@ pub(crate) struct Task {
     pub(crate) unit: Vec<Sector>,
     pub(crate) check: Vec<Sector>,
     pub(crate) waits_for: Option<Key>,
+    pub(crate) has_buffers: bool,
 }
 
 pub(crate) struct Operation {

@@ -113,12 +113,14 @@ use remap_core::plan::{
 use remap_core::table::Policy;
 use std::collections::{
     BTreeMap,
-    BTreeSet, //
+    BTreeSet,
+    VecDeque, //
 };
 use std::ops::Range;
 
 mod accounts;
 mod administrator;
+mod buffers;
 mod clients;
 mod executor;
 mod faults;
@@ -151,6 +153,9 @@ pub struct World {
     next_id: u64,
     ready: Vec<(u64, Event)>,
     ios: Vec<Pending>,
+    /// How many machines more may have buffers, and those that want some.
+    free_buffers: usize,
+    wants_buffers: VecDeque<u64>,
     sleeping: Vec<(u64, u64)>,
     quiescing: Vec<(u64, BTreeSet<u64>)>,
     sections: BTreeSet<u64>,
@@ -257,6 +262,8 @@ impl World {
             next_id: 1,
             ready: Vec::new(),
             ios: Vec::new(),
+            free_buffers: config.buffers,
+            wants_buffers: VecDeque::new(),
             sleeping: Vec::new(),
             quiescing: Vec::new(),
             sections: BTreeSet::new(),

@@ -137,6 +137,7 @@ impl World {
                 check: unit.clone(),
                 unit,
                 waits_for: None,
+                has_buffers: false,
             },
         );
         self.ready.push((id, Event::Begin));

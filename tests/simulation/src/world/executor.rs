@@ -154,6 +154,7 @@ impl World {
         self.trace(|| format!("task {id}: {event:?} -> {action:?}"));
         match action {
             Action::Io(io) if !self.fits(&io) => return Err(format!("{io:?} is too large")),
+            Action::Io(io) if !self.has_buffers(id, &io) => {}
             Action::Io(io) => {
                 let section = if io.is_mapped {
                     self.begin_section()
@@ -176,8 +177,14 @@ impl World {
                 self.ready.push((id, Event::Io(done)));
             }
             Action::Sleep(wait) => self.sleeping.push((now + u64::from(wait), id)),
-            Action::Quiesce => self.quiescing.push((id, self.sections.clone())),
+            Action::Quiesce => {
+                self.put_buffers(id);
+                self.quiescing.push((id, self.sections.clone()));
+            }
             Action::Wait(key) => {
+                if key != Key::Probe {
+                    self.put_buffers(id);
+                }
                 if let Some(task) = self.tasks.get_mut(&id) {
                     task.waits_for = Some(key);
                 }
@@ -188,6 +195,7 @@ impl World {
     }
 
     pub(super) fn end_task(&mut self, id: u64, status: Status) {
+        self.put_buffers(id);
         let Some(task) = self.tasks.remove(&id) else {
             return;
         };

@@ -157,6 +157,7 @@ impl World {
         self.ready.clear();
         self.sleeping.clear();
         self.quiescing.clear();
+        self.reset_buffers();
         self.sections.clear();
         self.in_use.clear();
         (self.is_updating, self.has_prober) = (false, false);
