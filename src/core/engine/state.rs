@@ -564,6 +564,11 @@ impl<M: Memory> Engine<M> {
         self.wake(Key::Room);
     }
 
+    /// How many units are being moved that the breaker will count.
+    pub fn admitted(&self) -> u64 {
+        self.admitted
+    }
+
     /// How many units machines are about to change.
     pub fn claimed(&self) -> usize {
         self.claims.len()

@@ -5,8 +5,6 @@
 use super::*;
 
 impl World {
-    // What must hold.
-
     /// With nothing under way, each spare unit that is used is used by one unit.
     pub(super) fn check_accounts(&mut self) -> Result<(), String> {
         if self.was_read_only {
@@ -14,6 +12,9 @@ impl World {
         }
         if self.engine.claimed() > 0 {
             return Err("units are claimed, and nobody is at work".into());
+        }
+        if self.engine.admitted() > 0 {
+            return Err("the breaker waits for units that nobody moves".into());
         }
         self.engine.put_back_spares();
         let mut used = BTreeSet::new();

@@ -519,9 +519,15 @@ impl World {
             self.engine.expire(self.now);
             return self.after_engine().is_ok();
         };
-        let (until, id) = self.sleeping.swap_remove(at);
-        self.now = self.now.max(until);
-        self.ready.push((id, Event::Slept));
+        self.now = self.now.max(self.sleeping[at].0);
+        // All whose time has come go on, in any order.
+        let (due, left) = std::mem::take(&mut self.sleeping)
+            .into_iter()
+            .partition(|&(until, _)| until <= self.now);
+        self.sleeping = left;
+        let due: Vec<(u64, u64)> = due;
+        self.ready
+            .extend(due.into_iter().map(|(_, id)| (id, Event::Slept)));
         true
     }
 }

@@ -136,3 +136,63 @@ impl World {
         self.drain()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use remap_core::geometry::SpareUnit;
+
+    const FAILING: u64 = 12;
+    const SEEDS: u64 = 100;
+
+    /// A world whose breaker lets two units fail.
+    fn limited(seed: u64) -> World {
+        let config = Config {
+            units: 16,
+            spare_units: 40,
+            ..Config::QUIET
+        };
+        let mut world = World::new(config, seed);
+        let limit = Limit::new(2, 86_400).expect("a limit");
+        world.engine.configure(limit, Budget::Usual, Policy::Main);
+        world
+    }
+
+    /// Writes to several units at once, which main does not take; until all has ended.
+    fn write_to_bad_units(world: &mut World) {
+        for unit in (0..FAILING).map(Unit) {
+            let sectors = world.geometry.sectors_of(unit);
+            world.main.set_fault(sectors.start, Some(Fault::Dead));
+            world.oracle.may_fail(&sectors);
+            world.client(Kind::Write, sectors);
+        }
+        world.drain().expect("no lie");
+        world.check_accounts().expect("sound accounts");
+        assert!(world.operations.is_empty());
+    }
+
+    /// No more units are moved at once than would be one after the other.
+    #[test]
+    fn units_that_fail_at_once_are_counted() {
+        for seed in 0..SEEDS {
+            let mut world = limited(seed);
+            write_to_bad_units(&mut world);
+            assert_eq!((world.tally.relocated, world.tally.tripped), (2, 1), "seed {seed}");
+        }
+    }
+
+    /// The spare takes none of them: it has lost nothing, so that the breaker stays closed.
+    #[test]
+    fn units_that_cannot_be_moved_do_not_open_the_breaker() {
+        let mut world = limited(1);
+        for spare in 0..world.config.spare_units {
+            let at = world.geometry.on_spare(SpareUnit(spare), 0);
+            for sector in at..at + world.geometry.unit_sectors() {
+                world.spare.set_fault(sector, Some(Fault::Unwritable));
+            }
+        }
+        write_to_bad_units(&mut world);
+        assert_eq!((world.tally.relocated, world.tally.tripped), (0, 0));
+    }
+}
