@@ -35,10 +35,10 @@ use remap_core::{
 };
 
 /// How many units may be moved at once.
-const CLAIMS: usize = 64;
+const CLAIMS: usize = 256;
 /// How many units may change between two publications before all of the map is copied again for
 /// other NUMA nodes.
-const CHANGED: usize = 2 * CHANGES;
+const CHANGED: usize = CLAIMS + 2 * CHANGES;
 /// How many spare units are remembered that are free as soon as all regions of the metadata have
 /// all commits.
 const MOST_WITHHELD: usize = 1024;

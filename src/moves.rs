@@ -50,7 +50,7 @@ use remap_core::{
 };
 
 /// How many units one `remap` moves at once.
-const UNITS_AT_ONCE: usize = 32;
+const UNITS_AT_ONCE: usize = 192;
 
 /// The unit of a sector of the mapped device.
 fn unit_of(ctx: &Context, sector: u64) -> Result<Unit, Refusal<'static>> {

@@ -46,8 +46,8 @@ use remap_core::{
 /// How many updates there is memory for at least, of maps of any size.
 const UPDATES: usize = 3;
 /// For how many updates there is memory if so many are wanted, and how many nodes that are at most.
-const MOST_UPDATES: usize = 128;
-const MOST_NODES: usize = 1024;
+const MOST_UPDATES: usize = 512;
+const MOST_NODES: usize = 3072;
 /// How many maps can be published at least before the reserve must be filled again, and how many
 /// pages of the filter are put aside.
 const BLANKS: usize = 32;
