@@ -75,8 +75,11 @@ fn group() -> Result<Group<KernelMemory>> {
     ))
 }
 
-/// Allocates all that the engine of an array of this shape needs. May sleep.
-pub(crate) fn engine(geometry: &Geometry, nodes: Nodes) -> Result<Engine> {
+/// Allocates all that the engine of an array of this shape needs, and itself, which is large for a
+/// stack. May sleep.
+// Not on the stack of its caller.
+#[inline(never)]
+pub(crate) fn engine(geometry: &Geometry, nodes: Nodes) -> Result<KBox<Engine>> {
     let words = usize::try_from(words_for(geometry.spare_units())).map_err(|_| ENOMEM)?;
     let bitmap = || KVVec::from_elem(0u64, words, GFP_KERNEL);
     let cpus = usize::try_from(nr_cpu_ids()).map_err(|_| EINVAL)?;
@@ -90,5 +93,5 @@ pub(crate) fn engine(geometry: &Geometry, nodes: Nodes) -> Result<Engine> {
         changed: units(CHANGED)?,
         groups: [group()?, group()?],
     };
-    Ok(Engine::new(*geometry, parts))
+    Ok(KBox::new(Engine::new(*geometry, parts), GFP_KERNEL)?)
 }

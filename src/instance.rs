@@ -68,7 +68,7 @@ pub(crate) struct Instance {
     /// Never held while a device, memory or a machine is waited for, but while an instance is
     /// loaded that nobody uses yet.
     #[pin]
-    machines: Mutex<Machines>,
+    machines: Mutex<KBox<Machines>>,
     /// Something changed that is under the lock of the machines.
     #[pin]
     changed: CondVar,
@@ -83,24 +83,29 @@ pub(crate) struct Instance {
 }
 
 /// The engine and what goes with it.
+// Not on the stack of its caller.
+#[inline(never)]
 fn machines(
     geometry: &Geometry,
     caches: &Arc<Caches>,
     task_cache: &Arc<TaskCache>,
     node_replicas: &NodeReplicas,
     filter: Arc<Filter>,
-) -> Result<Machines> {
+) -> Result<KBox<Machines>> {
     let (replicas, nodes) = Replicas::new(caches, node_replicas, filter)?;
     let block_bytes = usize::try_from(geometry.block_sectors() << 9).map_err(|_| EINVAL)?;
     let prober = IdleProber {
         blank: task_cache.blank(numa::Node::here(), Effort::All)?,
         buffers: Buffers::for_probes(block_bytes)?,
     };
-    Machines::new(engine_memory::engine(geometry, nodes)?, replicas, prober)
+    let machines = Machines::new(engine_memory::engine(geometry, nodes)?, replicas, prober)?;
+    Ok(KBox::new(machines, GFP_KERNEL)?)
 }
 
 impl Instance {
     /// Makes one for `layout` with memory of `caches`. May sleep.
+    // Not on the stack of its caller.
+    #[inline(never)]
     pub(crate) fn new(
         layout: Layout,
         caches: &Arc<Caches>,

@@ -63,7 +63,7 @@ pub(crate) struct IdleProber {
 
 /// The engine and all that is changed with it.
 pub(crate) struct Machines {
-    pub(crate) engine: Engine,
+    pub(crate) engine: KBox<Engine>,
     /// The map as it is published.
     pub(crate) replicas: Replicas,
     /// The counters that were read with the metadata.
@@ -119,7 +119,11 @@ impl Due {
 
 impl Machines {
     /// May sleep.
-    pub(crate) fn new(engine: Engine, replicas: Replicas, prober: IdleProber) -> Result<Self> {
+    pub(crate) fn new(
+        engine: KBox<Engine>,
+        replicas: Replicas,
+        prober: IdleProber,
+    ) -> Result<Self> {
         Ok(Self {
             engine,
             replicas,

@@ -22,7 +22,7 @@ commits() { message info | sed -n 's/^metadata: .* commit //p'; }
 # Bytes written to the spare.
 written() { awk '{ print $7 * 512 }' /sys/block/spare/stat; }
 
-SLOW="cache_size=64 irqmode=2 completion_nsec=500000"
+SLOW="cache_size=64 irqmode=2 completion_nsec=500000 hw_queue_depth=256"
 echo "== Commits a second, on disks of 0.5 ms for each request"
 # shellcheck disable=SC2086
 null_disk main 64 $SLOW
@@ -31,20 +31,32 @@ null_disk spare 64 $SLOW
 # shellcheck disable=SC2086
 null_disk plain 64 $SLOW
 dmsetup create r --table "0 131072 remap /dev/main 0 /dev/spare 0 131072 3 breaker 0 0"
-bad main 0 16383
+bad main 0 65535
 flushes=$(rate --filename=/dev/plain --size=2M --fsync=1)
 alone=$(rate --filename="$DEV" --size=2M --iodepth=1)
 first=$(commits)
 grouped=$(rate --filename="$DEV" --offset=2M --size=4M --iodepth=32)
 last=$(commits)
+many=$(rate --filename="$DEV" --offset=8M --size=16M --iodepth=256)
 echo "bare disk, a flush after each write   $flushes"
 echo "relocated writes, one at a time       $alone"
 echo "relocated writes, 32 at a time        $grouped"
+echo "relocated writes, 256 at a time       $many"
 echo "1024 relocations, 32 at a time, in $((last - first)) commits"
 awk -v f="$flushes" -v a="$alone" -v g="$grouped" \
 	'BEGIN { printf "alone %.2f, grouped %.2f of the flush rate\n", a / f, g / f }'
 dmsetup remove r
 for disk in main spare plain; do remove_disk "$disk"; done
+
+echo "== A relocation by message, of 3200, without device time"
+null_disk main 64
+null_disk spare 64
+dmsetup create r --table "0 131072 remap /dev/main 0 /dev/spare 0 131072"
+begun=$(now)
+message remap 0 25600
+echo "$((($(now) - begun) / 3200)) ns"
+dmsetup remove r
+for disk in main spare; do remove_disk "$disk"; done
 
 # A spare with room for two million units; only written sectors take memory.
 null_disk main 16384

@@ -5,12 +5,15 @@ import re
 import subprocess
 
 import kernel
+import module
 from cache import TOP
 
 from runner import imports
 
 # The sizes of the structures in include/uapi/linux/dm-remap.h, and offsets of some fields.
 SIZES = {"header": 96, "standing": 160, "record": 24, "records": 4080, "log": 4096}
+# The most bytes of stack for one function of the module.
+MOST_FRAME = 4096
 OFFSETS = {"unit_sectors": 256, "relocated": 280, "region_blocks": 304, "devices": 320}
 
 
@@ -85,11 +88,26 @@ def one_version():
     return [] if len(set(found.values())) == 1 and all(found.values()) else [str(found)]
 
 
+def no_large_frame():
+    """The functions of the module that take more of the kernel's stack of 16 KiB than they may."""
+    built = module.build(f"{kernel.NATIVE}debug") / "dm_remap.ko"
+    command = ["objdump", "-d", "--no-show-raw-insn", str(built)]
+    complaints, function = [], ""
+    for line in subprocess.check_output(command, text=True).splitlines():
+        if label := re.match(r"[0-9a-f]+ <(.*)>:$", line):
+            function = label[1]
+        elif size := re.search(r"sub +\$0x([0-9a-f]+),%rsp", line):
+            if int(size[1], 16) > MOST_FRAME:
+                complaints.append(f"{int(size[1], 16)} bytes: {function}")
+    return complaints
+
+
 # The names of the checks, and functions that return complaints.
 TESTS = {
     f"tree.{check.__name__}": check
     for check in [
         no_import_circle,
+        no_large_frame,
         one_version,
         supported_series,
         uapi_header,
