@@ -15,6 +15,8 @@
 //! | `Writing` | a spare unit fails, again and again | `AskingSpare` |
 //! | `AskingSpare` | the spare works | `Writing` to another spare unit |
 //! | `Rechecking` | the unit that failed fails once more, or does not | the next; then `Staging` |
+//! | `Judging` | the spare takes a commit, so the last spare units are bad | `Retiring` them |
+//! | `Retiring` | the commit has ended that says so | end: no spare unit is left |
 //! | `Staging` | the group has room | end: the claim ends with the commit |
 //! | any | what forbids the move | end: the unit is open again, as it was |
 
@@ -106,6 +108,8 @@ enum Step {
     Rechecking(usize, u32),
     /// The spare is asked whether it takes a commit, to know what became of those that failed.
     Judging(Ticket, Stay),
+    /// The group of this number says that they are bad.
+    Retiring(u64, Stay),
     Staging,
 }
 
@@ -189,6 +193,7 @@ impl Relocation {
             Step::AskingSpare(..) => "AskingSpare",
             Step::Rechecking(..) => "Rechecking",
             Step::Judging(..) => "Judging",
+            Step::Retiring(..) => "Retiring",
             Step::Staging => "Staging",
         }
     }
@@ -214,6 +219,7 @@ impl Relocation {
             }
             (Step::Rechecking(at, part), _) => self.recheck(engine, at, part),
             (Step::Judging(ticket, why), _) => self.judged(engine, ticket, why),
+            (Step::Retiring(group, why), _) => self.retired(engine, group, why),
             (Step::Staging, _) => self.stage(engine),
         }
     }
@@ -316,22 +322,37 @@ impl Relocation {
             self.step = Step::Judging(ticket, why);
             return Move::Act(Action::Wait(Key::Probe));
         }
-        self.leave(engine, why, false)
+        self.leave(engine, why)
     }
 
     fn judged<M: Memory>(&mut self, engine: &mut Engine<M>, ticket: Ticket, why: Stay) -> Move {
         match engine.answer(ticket) {
             None => Move::Act(Action::Wait(Key::Probe)),
-            Some(are_bad) => self.leave(engine, why, are_bad),
+            Some(false) => self.leave(engine, why),
+            Some(true) => {
+                for &spare in self.failed.iter() {
+                    engine.retire(spare);
+                }
+                self.failed = Fixed::new();
+                self.retired(engine, engine.writer.gathering(), why)
+            }
         }
     }
 
-    fn leave<M: Memory>(&mut self, engine: &mut Engine<M>, why: Stay, are_bad: bool) -> Move {
+    /// Waits for the commit that says which spare units are bad: whoever is told that none is left
+    /// sees why.
+    fn retired<M: Memory>(&mut self, engine: &mut Engine<M>, group: u64, why: Stay) -> Move {
+        if engine.outcome(group).is_some() {
+            return self.leave(engine, why);
+        }
+        self.step = Step::Retiring(group, why);
+        engine.hasten();
+        Move::Act(Action::Wait(Key::Group(group)))
+    }
+
+    fn leave<M: Memory>(&mut self, engine: &mut Engine<M>, why: Stay) -> Move {
         for &spare in self.failed.iter() {
-            match are_bad {
-                true => engine.retire(spare),
-                false => engine.release(spare),
-            }
+            engine.release(spare);
         }
         if let Some(spare) = self.spare.take() {
             engine.release(spare);

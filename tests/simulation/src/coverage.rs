@@ -39,7 +39,8 @@ pub const ALL: &[(&str, &[State])] = &[
         ("Writing", &["Writing", "AskingSpare", "Rechecking", "Staging"]),
         ("AskingSpare", &["AskingSpare", "Writing", "Judging"]),
         ("Rechecking", &["Rechecking", "Staging"]),
-        ("Judging", &["Judging"]),
+        ("Judging", &["Judging", "Retiring"]),
+        ("Retiring", &["Retiring"]),
         ("Staging", &["Staging"]),
     ]),
     ("Unrelocation", &[
