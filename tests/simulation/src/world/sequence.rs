@@ -178,7 +178,11 @@ mod tests {
         for seed in 0..SEEDS {
             let mut world = limited(seed);
             write_to_bad_units(&mut world);
-            assert_eq!((world.tally.relocated, world.tally.tripped), (2, 1), "seed {seed}");
+            assert_eq!(
+                (world.tally.relocated, world.tally.tripped),
+                (2, 1),
+                "seed {seed}"
+            );
         }
     }
 
