@@ -311,8 +311,12 @@ impl Instance {
     /// Fills the reserve of nodes; whether it is full. Sleeps, until there is memory or it is known
     /// that there is none.
     pub(crate) fn refill(&self) -> bool {
+        let mut supply = None;
         loop {
             let missing = self.with_engine(|machines, ctx| {
+                if let Some(supply) = supply.take() {
+                    machines.engine.nodes.deposit(supply);
+                }
                 let missing = machines.engine.nodes.missing();
                 if missing.is_none() {
                     machines.end_shortage(ctx);
@@ -322,14 +326,10 @@ impl Instance {
             let Some(missing) = missing else {
                 return true;
             };
-            match missing.supply() {
-                Ok(supply) => {
-                    self.with_engine(|machines, _| machines.engine.nodes.deposit(supply));
-                }
-                Err(_) => {
-                    self.with_engine(|machines, _| machines.engine.set_short(true));
-                    return false;
-                }
+            supply = missing.supply(Effort::Some).ok();
+            if supply.is_none() {
+                self.with_engine(|machines, _| machines.engine.set_short(true));
+                return false;
             }
         }
     }

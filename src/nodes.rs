@@ -99,12 +99,18 @@ pub(crate) enum Supply {
 }
 
 impl Missing {
-    /// Allocates it. Sleeps, until there is memory or it is known that there is none.
-    pub(crate) fn supply(self) -> Result<Supply, AllocError> {
+    /// Allocates it. May sleep, unless it makes no effort.
+    pub(crate) fn supply(self, effort: Effort) -> Result<Supply, AllocError> {
         Ok(match self {
-            Self::Node(caches, node) => Supply::Node(caches.nodes.blank(node, Effort::Some)?),
-            Self::Page(caches, node) => Supply::Page(caches.pages.blank(node, Effort::Some)?),
-            Self::Edition => Supply::Edition(published::Blank::new(GFP_KERNEL | __GFP_NOWARN)?),
+            Self::Node(caches, node) => Supply::Node(caches.nodes.blank(node, effort)?),
+            Self::Page(caches, node) => Supply::Page(caches.pages.blank(node, effort)?),
+            Self::Edition => {
+                let flags = match effort {
+                    Effort::Now => GFP_NOWAIT,
+                    Effort::Some | Effort::All => GFP_KERNEL,
+                };
+                Supply::Edition(published::Blank::new(flags | __GFP_NOWARN)?)
+            }
         })
     }
 }
@@ -190,18 +196,7 @@ impl Nodes {
     /// Fills the reserve. May sleep, unless it makes no effort.
     pub(crate) fn fill(&mut self, effort: Effort) -> Result<(), AllocError> {
         while let Some(missing) = self.missing() {
-            let supply = match missing {
-                Missing::Node(caches, node) => Supply::Node(caches.nodes.blank(node, effort)?),
-                Missing::Page(caches, node) => Supply::Page(caches.pages.blank(node, effort)?),
-                Missing::Edition => {
-                    let flags = match effort {
-                        Effort::All => GFP_KERNEL,
-                        Effort::Now | Effort::Some => GFP_NOWAIT,
-                    };
-                    Supply::Edition(published::Blank::new(flags | __GFP_NOWARN)?)
-                }
-            };
-            self.deposit(supply);
+            self.deposit(missing.supply(effort)?);
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ impl Machines {
                 }
                 return Some(writer);
             }
-            if !engine.begin_update(standing(ctx)) {
+            if !engine.wants_update() || !engine.begin_update(standing(ctx)) {
                 self.writer = Some(writer);
                 return None;
             }

@@ -44,7 +44,10 @@ use kernel_ext::{
     bio::Status,
     device_mapper::OwnedBio,
     rcu::wait_for_readers,
-    unique::Unique,
+    unique::{
+        Unique,
+        UniqueList, //
+    },
     workqueue::{
         ReclaimQueue,
         RunsOn, //
@@ -172,17 +175,18 @@ impl Attend for Crew {
 
     fn begin(&self, machines: &mut dyn Iterator<Item = Machine>, report: &Arc<Report>) -> usize {
         let Some(lane) = self.lane() else { return 0 };
-        let mut count = 0;
+        let (mut tasks, mut count) = (UniqueList::new(), 0);
         for machine in machines {
             let Some(mut task) = lane.task(machine) else {
                 break;
             };
             task.report = Some(report.clone());
-            self.instance
-                .with_engine(|machines, _| machines.note_running(1, 0));
-            lane.push(task);
+            tasks.push(task);
             count += 1;
         }
+        self.instance
+            .with_engine(|machines, _| machines.note_running(count, 0));
+        tasks.for_each(|task| lane.push(task));
         lane.clone().wake();
         count
     }

@@ -39,16 +39,10 @@ use remap_core::{
 impl Lane {
     /// Begins what a task wants; whether it has ended. Sleeps, but waits for no device.
     pub(super) fn begin(self: &Arc<Self>, mut task: Unique<Task>) -> bool {
-        let action = match core::mem::replace(&mut task.next, Next::Step(Event::Woken)) {
-            Next::Begin(action) => action,
-            Next::Step(event) => {
-                go_on(task, event);
-                return false;
-            }
-            Next::Wait(_) => {
-                go_on(task, Event::Woken);
-                return false;
-            }
+        let next = core::mem::replace(&mut task.next, Next::Step(Event::Woken));
+        let Next::Begin(action) = next else {
+            go_on(task, Event::Woken);
+            return false;
         };
         match action {
             Action::Io(io) => self.begin_io(task, io),

@@ -6,7 +6,6 @@
 use super::task::{
     Home,
     Machine,
-    Next,
     Task, //
 };
 use crate::{
@@ -46,12 +45,9 @@ use kernel_ext::{
     },
     workqueue::ReclaimQueue, //
 };
-use remap_core::engine::{
-    request::{
-        self,
-        Request, //
-    },
-    task::Event, //
+use remap_core::engine::request::{
+    self,
+    Request, //
 };
 
 /// How many machines take a step before others get the lock of the engine.
@@ -134,6 +130,12 @@ impl Lane {
         let _ = self.queue.enqueue::<_, 1>(self.clone());
     }
 
+    /// A task that begins on this lane, if there is memory for it.
+    pub(super) fn task(self: &Arc<Self>, machine: Machine) -> Option<Unique<Task>> {
+        let blank = self.instance.tasks.get()?;
+        Some(Unique::new(blank, Task::new(machine, self.clone())))
+    }
+
     fn serve(self: &Arc<Self>) {
         let mut tally = Tally::default();
         loop {
@@ -177,7 +179,6 @@ impl Lane {
     /// Has machines take a step, a few at a time, and begins what they want.
     fn run(self: &Arc<Self>, mut ready: UniqueList<Task>, tally: &mut Tally) {
         let mut wanted = UniqueList::new();
-        ready.move_to(&mut wanted, |task| matches!(task.next, Next::Begin(_)));
         loop {
             let Tally { begun, ended } = core::mem::take(tally);
             self.instance.with_engine(|machines, ctx| {
@@ -207,16 +208,6 @@ fn op_of(op: Op) -> Option<request::Op> {
         Op::WriteZeroes => Some(request::Op::WriteZeroes),
         Op::Discard => Some(request::Op::Discard),
         Op::Flush | Op::Other => None,
-    }
-}
-
-impl Lane {
-    /// A task that begins on this lane, if there is memory for it.
-    pub(super) fn task(self: &Arc<Self>, machine: Machine) -> Option<Unique<Task>> {
-        let blank = self.instance.tasks.get()?;
-        let mut task = Task::new(machine, self.clone());
-        task.next = Next::Step(Event::Begin);
-        Some(Unique::new(blank, task))
     }
 }
 

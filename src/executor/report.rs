@@ -35,7 +35,7 @@ pub(crate) enum Outcome {
     Found { is_new: bool },
 }
 
-/// What came of some machines.
+/// What came of some machines, in the order of their units.
 #[pin_data]
 pub(crate) struct Report {
     #[pin]
@@ -60,7 +60,11 @@ impl Report {
     /// Takes note of what came of a machine. Sleeps.
     pub(crate) fn add(&self, unit: Unit, outcome: Outcome) {
         // There is room for as many as were begun.
-        let _ = self.outcomes.lock().push_within_capacity((unit, outcome));
+        let mut outcomes = self.outcomes.lock();
+        let behind = outcomes.iter().position(|(other, _)| *other > unit);
+        let at = behind.unwrap_or(outcomes.len());
+        let _ = outcomes.insert_within_capacity(at, (unit, outcome));
+        drop(outcomes);
         self.added.notify_all();
     }
 
@@ -70,8 +74,6 @@ impl Report {
         while outcomes.len() < count {
             self.added.wait(&mut outcomes);
         }
-        let mut all = core::mem::take(&mut *outcomes);
-        all.sort_unstable_by_key(|(unit, _)| *unit);
-        all
+        core::mem::take(&mut *outcomes)
     }
 }
