@@ -23,6 +23,7 @@ compile_error!("`published` needs CONFIG_TREE_SRCU");
 
 mod bindings;
 pub mod bio;
+pub mod blanks;
 pub mod block_device;
 pub mod chain;
 pub mod crc32c;

@@ -154,8 +154,10 @@ mod published {
 mod slab {
     use super::*;
     use crate::{
+        blanks::Blanks,
         numa::Node,
         slab::{
+            Blank,
             Effort,
             Slab, //
         }, //
@@ -179,6 +181,36 @@ mod slab {
         assert_eq!(other.0, 7);
         drop(other);
         assert_eq!(dropped.load(Relaxed), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_reserve_gives_back_what_was_put_in() -> Result {
+        let slab = Slab::<u64>::new(c"dm_remap_kunit")?;
+        let mut reserve = Blanks::new();
+        assert!(reserve.pop().is_none());
+        let mut places = [0; 5];
+        for place in &mut places {
+            let object = slab.blank(Node::here(), Effort::All)?.into_raw();
+            *place = object.addr().get();
+            // SAFETY: It was just taken out.
+            reserve.push(unsafe { Blank::from_raw(object) });
+        }
+        assert_eq!(reserve.len(), 5);
+        // The last comes first, and holds what is written to it and no link.
+        for place in [places[4], places[3]] {
+            let number = reserve.pop().ok_or(ENOMEM)?.write(7);
+            assert_eq!(number.as_ptr().addr().get(), place);
+            assert_eq!(*number, 7);
+        }
+        reserve.truncate(9);
+        assert_eq!(reserve.len(), 3);
+        reserve.truncate(1);
+        assert_eq!(reserve.len(), 1);
+        reserve.push(slab.blank(Node::here(), Effort::All)?);
+        // Its cache is freed behind the last blank: the kernel tells of blanks that are left.
+        drop(slab);
+        drop(reserve);
         Ok(())
     }
 

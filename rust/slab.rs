@@ -152,7 +152,7 @@ unsafe impl<T> Send for Blank<T> {}
 impl<T> Blank<T> {
     /// Makes it an object.
     pub fn write(self, value: T) -> Shared<T> {
-        let object = ManuallyDrop::new(self).object;
+        let object = self.into_raw();
         // SAFETY: By the type invariant the memory is there and ours alone.
         unsafe {
             (&raw mut (*object.as_ptr()).users).write(Refcount::new(1));
@@ -160,6 +160,18 @@ impl<T> Blank<T> {
         }
         // INVARIANT: All fields are initialised, and the one user is the new value.
         Shared { object }
+    }
+
+    pub(crate) fn into_raw(self) -> NonNull<Object<T>> {
+        ManuallyDrop::new(self).object
+    }
+
+    /// # Safety
+    ///
+    /// `object` comes from [`Self::into_raw`], and is given back only once.
+    pub(crate) unsafe fn from_raw(object: NonNull<Object<T>>) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self { object }
     }
 
     /// Where the memory is.

@@ -20,9 +20,9 @@ use kernel::{
         SetOnce, //
     }, //
 };
-use kernel_ext::slab::{
-    Blank,
-    Shared, //
+use kernel_ext::{
+    blanks::Blanks,
+    slab::Shared, //
 };
 use remap_core::{
     geometry::{
@@ -123,11 +123,7 @@ impl Filter {
 
     /// Sets the bit of the region of `unit`, whose page may come from `reserve`. One caller at a
     /// time.
-    pub(crate) fn note(
-        &self,
-        unit: Unit,
-        reserve: &mut KVec<Blank<Page>>,
-    ) -> Result<(), OutOfMemory> {
+    pub(crate) fn note(&self, unit: Unit, reserve: &mut Blanks<Page>) -> Result<(), OutOfMemory> {
         self.any.store(true, Relaxed);
         let region = unit.0 >> self.unit_shift;
         let slot = self.slot(region).ok_or(OutOfMemory)?;

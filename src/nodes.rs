@@ -25,6 +25,7 @@ use kernel::{
     sync::Arc, //
 };
 use kernel_ext::{
+    blanks::Blanks,
     numa,
     published,
     slab::{
@@ -66,7 +67,7 @@ pub(crate) struct Served {
 pub(crate) struct Nodes {
     node: numa::Node,
     caches: Arc<Caches>,
-    spare: KVec<slab::Blank<Node<SlabMemory>>>,
+    spare: Blanks<Node<SlabMemory>>,
     served: Served,
     home: Option<Home>,
     /// For how many updates memory is wanted at a time, and whether there was none for some.
@@ -79,7 +80,7 @@ pub(crate) struct Nodes {
 /// What is needed once for the maps of all nodes.
 struct Home {
     blanks: KVec<published::Blank<Maps>>,
-    pages: KVec<slab::Blank<Page>>,
+    pages: Blanks<Page>,
     /// What the I/O path looks at before it searches a map.
     filter: Arc<Filter>,
 }
@@ -121,7 +122,7 @@ impl Nodes {
         let mut this = Self {
             node,
             caches,
-            spare: KVec::with_capacity(MOST_NODES, GFP_KERNEL)?,
+            spare: Blanks::new(),
             served: Served::default(),
             home: None,
             wanted: 0,
@@ -141,7 +142,7 @@ impl Nodes {
         let mut this = Self::new(caches, node)?;
         this.home = Some(Home {
             blanks: KVec::with_capacity(MOST_UPDATES, GFP_KERNEL)?,
-            pages: KVec::with_capacity(MOST_UPDATES / 2, GFP_KERNEL)?,
+            pages: Blanks::new(),
             filter,
         });
         this.fill(Effort::All)?;
@@ -177,7 +178,7 @@ impl Nodes {
 
     /// Adds a piece of memory to the reserve.
     pub(crate) fn deposit(&mut self, supply: Supply) {
-        // There is room for what is missing; other memory is freed.
+        // There is room for an edition that is missing; another is freed.
         match (supply, &mut self.home) {
             (Supply::Node(blank), _) => {
                 let served = match blank.node() == self.node {
@@ -185,10 +186,10 @@ impl Nodes {
                     false => &mut self.served.remote,
                 };
                 *served += 1;
-                drop(self.spare.push_within_capacity(blank));
+                self.spare.push(blank);
             }
             (Supply::Edition(blank), Some(home)) => drop(home.blanks.push_within_capacity(blank)),
-            (Supply::Page(blank), Some(home)) => drop(home.pages.push_within_capacity(blank)),
+            (Supply::Page(blank), Some(home)) => home.pages.push(blank),
             (Supply::Edition(_) | Supply::Page(_), None) => {}
         }
     }

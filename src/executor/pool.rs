@@ -17,6 +17,7 @@ use kernel::{
     }, //
 };
 use kernel_ext::{
+    blanks::Blanks,
     numa,
     slab::{
         Blank,
@@ -38,7 +39,7 @@ pub(crate) type TaskCache = Slab<Slot<Task>>;
 pub(crate) struct TaskPool {
     slab: Arc<TaskCache>,
     #[pin]
-    reserve: Mutex<KVec<Blank<Slot<Task>>>>,
+    reserve: Mutex<Blanks<Slot<Task>>>,
     /// Somebody got none.
     is_short: AtomicFlag,
 }
@@ -46,9 +47,9 @@ pub(crate) struct TaskPool {
 impl TaskPool {
     /// May sleep.
     pub(crate) fn new(slab: Arc<TaskCache>) -> Result<impl PinInit<Self>> {
-        let mut reserve = KVec::with_capacity(RESERVE, GFP_KERNEL)?;
+        let mut reserve = Blanks::new();
         for _ in 0..RESERVE {
-            reserve.push(slab.blank(numa::Node::here(), Effort::All)?, GFP_KERNEL)?;
+            reserve.push(slab.blank(numa::Node::here(), Effort::All)?);
         }
         Ok(pin_init!(Self {
             slab,
@@ -73,7 +74,11 @@ impl TaskPool {
 
     /// Gives memory back; whether somebody got none. Sleeps, but waits for nothing.
     pub(crate) fn put(&self, blank: Blank<Slot<Task>>) -> bool {
-        let _ = self.reserve.lock().push_within_capacity(blank);
+        let mut reserve = self.reserve.lock();
+        if reserve.len() < RESERVE {
+            reserve.push(blank);
+        }
+        drop(reserve);
         self.is_short.xchg(false, Full)
     }
 }
