@@ -254,12 +254,13 @@ impl Buffer {
 ///
 /// # Invariants
 ///
-/// - `set` is an initialised `bio_set` with vectors for [`Buffer`]s.
+/// - `set` is an initialised `bio_set`, with vectors for [`Buffer`]s if `has_vectors`.
 /// - `users` is how much I/O was entered and not left, and one more until the set is dropped.
 #[pin_data(PinnedDrop)]
 pub struct BioSet {
     #[pin]
     set: Opaque<kernel::bindings::bio_set>,
+    has_vectors: bool,
     users: Atomic<usize>,
     #[pin]
     idle: Completion,
@@ -271,8 +272,18 @@ unsafe impl Send for BioSet {}
 unsafe impl Sync for BioSet {}
 
 impl BioSet {
-    /// Makes a set with `reserve` bios put aside: how many threads use it at once.
+    /// Makes a set with `reserve` bios put aside, at least one: so many can be in flight whatever
+    /// happens. Sleeps.
     pub fn new(reserve: u32) -> impl PinInit<Self, Error> {
+        Self::with_flags(reserve, kernel::bindings::BIOSET_NEED_BVECS)
+    }
+
+    /// The same for parts of other bios only, whose data they share: all other I/O fails.
+    pub fn for_parts(reserve: u32) -> impl PinInit<Self, Error> {
+        Self::with_flags(reserve, 0)
+    }
+
+    fn with_flags(reserve: u32, flags: u32) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             set <- Opaque::try_ffi_init(|slot: *mut kernel::bindings::bio_set| {
                 // SAFETY: `slot` is memory for a `bio_set`, all zero as `bioset_init` wants it.
@@ -283,10 +294,11 @@ impl BioSet {
                         slot,
                         reserve.max(1),
                         0,
-                        kernel::bindings::BIOSET_NEED_BVECS as i32,
+                        flags as i32,
                     )
                 })
             }),
+            has_vectors: flags & kernel::bindings::BIOSET_NEED_BVECS != 0,
             users: Atomic::new(1),
             idle <- Completion::new(),
         })
@@ -312,8 +324,9 @@ impl BioSet {
 
     /// Reads or writes `range` of `buffer` at `sector` of `device`, and waits for it.
     ///
-    /// `range` is in bytes, in whole 512-byte sectors. The control group of the caller pays. Sleeps; must not be called from `map`, nor
-    /// from an interrupt. Allocates with `GFP_NOIO` from the reserve.
+    /// `range` is in bytes, in whole 512-byte sectors. The control group of the caller pays. Sleeps;
+    /// must not be called from `map`, nor from an interrupt. Allocates with `GFP_NOIO` from the
+    /// reserve.
     pub fn transfer(
         &self,
         transfer: Transfer,
@@ -345,7 +358,7 @@ impl BioSet {
         if !with_data || !in_sectors || !in_buffer {
             return Err(Status::IOERR);
         }
-        let mut own = self.allocate(device, transfer, buffer.pages.len() as u16);
+        let mut own = self.allocate(device, transfer, buffer.pages.len() as u16)?;
         let mut at = range.start;
         while at < range.end {
             let within = at % PAGE_SIZE;
@@ -370,7 +383,7 @@ impl BioSet {
         if !is_write || bytes == 0 || bytes > Buffer::MOST || bytes % (1 << SECTOR_SHIFT) != 0 {
             return Err(Status::IOERR);
         }
-        let mut own = self.allocate(device, transfer, bytes.div_ceil(PAGE_SIZE) as u16);
+        let mut own = self.allocate(device, transfer, bytes.div_ceil(PAGE_SIZE) as u16)?;
         let mut left = bytes;
         while left > 0 {
             let part = left.min(PAGE_SIZE);
@@ -384,7 +397,8 @@ impl BioSet {
     /// Makes durable all that was written to `device`, and waits. Sleeps, as [`Self::transfer`]
     /// does.
     pub fn flush(&self, device: &BlockDevice) -> Result<(), Status> {
-        self.allocate(device, Transfer::Flush, 0).submit_and_wait(0)
+        self.allocate(device, Transfer::Flush, 0)?
+            .submit_and_wait(0)
     }
 
     /// A bio that does `transfer` on `device` with `range` of the data of `source`, which has no
@@ -427,12 +441,16 @@ impl BioSet {
         Ok(own)
     }
 
+    /// A bio with room for so many vectors, if the set has some.
     pub(crate) fn allocate(
         &self,
         device: &BlockDevice,
         transfer: Transfer,
         vectors: u16,
-    ) -> OwnBio {
+    ) -> Result<OwnBio, Status> {
+        if vectors > 0 && !self.has_vectors {
+            return Err(Status::IOERR);
+        }
         // SAFETY: The set is initialised by the type invariant, and the device is live.
         let own = unsafe {
             kernel::bindings::bio_alloc_bioset(
@@ -443,15 +461,15 @@ impl BioSet {
                 self.set.get(),
             )
         };
-        // SAFETY: From a set with vectors and a reserve, and with a mask that may wait, the
-        // allocation does not fail (see `bio_alloc_bioset`).
+        // SAFETY: From a set with a reserve, with vectors where some are asked for, and with a mask
+        // that may wait, the allocation does not fail (see `bio_alloc_bioset`).
         let own = unsafe { NonNull::new_unchecked(own) };
         if transfer == Transfer::IdleRead {
             // SAFETY: The bio was just allocated.
             unsafe { (*own.as_ptr()).bi_ioprio = bindings::IOPRIO_IDLE };
         }
         // INVARIANT: Just allocated for this device.
-        OwnBio(own)
+        Ok(OwnBio(own))
     }
 }
 
@@ -515,23 +533,10 @@ impl OwnBio {
         self.status()
     }
 
-    /// # Safety
-    ///
-    /// `raw` comes from [`Self::into_raw`], is given back only once, and is not in flight.
-    pub(crate) unsafe fn from_raw(raw: NonNull<bio>) -> Self {
-        // INVARIANT: By the safety requirements.
-        Self(raw)
-    }
-
     /// How it ended.
-    pub(crate) fn end_status(&self) -> Status {
-        // SAFETY: The bio is ours by the type invariant.
-        Status(unsafe { (*self.0.as_ptr()).bi_status })
-    }
-
-    /// How it ended, as a result.
     fn status(&self) -> Result<(), Status> {
-        self.end_status().to_result()
+        // SAFETY: The bio is ours by the type invariant.
+        Status(unsafe { (*self.0.as_ptr()).bi_status }).to_result()
     }
 }
 

@@ -641,6 +641,7 @@ mod bio {
     fn bio_sets_come_and_go() -> Result<(), kernel::error::Error> {
         for reserve in 0..4 {
             drop(pinned(BioSet::new(reserve))?);
+            drop(pinned(BioSet::for_parts(reserve))?);
         }
         Ok(())
     }

@@ -16,14 +16,17 @@ use crate::submit::{
     Place, //
 };
 use core::ops::Range;
-use core::ptr::NonNull;
 use kernel::{
-    bindings::bio,
+    bindings::{
+        bio,
+        blk_status_t, //
+    },
     prelude::*,
     sync::{
         atomic::{
             Atomic,
-            Full, //
+            Full,
+            Relaxed, //
         },
         rcu,
         Completion, //
@@ -65,81 +68,99 @@ impl<'a> Part<'a> {
 /// Who waits for several bios.
 #[pin_data]
 struct Waiter {
+    /// How many have not ended, and one more while some may still be submitted.
     left: Atomic<u32>,
     #[pin]
     done: Completion,
 }
 
+impl Waiter {
+    /// One of those that are waited for is done.
+    fn count(&self) {
+        if self.left.fetch_sub(1, Full) == 1 {
+            self.done.complete_all();
+        }
+    }
+}
+
+/// What the end of one of the bios leaves behind.
+struct End<'a> {
+    waiter: &'a Waiter,
+    /// How it ended (`blk_status_t`).
+    status: Atomic<u32>,
+}
+
 impl BioSet {
-    /// Does all of these transfers at once on behalf of the system, and waits for all of them.
-    /// Sleeps, as [`Self::transfer`] does.
-    ///
-    /// It may wait for ever where memory is short and the set has fewer bios in reserve than those
-    /// who use it at a time need together.
+    /// Does all of these transfers at once on behalf of the system, and waits for all of them. They
+    /// begin one after the other, so that one bio in reserve is enough. Sleeps, as
+    /// [`Self::transfer`] does.
     pub fn transfer_all<const N: usize>(&self, parts: &mut [Option<Part<'_>>; N]) {
         const { assert!(N <= 16, "too many for a stack") };
-        let mut bios: [Option<OwnBio>; N] = [const { None }; N];
-        for (slot, part) in bios.iter_mut().zip(parts.iter_mut()) {
+        pin_init::stack_pin_init!(let waiter = pin_init!(Waiter {
+            left: Atomic::new(1),
+            done <- Completion::new(),
+        }));
+        let waiter: &Waiter = &waiter;
+        let ends: [End<'_>; N] = core::array::from_fn(|_| End {
+            waiter,
+            status: Atomic::new(u32::from(Status::IOERR.0)),
+        });
+        for (part, end) in parts.iter_mut().zip(&ends) {
             let Some(part) = part else { continue };
-            let (transfer, device, sector) = part.place;
-            let own = match &mut part.data {
-                // SAFETY: All of them have ended when this function returns, and `parts` are
-                // borrowed exclusively until then.
-                Some((buffer, range)) => unsafe {
-                    self.with_buffer(transfer, device, buffer, range.clone())
-                },
-                None if transfer == Transfer::Flush => Ok(self.allocate(device, transfer, 0)),
-                None => Err(Status::IOERR),
-            };
-            match own {
-                Ok(mut own) => {
-                    own.at(sector);
-                    *slot = Some(own);
-                }
-                Err(status) => part.done = Err(status),
+            // SAFETY: All of them have ended when this function returns, and `parts` are borrowed
+            // exclusively until then.
+            if let Ok(own) = unsafe { self.bio_for(part) } {
+                // SAFETY: As above, and `ends` are there until then.
+                unsafe { submit(own, end) };
             }
         }
-        let statuses = submit_all(bios);
-        for (part, status) in parts.iter_mut().zip(statuses) {
-            if let (Some(part), Some(status)) = (part, status) {
-                part.done = status.to_result();
+        waiter.count();
+        waiter.done.wait_for_completion();
+        for (part, end) in parts.iter_mut().zip(&ends) {
+            if let Some(part) = part {
+                // A `blk_status_t` was put there.
+                part.done = Status(end.status.load(Relaxed) as blk_status_t).to_result();
             }
         }
     }
-}
 
-/// Submits these bios and waits for them; how each ended.
-fn submit_all<const N: usize>(bios: [Option<OwnBio>; N]) -> [Option<Status>; N] {
-    let count = bios.iter().flatten().count() as u32;
-    if count == 0 {
-        return [None; N];
+    /// The bio that does a part.
+    ///
+    /// # Safety
+    ///
+    /// It must have ended, or be dropped, before anybody else uses the buffer of the part.
+    unsafe fn bio_for(&self, part: &mut Part<'_>) -> Result<OwnBio, Status> {
+        let (transfer, device, sector) = part.place;
+        let mut own = match &mut part.data {
+            // SAFETY: By the safety requirements.
+            Some((buffer, range)) => unsafe {
+                self.with_buffer(transfer, device, buffer, range.clone())
+            },
+            None if transfer == Transfer::Flush => self.allocate(device, transfer, 0),
+            None => Err(Status::IOERR),
+        }?;
+        own.at(sector);
+        Ok(own)
     }
-    pin_init::stack_pin_init!(let waiter = pin_init!(Waiter {
-        left: Atomic::new(count),
-        done <- Completion::new(),
-    }));
-    let waiter: &Waiter = &waiter;
-    let bios = bios.map(|own| own.map(OwnBio::into_raw));
-    for raw in bios.iter().flatten() {
-        // SAFETY: The bio is ours, has a device, a sector, and data that outlive it; the waiter is
-        // there until all of them have ended.
-        unsafe {
-            (*raw.as_ptr()).bi_private = core::ptr::from_ref(waiter).cast_mut().cast();
-            (*raw.as_ptr()).bi_end_io = Some(ended);
-        }
-        submit_for_all(*raw);
+}
+
+/// Submits a bio whose end is told to `end`.
+///
+/// # Safety
+///
+/// `end` and the data of the bio must be there until the bio has ended.
+unsafe fn submit(own: OwnBio, end: &End<'_>) {
+    end.waiter.left.fetch_add(1, Relaxed);
+    let raw = own.into_raw();
+    // SAFETY: The bio is ours, and has a device and a sector.
+    unsafe {
+        (*raw.as_ptr()).bi_private = core::ptr::from_ref(end).cast_mut().cast();
+        (*raw.as_ptr()).bi_end_io = Some(ended);
     }
-    waiter.done.wait_for_completion();
-    bios.map(|raw| raw.map(status_of))
+    submit_for_all(raw);
 }
 
-/// How a bio of [`submit_all`] ended, which is put.
-fn status_of(raw: NonNull<bio>) -> Status {
-    // SAFETY: It was `into_raw`, and has ended.
-    unsafe { OwnBio::from_raw(raw) }.end_status()
-}
-
-/// The end function of a bio of [`submit_all`].
+/// The end function of a bio of [`submit`].
 ///
 /// # Safety
 ///
@@ -147,10 +168,13 @@ fn status_of(raw: NonNull<bio>) -> Status {
 unsafe extern "C" fn ended(raw: *mut bio) {
     // Nobody unloads the module within this section: who waits does not wait for its end.
     let guard = rcu::read_lock();
-    // SAFETY: By the safety requirements; the waiter is there until the last bio has ended.
-    let waiter = unsafe { &*(*raw).bi_private.cast::<Waiter>() };
-    if waiter.left.fetch_sub(1, Full) == 1 {
-        waiter.done.complete_all();
-    }
+    // SAFETY: By the safety requirements; the end is there until the last bio has ended.
+    let end = unsafe { &*(*raw).bi_private.cast::<End<'_>>() };
+    // SAFETY: As above.
+    let status = unsafe { (*raw).bi_status };
+    // SAFETY: As above; this is the last use of the bio.
+    unsafe { kernel::bindings::bio_put(raw) };
+    end.status.store(u32::from(status), Relaxed);
+    end.waiter.count();
     drop(guard);
 }

@@ -47,6 +47,9 @@ use kernel_ext::{
 };
 use remap_core::geometry::Geometry;
 
+/// How much I/O of our own can be in flight whatever happens, and as much on behalf of clients.
+const BIOS: u32 = 2;
+
 /// The part of an instance that is below its repair and its scan.
 ///
 /// Lock order: the locks here come last, and none is held while another is taken.
@@ -110,8 +113,8 @@ impl Context {
             node_replicas,
             filter,
             counters,
-            bios <- BioSet::new(4),
-            client_bios <- BioSet::new(4),
+            bios <- BioSet::new(BIOS),
+            client_bios <- BioSet::for_parts(BIOS),
             summary <- PublishedSummary::new(summary),
             services <- services,
             reset_at <- new_mutex!([0; Count::ALL.len()], "dm_remap::reset_at"),

@@ -54,7 +54,7 @@ impl Writer {
     pub(super) fn new() -> Result<KBox<Self>> {
         let buffer = || Buffer::zeroed(BLOCK_BYTES);
         let this = Self {
-            bios: KBox::pin_init(BioSet::new(MAX_REGIONS as u32), GFP_KERNEL)?,
+            bios: KBox::pin_init(BioSet::new(1), GFP_KERNEL)?,
             block: KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?,
             buffers: [buffer()?, buffer()?, buffer()?, buffer()?],
             orders: [None; MAX_REGIONS],
