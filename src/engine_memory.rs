@@ -75,18 +75,22 @@ fn group() -> Result<Group<KernelMemory>> {
     ))
 }
 
+/// Allocates the bitmaps of an array of this shape, where no spare unit is used. May sleep.
+pub(crate) fn spares(geometry: &Geometry) -> Result<Spares<KVVec<u64>>> {
+    let words = usize::try_from(words_for(geometry.spare_units())).map_err(|_| ENOMEM)?;
+    let bitmap = || KVVec::from_elem(0u64, words, GFP_KERNEL);
+    Spares::new(bitmap()?, bitmap()?, geometry.spare_units()).map_err(|_| EINVAL)
+}
+
 /// Allocates all that the engine of an array of this shape needs, and itself, which is large for a
 /// stack. May sleep.
 // Not on the stack of its caller.
 #[inline(never)]
 pub(crate) fn engine(geometry: &Geometry, nodes: Nodes) -> Result<KBox<Engine>> {
-    let words = usize::try_from(words_for(geometry.spare_units())).map_err(|_| ENOMEM)?;
-    let bitmap = || KVVec::from_elem(0u64, words, GFP_KERNEL);
     let cpus = usize::try_from(nr_cpu_ids()).map_err(|_| EINVAL)?;
-    let spares = Spares::new(bitmap()?, bitmap()?, geometry.spare_units());
     let parts = Parts {
         nodes,
-        spares: spares.map_err(|_| EINVAL)?,
+        spares: spares(geometry)?,
         magazines: Magazines::new(KVec::from_elem(Magazine::EMPTY, cpus, GFP_KERNEL)?),
         withheld: spare_units(MOST_WITHHELD)?,
         claims: units(CLAIMS)?,

@@ -26,7 +26,6 @@ use crate::{
     },
     filter::Filter,
     layout::Layout,
-    load::NotReady,
     published_map::NodeReplicas,
     replicas::Replicas,
     scan::Scan,
@@ -52,21 +51,16 @@ use kernel_ext::{
     slab::Effort,
     unique::Unique, //
 };
-use remap_core::{
-    geometry::Geometry,
-    metadata::array::Array, //
-};
+use remap_core::geometry::Geometry;
 
 /// One remap device, whichever table stands for it at the moment.
 ///
-/// Lock order: `machines`, then the registry's, then the state of the scan, then those of pools and
-/// of the context.
+/// Lock order: `machines`, then those of pools and of the context.
 #[pin_data]
 pub(crate) struct Instance {
     #[pin]
     pub(crate) ctx: Context,
-    /// Never held while a device, memory or a machine is waited for, but while an instance is
-    /// loaded that nobody uses yet.
+    /// Never held while a device, memory or a machine is waited for.
     #[pin]
     machines: Mutex<KBox<Machines>>,
     /// Something changed that is under the lock of the machines.
@@ -80,6 +74,7 @@ pub(crate) struct Instance {
     #[pin]
     crew: Mutex<Option<Arc<dyn Attend>>>,
     pub(crate) scan: Arc<Scan>,
+    pub(crate) caches: Arc<Caches>,
 }
 
 /// The engine and what goes with it.
@@ -139,6 +134,7 @@ impl Instance {
                 buffers <- buffers,
                 crew <- new_mutex!(None, "dm_remap::crew"),
                 scan,
+                caches: caches.clone(),
             }? Error),
             GFP_KERNEL,
         )
@@ -229,49 +225,6 @@ impl Instance {
         let crew = self.crew.lock().take();
         if let Some(crew) = crew {
             crew.flush();
-        }
-    }
-
-    /// Reads the metadata, or formats them, if `claim` says that the array may be used. Sleeps.
-    pub(crate) fn make_ready(
-        &self,
-        read_only: bool,
-        claim: impl FnOnce(&Array) -> Result<(), NotReady>,
-    ) -> Result<(), NotReady> {
-        let was_ready = self.with_engine(|machines, ctx| {
-            machines.engine.set_writable(!read_only);
-            match machines.engine.journal() {
-                Some(_) => Ok(true),
-                None => machines
-                    .load(ctx, &self.scan, read_only, claim)
-                    .map(|()| false),
-            }
-        })?;
-        self.begin_writing(was_ready)
-    }
-
-    /// Brings all regions up to date and marks the array as in use, if the table may write. Sleeps.
-    fn begin_writing(&self, was_ready: bool) -> Result<(), NotReady> {
-        let group = self.with_engine(|machines, _| machines.begin_writing());
-        let begun = match group {
-            Ok(Some(group)) => {
-                self.write_updates();
-                match self.wait_durable(group) {
-                    true => Ok(()),
-                    false => Err(NotReady::Dead),
-                }
-            }
-            Ok(None) => Ok(()),
-            Err(reason) => Err(reason),
-        };
-        match begun {
-            // A device that was in use goes on without its metadata.
-            Err(NotReady::Dead) if was_ready => Ok(()),
-            Err(reason) if !was_ready => {
-                self.with_engine(|machines, ctx| machines.unload(ctx));
-                Err(reason)
-            }
-            other => other,
         }
     }
 

@@ -5,13 +5,14 @@
 use crate::{
     context::Context,
     counters::Count,
+    engine_memory,
     executor::machines::Machines,
+    instance::Instance,
     metadata::{
         Store,
         Wire, //
     },
-    nodes::Nodes,
-    scan::Scan, //
+    nodes::Nodes, //
 };
 use kernel::{
     alloc::AllocError,
@@ -19,10 +20,12 @@ use kernel::{
     prelude::*, //
 };
 use kernel_ext::{
+    noio::NoIo,
     random::random_bytes,
     slab::Effort, //
 };
 use remap_core::{
+    engine::activate::Restored,
     geometry::Geometry,
     metadata::{
         array::{
@@ -32,7 +35,6 @@ use remap_core::{
         block::Block,
         journal::Journal,
         replay::Conflict,
-        standing::Standing,
         survey::{
             choose,
             Choice,
@@ -146,73 +148,112 @@ fn random_session() -> u64 {
     u64::from_le_bytes(random_bytes())
 }
 
-impl Machines {
-    /// Reads the metadata, or says how they are to be formatted where there are none. Sleeps, as
-    /// long as devices take.
-    ///
-    /// `scan` is told how many passes there were, and `claim` is asked whether the array may be
-    /// used.
-    pub(crate) fn load(
-        &mut self,
-        ctx: &Context,
-        scan: &Scan,
+impl Instance {
+    /// Reads the metadata, or formats them, if `claim` says that the array may be used. One caller
+    /// at a time. Sleeps, as long as devices take.
+    pub(crate) fn make_ready(
+        &self,
+        read_only: bool,
+        claim: impl FnOnce(&Array) -> Result<(), NotReady>,
+    ) -> Result<(), NotReady> {
+        let was_ready = self.with_engine(|machines, _| {
+            machines.engine.set_writable(!read_only);
+            machines.engine.journal().is_some()
+        });
+        if !was_ready {
+            // Bios may wait for the device to be resumed.
+            NoIo::run(|| self.load(read_only, claim))?;
+        }
+        self.begin_writing(was_ready)
+    }
+
+    /// Reads the metadata, or says how they are to be formatted where there are none.
+    fn load(
+        &self,
         read_only: bool,
         claim: impl FnOnce(&Array) -> Result<(), NotReady>,
     ) -> Result<(), NotReady> {
         let mut block = KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?;
         let wire = &mut Wire::new()?;
+        let ctx = &self.ctx;
         let mut store = Store { ctx, wire };
         let geometry = ctx.geometry();
         match choose(&mut store, &mut block, &geometry.regions()) {
             Ok(choice) => {
                 choice.identity.array.fits(geometry)?;
                 claim(&choice.identity.array)?;
-                let standing = self.replay(&mut store, &mut block, &choice)?;
-                self.restore(ctx, scan, &standing);
-                let journal = Journal::resume(&choice, random_session());
-                self.engine.set_journal(Some(journal));
-                Ok(())
+                self.resume(&mut store, (&mut block, &choice))
             }
             Err(Refused::Blank) if read_only => Ok(()),
             Err(Refused::Blank) => {
                 let array = new_array(geometry);
                 claim(&array)?;
                 let journal = Journal::format(array, &store, 0, random_session());
-                self.engine.set_journal(Some(journal));
+                self.with_engine(|machines, _| machines.engine.set_journal(Some(journal)));
                 Ok(())
             }
             Err(refused) => Err(refused.into()),
         }
     }
 
-    fn replay(
-        &mut self,
+    /// Reads the state of the region that was chosen, and goes on from it.
+    fn resume(
+        &self,
         store: &mut Store<'_>,
-        block: &mut Block,
-        choice: &Choice,
-    ) -> Result<Standing, NotReady> {
+        (block, choice): (&mut Block, &Choice),
+    ) -> Result<(), NotReady> {
+        let ctx = &self.ctx;
+        let home = ctx.node_replicas.nodes().next().ok_or(ENODEV)?;
+        let nodes = Nodes::for_home(self.caches.clone(), home, ctx.filter.clone())?;
+        let memory = (nodes, engine_memory::spares(ctx.geometry())?);
         let ready = |nodes: &mut Nodes| nodes.fill(Effort::All).map_err(|_| NotReady::NoMemory);
-        let replayed = self.engine.replay(store, block, choice, ready);
-        if replayed.is_err() {
-            self.engine.forget();
-        }
-        replayed
-    }
-
-    /// Goes on from what was remembered beside the units.
-    fn restore(&mut self, ctx: &Context, scan: &Scan, standing: &Standing) {
+        let place = (block, choice);
+        let (restored, standing) = Restored::read(ctx.geometry(), memory, store, place, ready)?;
         ctx.set_scan_position(standing.cursor);
         for (&count, &value) in Count::SURVIVE.iter().zip(&standing.counters) {
             ctx.counters.add(count, value);
         }
-        self.restored = standing.counters;
-        scan.resume(ctx.counters.sum(Count::ScanPasses));
+        self.scan.resume(ctx.counters.sum(Count::ScanPasses));
+        let journal = Journal::resume(choice, random_session());
+        let before = self.with_engine(|machines, _| {
+            machines.restored = standing.counters;
+            machines.engine.activate(restored, journal)
+        });
+        // Without the lock.
+        drop(before);
+        Ok(())
     }
 
+    /// Brings all regions up to date and marks the array as in use, if the table may write. Sleeps.
+    fn begin_writing(&self, was_ready: bool) -> Result<(), NotReady> {
+        let group = self.with_engine(|machines, _| machines.begin_writing());
+        let begun = match group {
+            Ok(Some(group)) => {
+                self.write_updates();
+                match self.wait_durable(group) {
+                    true => Ok(()),
+                    false => Err(NotReady::Dead),
+                }
+            }
+            Ok(None) => Ok(()),
+            Err(reason) => Err(reason),
+        };
+        match begun {
+            // A device that was in use goes on without its metadata.
+            Err(NotReady::Dead) if was_ready => Ok(()),
+            Err(reason) if !was_ready => {
+                self.with_engine(|machines, ctx| machines.unload(ctx));
+                Err(reason)
+            }
+            other => other,
+        }
+    }
+}
+
+impl Machines {
     /// Forgets what was read, so that the next activation reads it anew.
-    pub(crate) fn unload(&mut self, ctx: &Context) {
+    fn unload(&mut self, ctx: &Context) {
         self.engine.forget();
-        self.engine.set_journal(None);
         let restored = core::mem::take(&mut self.restored);
         for (&count, &value) in Count::SURVIVE.iter().zip(&restored) {
             ctx.counters.add(count, value.wrapping_neg());
@@ -221,7 +262,7 @@ impl Machines {
 
     /// Has all regions brought up to date and the array marked as in use; the group whose commit
     /// does so, unless nothing is to be written.
-    pub(crate) fn begin_writing(&mut self) -> Result<Option<u64>, NotReady> {
+    fn begin_writing(&mut self) -> Result<Option<u64>, NotReady> {
         if self.engine.is_read_only() {
             return Ok(None);
         }

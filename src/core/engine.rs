@@ -31,6 +31,7 @@ pub mod request;
 mod state;
 pub mod stay;
 pub mod task;
+mod totals;
 pub mod unrelocation;
 mod writer;
 

@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading the state of an array into an engine.
+//! Reading the state of an array, for an engine to go on from.
+//!
+//! The state is read into memory of its own, so that the engine is not held while a device is
+//! waited for, and is as it was if the reading fails.
 
 use super::memory::{
     List,
     Memory, //
 };
 use super::probes::Probes;
+use super::state::Map;
+use super::totals::Totals;
 use super::Engine;
 use crate::fixed::Fixed;
-use crate::geometry::Unit;
+use crate::geometry::{
+    Geometry,
+    Unit, //
+};
 use crate::index::Index;
 use crate::metadata::block::Block;
+use crate::metadata::journal::Journal;
 use crate::metadata::load::load;
 use crate::metadata::replay::{
     Conflict,
@@ -23,44 +32,67 @@ use crate::metadata::survey::{
     Choice,
     Refused, //
 };
+use crate::spares::Spares;
 
-impl<M: Memory> Engine<M> {
-    /// Reads the state of the regions that were chosen into an engine without one; what the array
-    /// remembers besides its units. `ready` makes sure of the memory for one update, before each.
-    pub fn replay<S: Storage, E: From<Refused> + From<Conflict>>(
-        &mut self,
+/// The state of an array.
+pub struct Restored<M: Memory> {
+    map: Map<M>,
+    nodes: M::Nodes,
+    spares: Spares<M::Words>,
+    totals: Totals,
+}
+
+impl<M: Memory> Restored<M> {
+    /// Reads the state of the region that was chosen into this memory, where no spare unit is used
+    /// yet; it, and what the array remembers besides its units. `ready` makes sure of the memory
+    /// for one update, before each.
+    pub fn read<S: Storage, E: From<Refused> + From<Conflict>>(
+        geometry: &Geometry,
+        (mut nodes, mut spares): (M::Nodes, Spares<M::Words>),
         storage: &mut S,
-        block: &mut Block,
-        choice: &Choice,
+        (block, choice): (&mut Block, &Choice),
         mut ready: impl FnMut(&mut M::Nodes) -> Result<(), E>,
-    ) -> Result<Standing, E> {
-        self.forget();
+    ) -> Result<(Self, Standing), E> {
         let mut replay = Replay::default();
-        let Self {
-            geometry,
-            nodes,
-            spares,
-            ..
-        } = self;
         let standing = load(storage, block, choice, |record| {
-            ready(nodes)?;
-            let applied = replay.apply(geometry, nodes, spares, record);
+            ready(&mut nodes)?;
+            let applied = replay.apply(geometry, &mut nodes, &mut spares, record);
             applied.map_err(E::from)
         })?;
-        ready(nodes)?;
-        let map = replay.finish(nodes)?;
+        ready(&mut nodes)?;
+        let map = replay.finish(&mut nodes)?;
+        let mut totals = Totals::default();
         for (unit, entry) in map.iter_from(Unit(0)) {
-            let all = self.geometry.blocks_of(unit);
-            self.count_entry(Some(entry), all, u64::wrapping_add);
+            totals.count(Some(entry), geometry.blocks_of(unit), u64::wrapping_add);
         }
-        self.map = map;
-        self.renew();
-        Ok(standing)
+        let restored = Self {
+            map,
+            nodes,
+            spares,
+            totals,
+        };
+        Ok((restored, standing))
+    }
+}
+
+impl<M: Memory> Engine<M> {
+    /// Goes on from the state of an array, with the journal that follows it; the state of before,
+    /// which may take long to free. No machine may be under way.
+    pub fn activate(&mut self, restored: Restored<M>, journal: Journal) -> Restored<M> {
+        self.forget();
+        let before = Restored {
+            map: core::mem::replace(&mut self.map, restored.map),
+            nodes: core::mem::replace(&mut self.nodes, restored.nodes),
+            spares: core::mem::replace(&mut self.spares, restored.spares),
+            totals: core::mem::replace(&mut self.totals, restored.totals),
+        };
+        self.set_journal(Some(journal));
+        before
     }
 
     /// Forgets the state, so that it can be read anew. No machine may be under way.
     pub fn forget(&mut self) {
-        self.journal = None;
+        self.set_journal(None);
         self.probes = Probes::default();
         self.gathered.clear();
         self.written.clear();
@@ -68,10 +100,10 @@ impl<M: Memory> Engine<M> {
         (self.awaited, self.are_all_awaited) = (Fixed::new(), false);
         (self.promised, self.admitted) = (0, 0);
         self.map = Index::new();
+        self.totals = Totals::default();
         self.renew();
         self.spares.clear();
         self.magazines.forget();
         List::clear(&mut self.withheld);
-        (self.suspects, self.lost_blocks, self.relocated) = (0, 0, 0);
     }
 }

@@ -192,7 +192,7 @@ impl<M: Memory> Engine<M> {
         let records = self.gathered.records();
         standing.clean = which.is_none() && self.gathered.is_clean;
         let size = Size {
-            relocated: self.relocated,
+            relocated: self.totals.relocated,
             retired: self.spares.retired(),
         };
         let Some(journal) = &mut self.journal else {

@@ -17,8 +17,8 @@ use super::notice::{
 use super::probes::Probes;
 use super::queue::Queue;
 use super::task::Key;
+use super::totals::Totals;
 use super::writer::Writer;
-use crate::blocks::Blocks;
 use crate::breaker::{
     Breaker,
     Budget,
@@ -110,9 +110,7 @@ pub struct Engine<M: Memory> {
     pub(super) probes: Probes,
     /// What a write to a suspect does.
     pub(super) policy: Policy,
-    pub(super) suspects: u64,
-    pub(super) lost_blocks: u64,
-    pub(super) relocated: u64,
+    pub(super) totals: Totals,
     pub(super) is_suspended: bool,
     /// The table may write.
     pub(super) is_writable: bool,
@@ -177,9 +175,7 @@ impl<M: Memory> Engine<M> {
             admitted: 0,
             probes: Probes::default(),
             policy: Policy::default(),
-            suspects: 0,
-            lost_blocks: 0,
-            relocated: 0,
+            totals: Totals::default(),
             is_suspended: true,
             is_writable: true,
             is_short: false,
@@ -314,30 +310,13 @@ impl<M: Memory> Engine<M> {
         }
         self.map = self.map.set(&mut self.nodes, unit, entry)?;
         let all = self.geometry.blocks_of(unit);
-        self.count_entry(before, all, u64::wrapping_sub);
-        self.count_entry(entry, all, u64::wrapping_add);
+        self.totals.count(before, all, u64::wrapping_sub);
+        self.totals.count(entry, all, u64::wrapping_add);
         self.is_changed = true;
         if !self.changed.contains(&unit) && self.changed.push(unit).is_err() {
             self.has_more_changed = true;
         }
         Ok(())
-    }
-
-    pub(super) fn count_entry(
-        &mut self,
-        entry: Option<Entry>,
-        all: Blocks,
-        change: fn(u64, u64) -> u64,
-    ) {
-        match entry.map(|entry| entry.state) {
-            Some(State::Suspect) => self.suspects = change(self.suspects, 1),
-            Some(State::Relocated { valid, .. }) => {
-                let lost = u64::from(all.minus(valid).count());
-                self.relocated = change(self.relocated, 1);
-                self.lost_blocks = change(self.lost_blocks, lost);
-            }
-            Some(State::Main) | None => {}
-        }
     }
 
     /// Lets nobody use a claimed unit but its machine.
@@ -400,7 +379,7 @@ impl<M: Memory> Engine<M> {
         if !self.is_plain(unit)
             || self.is_short
             || !self.is_closed()
-            || self.suspects >= MAX_SUSPECTS
+            || self.totals.suspects >= MAX_SUSPECTS
         {
             return false;
         }
@@ -460,7 +439,9 @@ impl<M: Memory> Engine<M> {
     /// How many spare units hold data, or must be left alone since a region of the metadata says
     /// so.
     pub fn used_spares(&self) -> u64 {
-        self.relocated.saturating_add(self.withheld.len() as u64)
+        self.totals
+            .relocated
+            .saturating_add(self.withheld.len() as u64)
     }
 
     /// How many spare units are neither in use nor retired.
@@ -591,11 +572,11 @@ impl<M: Memory> Engine<M> {
 
     /// How many units are suspects.
     pub fn suspects(&self) -> u64 {
-        self.suspects
+        self.totals.suspects
     }
 
     /// How many blocks of relocated units are lost.
     pub fn lost_blocks(&self) -> u64 {
-        self.lost_blocks
+        self.totals.lost_blocks
     }
 }

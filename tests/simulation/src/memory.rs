@@ -134,13 +134,20 @@ fn group() -> Group<Simulated> {
     Group::new(vec![Change::NONE; 2], spares(), spares())
 }
 
-/// An engine for an array of this shape, with so many nodes for its map.
-pub fn engine(geometry: &Geometry, nodes: usize) -> Engine<Simulated> {
+/// Memory for the state of an array of this shape, with so many nodes.
+pub fn state_memory(geometry: &Geometry, nodes: usize) -> (Heap, Spares<Vec<u64>>) {
     let words = vec![0; words_for(geometry.spare_units()) as usize];
     let spares = Spares::new(words.clone(), words, geometry.spare_units());
+    let nodes = Heap(Rc::new(Cell::new(nodes)));
+    (nodes, spares.expect("as many words as units take"))
+}
+
+/// An engine for an array of this shape, with so many nodes for its map.
+pub fn engine(geometry: &Geometry, nodes: usize) -> Engine<Simulated> {
+    let (nodes, spares) = state_memory(geometry, nodes);
     let parts = Parts {
-        nodes: Heap(Rc::new(Cell::new(nodes))),
-        spares: spares.expect("as many words as units take"),
+        nodes,
+        spares,
         magazines: Magazines::new(vec![Magazine::EMPTY; CPUS]),
         withheld: vec![SpareUnit(0); 64],
         claims: vec![Unit(0); CLAIMS],

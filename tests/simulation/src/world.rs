@@ -15,6 +15,7 @@ use crate::disk::{
 };
 use crate::memory::{
     engine,
+    state_memory,
     Simulated,
     SimulatedMap,
     CPUS, //
@@ -43,6 +44,7 @@ use remap_core::classify::{
     is_bad_sector,
     Status, //
 };
+use remap_core::engine::activate::Restored;
 use remap_core::engine::finding::{
     Finding,
     Found, //

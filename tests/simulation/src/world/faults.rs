@@ -176,13 +176,14 @@ impl World {
         let mut storage = Regions { geometry, spare };
         let choice = choose(&mut storage, &mut self.block, &geometry.regions())
             .map_err(|refused| format!("not loaded: {refused:?}"))?;
-        self.engine
-            .replay(&mut storage, &mut self.block, &choice, |_| {
-                Ok::<(), NotLoaded>(())
-            })
-            .map_err(|error| error.to_string())?;
+        let memory = state_memory(&geometry, self.config.nodes);
+        let place = (&mut *self.block, &choice);
+        let read = Restored::read(&geometry, memory, &mut storage, place, |_| {
+            Ok::<(), NotLoaded>(())
+        });
+        let (restored, _) = read.map_err(|error| error.to_string())?;
         let journal = Journal::resume(&choice, self.session);
-        self.engine.set_journal(Some(journal));
+        self.engine.activate(restored, journal);
         self.engine.want_commit(false);
         self.publish();
         self.configure();
