@@ -150,6 +150,16 @@ __rust_helper void rust_helper_memalloc_noio_restore(unsigned int flags)
 	memalloc_noio_restore(flags);
 }
 
+__rust_helper void rust_helper_non_block_start(void)
+{
+	non_block_start();
+}
+
+__rust_helper void rust_helper_non_block_end(void)
+{
+	non_block_end();
+}
+
 __rust_helper struct workqueue_struct *
 rust_helper_alloc_reclaim_workqueue(const char *name)
 {

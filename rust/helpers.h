@@ -56,6 +56,8 @@ void rust_helper_ratelimit_state_init(struct ratelimit_state *rs, int interval, 
 
 unsigned int rust_helper_memalloc_noio_save(void);
 void rust_helper_memalloc_noio_restore(unsigned int flags);
+void rust_helper_non_block_start(void);
+void rust_helper_non_block_end(void);
 
 struct task_struct *
 rust_helper_kthread_create_named(int (*main)(void *data), void *data, const char *name);

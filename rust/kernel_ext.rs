@@ -30,6 +30,7 @@ pub mod crc32c;
 pub mod device_mapper;
 pub mod kthread;
 pub mod noio;
+pub mod nosleep;
 pub mod numa;
 pub mod per_cpu;
 pub mod published;

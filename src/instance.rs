@@ -46,7 +46,7 @@ use kernel_ext::{
         NewError,
         TableEvents, //
     },
-    noio::NoIo,
+    nosleep::NoSleep,
     numa,
     slab::Effort,
     unique::Unique, //
@@ -144,11 +144,12 @@ impl Instance {
     /// Has `work` done with the engine, publishes how things are then, and begins what is due.
     /// Sleeps, but waits for no device: neither may `work`.
     pub(crate) fn with_engine<R>(&self, work: impl FnOnce(&mut Machines, &Context) -> R) -> R {
-        let (done, settled) = NoIo::run(|| {
-            let mut machines = self.machines.lock();
+        let mut machines = self.machines.lock();
+        let (done, settled) = NoSleep::run(|| {
             let done = work(&mut machines, &self.ctx);
             (done, machines.settle(&self.ctx))
         });
+        drop(machines);
         self.changed.notify_all();
         settled.woken.for_each(make_ready);
         if settled.due.any() {

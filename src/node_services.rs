@@ -4,18 +4,18 @@
 
 use crate::replicas::Service;
 use kernel::{
-    new_mutex,
+    new_spinlock,
     prelude::*,
-    sync::Mutex, //
+    sync::SpinLock, //
 };
 use kernel_ext::numa;
 
 /// How each node was served when the lock of the engine was let go of last.
 #[pin_data]
 pub(crate) struct NodeServices {
-    /// Held to copy the services and no longer: never while a device is waited for.
+    /// Held to copy or to show the services, and no longer.
     #[pin]
-    services: Mutex<KVec<Service>>,
+    services: SpinLock<KVec<Service>>,
 }
 
 impl NodeServices {
@@ -24,12 +24,12 @@ impl NodeServices {
         let nodes = numa::Node::possible().count();
         let services = KVec::with_capacity(nodes, GFP_KERNEL)?;
         Ok(pin_init!(Self {
-            services <- new_mutex!(services, "dm_remap::node_services"),
+            services <- new_spinlock!(services, "dm_remap::node_services"),
         }))
     }
 
-    /// Replaces the services. Only the holder of that lock calls this. Sleeps, but waits for
-    /// no device.
+    /// Replaces the services. Only the holder of that lock calls this. Process
+    /// context.
     pub(crate) fn publish(&self, services: impl Iterator<Item = Service>) {
         let mut published = self.services.lock();
         published.clear();
@@ -39,7 +39,7 @@ impl NodeServices {
         }
     }
 
-    /// Shows each service to `show`, until that fails. Sleeps, but waits for no device.
+    /// Shows each service to `show`, which must not sleep, until that fails. Process context.
     pub(crate) fn try_for_each<E>(
         &self,
         show: impl FnMut(&Service) -> Result<(), E>,

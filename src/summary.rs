@@ -4,7 +4,7 @@
 //! which is published whenever that lock is let go.
 
 use kernel::{
-    new_mutex,
+    new_spinlock,
     prelude::*,
     sync::{
         atomic::{
@@ -12,7 +12,7 @@ use kernel::{
             Full,
             Release, //
         },
-        Mutex, //
+        SpinLock, //
     }, //
 };
 use remap_core::{
@@ -78,9 +78,9 @@ impl Summary {
 /// The summary that was published last, and whether an event is due.
 #[pin_data]
 pub(crate) struct PublishedSummary {
-    /// Held to copy it and no longer: never while a device is waited for.
+    /// Held to copy it and no longer.
     #[pin]
-    summary: Mutex<Summary>,
+    summary: SpinLock<Summary>,
     /// Something happened that an administrator must know.
     changed: AtomicFlag,
 }
@@ -88,17 +88,17 @@ pub(crate) struct PublishedSummary {
 impl PublishedSummary {
     pub(crate) fn new(summary: Summary) -> impl PinInit<Self> {
         pin_init!(Self {
-            summary <- new_mutex!(summary, "dm_remap::summary"),
+            summary <- new_spinlock!(summary, "dm_remap::summary"),
             changed: AtomicFlag::new(false),
         })
     }
 
-    /// What was published last. Sleeps, but waits for no device.
+    /// What was published last. Process context.
     pub(crate) fn get(&self) -> Summary {
         *self.summary.lock()
     }
 
-    /// Replaces it; `is_event_due` makes an event due. Sleeps, but waits for no device.
+    /// Replaces it; `is_event_due` makes an event due. Process context.
     pub(crate) fn publish(&self, summary: Summary, is_event_due: bool) {
         *self.summary.lock() = summary;
         if is_event_due {

@@ -20,7 +20,7 @@ sys.path.insert(0, str(TOP / "scripts/dev"))
 from cache import CACHE, say  # noqa: E402
 
 # The output of a failed test: a guest test with an error or an assertion, or a host test.
-FAILED = r"# (FAILED:|thread '.*' .*panicked at |test \S+ \.\.\. FAILED$)"
+FAILED = r"# (FAILED:|the kernel complains:|thread '.*' .*panicked at |test \S+ \.\.\. FAILED$)"
 # The number of runs of a test, because some bugs show only by chance.
 RUNS = 3
 # The name of a bug, the file, the original text, its replacement, and the test that must fail.
@@ -54,6 +54,13 @@ BUGS = [
         "        self.map = map.set(&mut self.nodes, unit, entry).ok();",
         "        self.map = Some(map);",
         "memory.each_node_has_its_map",
+    ),
+    (
+        "memory_is_waited_for_under_the_lock",
+        "src/executor/machines.rs",
+        "        let _ = self.engine.nodes.fill(Effort::Now);",
+        "        let _ = self.engine.nodes.fill(Effort::All);",
+        "breaker.rearm",
     ),
     (
         "lost_blocks_are_zeroes",

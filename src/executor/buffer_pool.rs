@@ -16,9 +16,9 @@ use super::{
 };
 use kernel::{
     alloc::flags::__GFP_NOWARN,
-    new_mutex,
+    new_spinlock,
     prelude::*,
-    sync::Mutex, //
+    sync::SpinLock, //
 };
 use kernel_ext::unique::{
     Unique,
@@ -51,7 +51,7 @@ struct Free {
 pub(crate) struct BufferPool {
     unit_bytes: usize,
     #[pin]
-    free: Mutex<Free>,
+    free: SpinLock<Free>,
 }
 
 impl BufferPool {
@@ -64,12 +64,12 @@ impl BufferPool {
         };
         Ok(pin_init!(Self {
             unit_bytes,
-            free <- new_mutex!(free, "dm_remap::buffers"),
+            free <- new_spinlock!(free, "dm_remap::buffers"),
         }))
     }
 
     /// Gives buffers to a task that needs them for I/O. If there are none the task waits for some, and
-    /// then looks again what it wants. Sleeps, but waits for nothing.
+    /// then looks again what it wants. Process context.
     pub(super) fn get(&self, mut task: Unique<Task>) -> Option<Unique<Task>> {
         if task.buffers.is_some() {
             return Some(task);
@@ -104,7 +104,7 @@ impl BufferPool {
         has_room
     }
 
-    /// Takes the buffers of a task back. Sleeps, but waits for nothing.
+    /// Takes the buffers of a task back. Process context.
     pub(super) fn put(&self, task: &mut Task) {
         let Some(buffers) = task.buffers.take() else {
             return;

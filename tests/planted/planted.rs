@@ -33,6 +33,8 @@ module! {
 unsafe extern "C" {
     /// `1 << bits` in C, without a check of `bits`.
     fn planted_shift(bits: i32) -> i32;
+    /// Sleeps where that is forbidden, although the context would allow it.
+    fn planted_sleep();
 }
 
 #[pin_data]
@@ -74,6 +76,7 @@ impl kernel::Module for Planted {
             5 => shift_too_far(),
             6 => leak()?,
             7 => wait_forever()?,
+            8 => sleep_where_none_may(),
             _ => return Err(EINVAL),
         }
         Ok(Self)
@@ -114,6 +117,11 @@ fn allocate_with_a_spinlock() -> Result {
 fn shift_too_far() {
     // SAFETY: The function accepts any number; the missing check is the bug.
     black_box(unsafe { planted_shift(black_box(40)) });
+}
+
+fn sleep_where_none_may() {
+    // SAFETY: May be called by any task; the sleep is the bug.
+    unsafe { planted_sleep() };
 }
 
 fn leak() -> Result {

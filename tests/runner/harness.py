@@ -38,6 +38,7 @@ def planted(native):
         seen("overflow", 2, reports("kernel BUG at", "BUG: failure at")),
         seen("locks_in_two_orders", 3, reports("possible circular locking")),
         seen("allocation_that_sleeps_with_a_spinlock", 4, reports(sleeps)),
+        seen("sleep_where_none_may", 8, reports(sleeps)),
         seen("shift_too_far", 5, reports("UBSAN: shift-out-of-bounds")),
         seen("leak", 6, lambda status, _: status == 7, leak, leaks),
         seen("hang", 7, reports("INFO: task"), hang, waits),
