@@ -26,6 +26,7 @@ use crate::{
     },
     filter::Filter,
     layout::Layout,
+    main_sum::durable_main_sum,
     published_map::NodeReplicas,
     replicas::Replicas,
     scan::Scan,
@@ -46,12 +47,16 @@ use kernel_ext::{
         NewError,
         TableEvents, //
     },
+    noio::NoIo,
     nosleep::NoSleep,
     numa,
     slab::Effort,
     unique::Unique, //
 };
-use remap_core::geometry::Geometry;
+use remap_core::{
+    geometry::Geometry,
+    metadata::standing::End, //
+};
 
 /// One remap device, whichever table stands for it at the moment.
 ///
@@ -212,12 +217,18 @@ impl Instance {
     /// device is shut down in order. Sleeps.
     pub(crate) fn wait_stopped(&self) {
         self.wait_until(|machines| machines.is_idle().then_some(()));
-        let group = self.with_engine(|machines, ctx| {
+        let map = self.with_engine(|machines, ctx| {
             machines.engine.put_back_spares();
             let may_write = !ctx.is_read_only() && !machines.engine.is_read_only();
-            may_write.then(|| machines.engine.want_commit(true))
+            may_write.then(|| machines.engine.map().clone())
         });
-        if let Some(group) = group {
+        if let Some(map) = map {
+            // Who waits for the device does not wait for a disk that hangs.
+            let answers = self.scan.is_answered();
+            let main_sum = answers.then(|| NoIo::run(|| durable_main_sum(&self.ctx, &map)));
+            let main_sum = main_sum.flatten();
+            let end = Some(End { main_sum });
+            let group = self.with_engine(|machines, _| machines.engine.want_commit(end));
             self.write_updates();
             // What fails is said in the log.
             self.wait_durable(group);

@@ -8,11 +8,13 @@ use crate::{
     engine_memory,
     executor::machines::Machines,
     instance::Instance,
+    main_sum::main_sum,
     metadata::{
         Store,
         Wire, //
     },
-    nodes::Nodes, //
+    nodes::Nodes,
+    published_map::Map, //
 };
 use kernel::{
     alloc::AllocError,
@@ -35,6 +37,7 @@ use remap_core::{
         block::Block,
         journal::Journal,
         replay::Conflict,
+        standing::Standing,
         survey::{
             choose,
             Choice,
@@ -59,6 +62,8 @@ pub(crate) enum NotReady {
     Active(Uuid),
     /// The copies of the metadata on main lie on sectors of another remap device.
     CopiesInUse,
+    /// Main is not what it was when the array was shut down in order.
+    MainChanged,
     /// The metadata cannot be written.
     Dead,
     /// No memory.
@@ -124,6 +129,10 @@ impl fmt::Display for NotReady {
             Self::CopiesInUse => {
                 write!(f, "the metadata on main are in use by another remap device")
             }
+            Self::MainChanged => write!(
+                f,
+                "main was changed without the array: 'remapctl check' says what that means"
+            ),
             Self::Dead => write!(f, "no copy of the metadata can be written"),
         }
     }
@@ -209,6 +218,7 @@ impl Instance {
         let ready = |nodes: &mut Nodes| nodes.fill(Effort::All).map_err(|_| NotReady::NoMemory);
         let place = (block, choice);
         let (restored, standing) = Restored::read(ctx.geometry(), memory, store, place, ready)?;
+        check_main(ctx, restored.map(), &standing)?;
         ctx.set_scan_position(standing.cursor);
         for (&count, &value) in Count::SURVIVE.iter().zip(&standing.counters) {
             ctx.counters.add(count, value);
@@ -250,6 +260,19 @@ impl Instance {
     }
 }
 
+/// Refuses main if somebody has changed it since the array was shut down in order. Sleeps, as long
+/// as main takes.
+fn check_main(ctx: &Context, map: &Map, standing: &Standing) -> Result<(), NotReady> {
+    let Some(before) = standing.end.and_then(|end| end.main_sum) else {
+        return Ok(());
+    };
+    // What cannot be read now may have become bad, for which the array is there.
+    match main_sum(ctx, map) {
+        Some(now) if now != before => Err(NotReady::MainChanged),
+        _ => Ok(()),
+    }
+}
+
 impl Machines {
     /// Forgets what was read, so that the next activation reads it anew.
     fn unload(&mut self, ctx: &Context) {
@@ -270,6 +293,6 @@ impl Machines {
             return Err(NotReady::ReadOnlyFormat);
         }
         self.engine.try_regions_again();
-        Ok(Some(self.engine.want_commit(false)))
+        Ok(Some(self.engine.want_commit(None)))
     }
 }

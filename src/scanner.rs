@@ -250,7 +250,12 @@ impl Scanner {
             let pause = match self.look() {
                 Wanted::Stopped => return,
                 Wanted::Paused => IDLE,
-                Wanted::Running => NoIo::run(|| self.turn()),
+                Wanted::Running => {
+                    self.scan.set_at_main(true);
+                    let pause = NoIo::run(|| self.turn());
+                    self.scan.set_at_main(false);
+                    pause
+                }
             };
             running.sleep(pause);
         }

@@ -63,6 +63,20 @@ BUGS = [
         "breaker.rearm",
     ),
     (
+        "main_that_was_changed_is_taken",
+        "src/load.rs",
+        "        Some(now) if now != before => Err(NotReady::MainChanged),",
+        "        Some(now) if now < before && before == 0 => Err(NotReady::MainChanged),",
+        "adopt.main_that",
+    ),
+    (
+        "main_is_not_summed_at_its_beginning",
+        "src/core/metadata/main_sum.rs",
+        "    (0..first)",
+        "    (first..first)",
+        "adopt.main_that",
+    ),
+    (
         "lost_blocks_are_zeroes",
         "src/core/engine/relocation/source.rs",
         "is_bad_sector(status) => self.failing = self.failing.union(blocks),",

@@ -20,6 +20,7 @@ pub mod block;
 pub mod journal;
 mod le;
 pub mod load;
+pub mod main_sum;
 pub mod record;
 pub mod replay;
 pub mod standing;

@@ -108,7 +108,7 @@ pub(super) fn standing(ctx: &Context) -> Standing {
         *slot = ctx.counters.sum(count);
     }
     Standing {
-        clean: false,
+        end: None,
         cursor: ctx.scan_position(),
         counters,
     }

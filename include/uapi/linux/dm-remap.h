@@ -72,14 +72,15 @@ enum dm_remap_counter {
 };
 
 #define DM_REMAP_CLEAN		1	/* clean shutdown */
+#define DM_REMAP_MAIN_SUM	2	/* main_sum is valid; with DM_REMAP_CLEAN */
 
 /* The state that every commit carries completely; 160 bytes. */
 struct dm_remap_standing {
-	__le64	flags;		/* DM_REMAP_CLEAN */
+	__le64	flags;		/* DM_REMAP_CLEAN, DM_REMAP_MAIN_SUM */
 	__le64	cursor;		/* the unit at which the next scan resumes */
 	__le64	counters[16];	/* enum dm_remap_counter */
 	__le64	parent;		/* in a log block: session of the previous commit */
-	__u8	reserved[8];
+	__le64	main_sum;	/* checksum of main's superblocks, see format.rst */
 };
 
 #define DM_REMAP_RECORD_RELOCATED	1

@@ -43,6 +43,11 @@ pub struct Restored<M: Memory> {
 }
 
 impl<M: Memory> Restored<M> {
+    /// The map.
+    pub fn map(&self) -> &Map<M> {
+        &self.map
+    }
+
     /// Reads the state of the region that was chosen into this memory, where no spare unit is used
     /// yet; it, and what the array remembers besides its units. `ready` makes sure of the memory
     /// for one update, before each.

@@ -32,7 +32,10 @@ use crate::metadata::journal::{
     Journal,
     Size, //
 };
-use crate::metadata::standing::Standing;
+use crate::metadata::standing::{
+    End,
+    Standing, //
+};
 use crate::metadata::storage::{
     Failed,
     Region, //
@@ -107,11 +110,11 @@ impl<M: Memory> Engine<M> {
         !self.is_read_only() && journal.is_some_and(Journal::has_good_on_main)
     }
 
-    /// Has a commit made even if nothing changes; the number of its group. `is_clean` marks the
-    /// array as shut down in order.
-    pub fn want_commit(&mut self, is_clean: bool) -> u64 {
+    /// Has a commit made even if nothing changes; the number of its group. With `end` it says that
+    /// the array is shut down in order.
+    pub fn want_commit(&mut self, end: Option<End>) -> u64 {
         self.gathered.is_wanted = true;
-        self.gathered.is_clean |= is_clean;
+        self.gathered.end = end.or(self.gathered.end);
         self.writer.gathering
     }
 
@@ -190,7 +193,7 @@ impl<M: Memory> Engine<M> {
         }
         let which = self.checkpoint_due();
         let records = self.gathered.records();
-        standing.clean = which.is_none() && self.gathered.is_clean;
+        standing.end = self.gathered.end.filter(|_| which.is_none());
         let size = Size {
             relocated: self.totals.relocated,
             retired: self.spares.retired(),

@@ -12,6 +12,7 @@ use crate::metadata::record::{
     Record,
     PER_COMMIT, //
 };
+use crate::metadata::standing::End;
 
 /// The most changes of a group.
 pub const CHANGES: usize = 96;
@@ -31,8 +32,8 @@ pub struct Group<M: Memory> {
     pub(super) is_wanted: bool,
     /// Somebody waits for the commit of what changes.
     pub(super) is_awaited: bool,
-    /// The commit says that the array is shut down in order.
-    pub(super) is_clean: bool,
+    /// The commit says that the array is shut down in order, and how it is then.
+    pub(super) end: Option<End>,
 }
 
 impl<M: Memory> Group<M> {
@@ -44,7 +45,7 @@ impl<M: Memory> Group<M> {
             freed: List::new(freed),
             is_wanted: false,
             is_awaited: false,
-            is_clean: false,
+            end: None,
         }
     }
 
@@ -83,6 +84,6 @@ impl<M: Memory> Group<M> {
         self.changes.clear();
         self.retired.clear();
         self.freed.clear();
-        (self.is_wanted, self.is_awaited, self.is_clean) = (false, false, false);
+        (self.is_wanted, self.is_awaited, self.end) = (false, false, None);
     }
 }

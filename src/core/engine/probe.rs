@@ -184,7 +184,7 @@ impl Prober {
             }
             Probe::MainWrites if !engine.can_commit_to_main() => Err(true),
             Probe::MainWrites | Probe::SpareWrites => {
-                let number = *self.group.get_or_insert_with(|| engine.want_commit(false));
+                let number = *self.group.get_or_insert_with(|| engine.want_commit(None));
                 if engine.probes.watched.map(|(own, _)| own) != Some(number) {
                     engine.probes.watched = Some((number, None));
                 }

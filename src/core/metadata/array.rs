@@ -208,6 +208,7 @@ mod tests {
         Kind,
         BLOCK_BYTES, //
     };
+    use crate::metadata::standing::End;
     use proptest::prelude::*;
 
     fn header(array: &Array, generation: u64) -> Header {
@@ -293,7 +294,7 @@ mod tests {
                 generation,
                 relocated,
                 retired,
-                standing: Standing { clean: true, cursor: 7, counters: [9; 16] },
+                standing: Standing { end: Some(End { main_sum: Some(3) }), cursor: 7, counters: [9; 16] },
             };
             let mut bytes = [0xffu8; BLOCK_BYTES];
             head.write(&mut bytes);

@@ -27,7 +27,10 @@ use super::replay::{
     Conflict,
     Replay, //
 };
-use super::standing::Standing;
+use super::standing::{
+    End,
+    Standing, //
+};
 use super::storage::Region;
 use super::survey::{
     choose,
@@ -144,7 +147,7 @@ impl Model {
             _ => {}
         }
         self.standing.counters[0] += 1;
-        self.standing.clean = unit % 2 == 0;
+        self.standing.end = (unit % 2 == 0).then(End::default);
         records
     }
 }

@@ -26,6 +26,7 @@ crate::tests![
     disks_come_in_any_order,
     a_spare_that_does_not_come,
     exported_data_are_the_same,
+    main_that_was_changed_is_refused,
 ];
 
 const TAB: &str = "--tab /tmp/remaptab";
@@ -468,4 +469,62 @@ fn exported_data_are_the_same() -> Result<()> {
         &format!("export other {TAB}"),
     )?;
     copy.remove()
+}
+
+/// Somebody has mounted main without the array: nothing can tell which data belong together.
+fn main_that_was_changed_is_refused() -> Result<()> {
+    const REFUSED: &str = "main was changed without the array";
+    let Disks { main, .. } = disks()?;
+    ctl(ADOPT)?;
+    let r = Remap::at("r")?;
+    r.relocate(8000, 800)?;
+    file_is_there()?;
+    ctl("remove r")?;
+    // As it was left it is activated again, and so it is when only data were read.
+    ctl(ACTIVATE)?;
+    ctl("remove r")?;
+    run("mount", &["-o", "ro,noload", "/dev/main", "/mnt"])?;
+    run("umount", &["/mnt"])?;
+    ctl(ACTIVATE)?;
+    ctl("remove r")?;
+    let before = image(&main)?;
+    mounted("/dev/main", |folder| {
+        Ok(fs::write(folder.join("other"), "x")?)
+    })?;
+    let changed = image(&main)?;
+    ctl_refuses(
+        "'remapctl repair --accept-main' accepts main as it is",
+        ACTIVATE,
+    )?;
+    ctl_refuses("somebody mounted", "create r /dev/main /dev/spare")?;
+    ctl_refuses("somebody mounted", "check /dev/main /dev/spare")?;
+    refused(REFUSED, || Remap::create(TABLE))?;
+    refused(REFUSED, || Remap::create_read_only(TABLE))?;
+    ensure!(image(&main)? == changed, "main was written to");
+    assert!(mapped_names()?.is_empty());
+    // With what it was it is right again.
+    main.write(0, &before)?;
+    ctl(ACTIVATE)?;
+    ctl("remove r")?;
+    main.write(0, &changed)?;
+    let accept = "repair /dev/main /dev/spare --accept-main";
+    assert_eq!(
+        ctl(&format!("{accept} --dry-run"))?,
+        "would accept main as it is"
+    );
+    ctl_refuses("somebody mounted", ACTIVATE)?;
+    assert_eq!(ctl(accept)?, "main is accepted as it is");
+    assert_eq!(ctl(accept)?, "main was not changed without the array");
+    ctl(ACTIVATE)?;
+    let r = Remap::at("r")?;
+    assert_eq!(r.used()?, "100/1536");
+    file_is_there()?;
+    // What is relocated is not main's to change, and what cannot be read any more is no reason.
+    r.relocate(0, UNIT)?;
+    ctl("remove r")?;
+    main.write_junk(0, UNIT)?;
+    main.bad(16..=16)?;
+    ctl(ACTIVATE)?;
+    ctl("remove r")?;
+    Ok(())
 }

@@ -93,7 +93,10 @@ use remap_core::metadata::journal::{
     Journal, //
 };
 use remap_core::metadata::replay::Conflict;
-use remap_core::metadata::standing::Standing;
+use remap_core::metadata::standing::{
+    End,
+    Standing, //
+};
 use remap_core::metadata::storage::{
     Failed,
     Region, //

@@ -3,6 +3,7 @@
 //! Making arrays active, and ending that: create, remove.
 
 use crate::array::Disks;
+use crate::changed;
 use crate::cli;
 use crate::device::Access;
 use crate::say::Say;
@@ -56,6 +57,9 @@ pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
     };
     let mut disks = Disks::open(&args.devices, access)?;
     let (array, line) = table(&mut disks, features)?;
+    if !args.dry_run {
+        changed::refuse(&mut disks)?;
+    }
     drop(disks);
     if !args.dry_run {
         let access = match args.readonly {

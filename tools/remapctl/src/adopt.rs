@@ -52,7 +52,10 @@ use remap_active::mapper::{
     Mapper, //
 };
 use remap_core::geometry::Geometry;
-use remap_core::metadata::standing::Standing;
+use remap_core::metadata::standing::{
+    End,
+    Standing, //
+};
 use remap_core::metadata::uuid::Uuid;
 use remap_core::table::Features;
 use serde_json::json;
@@ -266,7 +269,7 @@ impl Plan {
     fn format(&mut self) -> Result<Uuid> {
         let array = new_array(&self.geometry, false)?;
         let clean = Standing {
-            clean: true,
+            end: Some(End::default()),
             ..Standing::default()
         };
         write_new(&mut self.disks, &self.ground, array, 0, &clean, &[])?;

@@ -8,6 +8,7 @@ use crate::activate::{
     dm_uuid, //
 };
 use crate::array::Disks;
+use crate::changed;
 use crate::cli;
 use crate::device::Access;
 use crate::export;
@@ -108,6 +109,7 @@ fn activate(mapper: &Mapper, entry: &Entry, without_spare: bool) -> Result<Stand
     let devices = entry.devices(main.path, spare.path);
     let mut disks = Disks::open_each(&devices, Access::Hold, Access::Hold)?;
     let (array, line) = activate::table(&mut disks, entry.features)?;
+    changed::refuse(&mut disks)?;
     drop(disks);
     if array != Some(entry.array) {
         bail!("the spare is of another array");

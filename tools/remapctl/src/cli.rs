@@ -212,6 +212,10 @@ pub struct Repair {
     /// What the spare is, where only main's copies survive: nothing on it can tell.
     #[arg(long, value_name = "WHAT")]
     pub spare_is: Option<Spare>,
+    /// Accept main as it is after it was changed without the array, as 'remapctl check' reports:
+    /// relocated units keep their data.
+    #[arg(long, conflicts_with_all = ["spare_is", "believe"])]
+    pub accept_main: bool,
     /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be
     /// given more than once.
     #[arg(long, value_name = "WHAT")]

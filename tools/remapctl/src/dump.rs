@@ -16,6 +16,7 @@ use remap_core::geometry::{
 use remap_core::metadata::array::Array;
 use remap_core::metadata::record::Record;
 use remap_core::metadata::standing::{
+    End,
     Standing,
     COUNTERS, //
 };
@@ -115,7 +116,7 @@ impl Dump {
             main_sectors: array.main_sectors,
             spare_sectors: array.spare_sectors,
             generation: found.generation(),
-            clean: standing.clean,
+            clean: standing.end.is_some(),
             cursor: standing.cursor,
             counters: named_counters(&standing.counters),
             relocated: Vec::new(),
@@ -164,7 +165,8 @@ impl Dump {
             *place.with_context(|| format!("there is no counter '{name}'"))? = value;
         }
         Ok(Standing {
-            clean: self.clean,
+            // Main may have changed since.
+            end: self.clean.then(End::default),
             cursor: self.cursor,
             counters,
         })

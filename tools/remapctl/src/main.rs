@@ -11,6 +11,7 @@ mod active;
 mod adopt;
 mod array;
 mod assemble;
+mod changed;
 mod cli;
 mod device;
 mod dump;

@@ -6,6 +6,7 @@ use crate::array::{
     Disks,
     Found, //
 };
+use crate::changed;
 use crate::cli;
 use crate::device::Access;
 use crate::dump::Dump;
@@ -22,7 +23,10 @@ use anyhow::{
 use remap_core::geometry::Geometry;
 use remap_core::metadata::array::Array;
 use remap_core::metadata::record::Record;
-use remap_core::metadata::standing::Standing;
+use remap_core::metadata::standing::{
+    End,
+    Standing, //
+};
 use remap_core::metadata::storage::Region;
 use remap_core::metadata::survey::{
     self,
@@ -103,7 +107,7 @@ pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
     way.allow(&args.force)?;
     let array = new_array(&geometry, args.main_metadata)?;
     let clean = Standing {
-        clean: true,
+        end: Some(End::default()),
         ..Standing::default()
     };
     let copies = if args.dry_run {
@@ -213,6 +217,10 @@ impl Reading {
             }
             complaints.push(error.to_string());
         }
+        let is_changed = good.and_then(|good| changed::is_main_changed(disks, good));
+        if is_changed == Some(true) && !disks.are_held() {
+            complaints.push(changed::EXPLAINED.to_string());
+        }
         Self {
             array,
             surveys,
@@ -270,7 +278,7 @@ pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
         "usable": good.is_some(),
         "active": is_active,
         "commit": generation,
-        "clean": good.map(|good| good.contained.standing.clean),
+        "clean": good.map(|good| good.contained.standing.end.is_some()),
         "damage": found,
     });
     let mut text = found.join("\n");

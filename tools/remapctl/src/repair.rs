@@ -6,6 +6,7 @@ use crate::array::{
     Disks,
     Found, //
 };
+use crate::changed;
 use crate::cli::{
     self,
     Spare, //
@@ -42,6 +43,7 @@ use remap_core::metadata::journal::{
     Journal, //
 };
 use remap_core::metadata::record::Record;
+use remap_core::metadata::standing::End;
 use remap_core::metadata::storage::{
     Failed,
     Region,
@@ -271,6 +273,37 @@ fn impose(disks: &mut Disks, array: &Found) -> Result<usize> {
     write_all(disks, &mut journal, array, &records)
 }
 
+/// Accepts main as it is.
+fn accept_main(say: &Say, disks: &mut Disks, mut array: Found, dry_run: bool) -> Result<ExitCode> {
+    let found = complaints(
+        disks,
+        &array.contained.choice.surveys,
+        Some(array.generation()),
+    );
+    if !found.is_empty() {
+        bail!(
+            "the metadata are to be repaired first:\n{}",
+            found.join("\n")
+        );
+    }
+    let is_changed = changed::is_main_changed(disks, &array) == Some(true);
+    if is_changed && !dry_run {
+        array.contained.standing.end = Some(End::default());
+        impose(disks, &array)?;
+    }
+    let text = match (is_changed, dry_run) {
+        (false, _) => "main was not changed without the array",
+        (true, true) => "would accept main as it is",
+        (true, false) => "main is accepted as it is",
+    };
+    let is_done = is_changed && !dry_run;
+    say.both(
+        &json!({ "repaired": is_done, "changed": is_changed }),
+        format_args!("{text}"),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
 /// `remapctl repair`
 pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
     let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
@@ -288,6 +321,9 @@ pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
     }
     if spare == Some(Spare::Replaced) {
         check_blank(&mut disks)?;
+    }
+    if args.accept_main {
+        return accept_main(say, &mut disks, array, args.dry_run);
     }
     let mut way = InTheWay::default();
     if args.believe.is_none() {

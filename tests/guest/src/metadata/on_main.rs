@@ -28,6 +28,9 @@ fn copies_on_main_are_in_use() -> Result<()> {
         Mapped::create("s", OTHER)
     })?;
     r.remove()?;
+    // The copies have changed the main that it is laid over.
+    let repair = "repair /dev/main /dev/spare2 --accept-main --main-start 126968";
+    run("remapctl", &repair.split(' ').collect::<Vec<_>>())?;
     let s = Mapped::create("s", OTHER)?;
     is_refused(
         "the metadata on main are in use by another remap device",

@@ -92,12 +92,13 @@ fn a_gap_in_the_only_copy() -> Result<()> {
 
 fn a_copy_of_an_active_array() -> Result<()> {
     const COPY: &str = "0 131072 remap /dev/main2 0 /dev/spare2 0 16384";
-    let Array { r, spare, .. } = Array::new()?;
-    NullDisk::new("main2", 64)?;
+    let Array { r, main, spare } = Array::new()?;
+    let main2 = NullDisk::new("main2", 64)?;
     let spare2 = NullDisk::new("spare2", 8)?;
     ten_units(&r)?;
     r.suspend()?;
     copy_regions(&spare, &spare2)?;
+    main2.write(0, &main.read(0, MAIN)?)?;
     r.resume()?;
     refused("is active already", || Mapped::create("s", COPY))?;
     r.remove()?;

@@ -10,7 +10,7 @@ impl World {
             self.message();
         }
         if self.chance(self.config.commits) {
-            self.engine.want_commit(false);
+            self.engine.want_commit(None);
         }
         if self.chance(self.config.suspends) {
             self.suspend()?;
@@ -52,7 +52,7 @@ impl World {
             return Err("a suspend waits for ever".into());
         }
         self.check_accounts()?;
-        self.engine.want_commit(true);
+        self.engine.want_commit(Some(End::default()));
         self.drain()?;
         self.engine.set_suspended(false);
         for (id, kind, sectors) in std::mem::take(&mut self.requeued) {

@@ -184,7 +184,7 @@ impl World {
         let (restored, _) = read.map_err(|error| error.to_string())?;
         let journal = Journal::resume(&choice, self.session);
         self.engine.activate(restored, journal);
-        self.engine.want_commit(false);
+        self.engine.want_commit(None);
         self.publish();
         self.configure();
         Ok(())

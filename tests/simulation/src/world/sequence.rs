@@ -74,7 +74,7 @@ impl World {
                 self.spawn(Machine::Relocation(Relocation::new(unit, cause, 0)), 0);
             }
             Act::Unrelocate => self.spawn(Machine::Unrelocation(Unrelocation::new(unit)), 0),
-            Act::Commit => drop(self.engine.want_commit(false)),
+            Act::Commit => drop(self.engine.want_commit(None)),
             Act::Checkpoint => drop(self.engine.want_checkpoint(Which::All)),
             Act::LoseRegion => {
                 for number in 0..256 {
