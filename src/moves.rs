@@ -34,13 +34,14 @@ use kernel_ext::{
 use remap_core::{
     classify::is_bad_sector,
     engine::{
+        obstacle::Obstacle,
         relocation::{
+            self,
             Cause,
             Relocation, //
         },
-        stay::Stay,
         unrelocation::{
-            Kept,
+            self,
             Unrelocation, //
         }, //
     },
@@ -203,37 +204,52 @@ impl Remapped {
     /// Adds what came of a unit.
     fn add(&mut self, ctx: &Context, unit: Unit, outcome: Outcome) -> Result<(), Refusal<'static>> {
         let at = sector_of(ctx, unit);
+        let Outcome::Relocation(outcome) = outcome else {
+            return Ok(());
+        };
         match outcome {
-            Outcome::Moved { group, lost } => {
+            relocation::Outcome::Staged { group, lost } => {
                 self.moved += 1;
                 self.lost += u64::from(lost);
                 self.group = self.group.max(group);
                 ctx.counters.add(Count::Remapped, 1);
             }
-            Outcome::Stays(Stay::Changed) => self.already += 1,
-            Outcome::Stays(Stay::Unreadable) => {
+            relocation::Outcome::Stays(Obstacle::Changed) => self.already += 1,
+            relocation::Outcome::Stays(Obstacle::Unreadable) => {
                 let (before, first) = self.unreadable.unwrap_or((0, at));
                 self.unreadable = Some((before + 1, first));
             }
-            Outcome::Stays(why) => return Err(refusal(why, at)),
-            Outcome::Back { .. } | Outcome::Kept(_) | Outcome::Found { .. } => {}
+            relocation::Outcome::Stays(why) => return Err(refusal(why, at)),
         }
         Ok(())
     }
 }
 
 /// Why the unit of a sector is not moved to the spare.
-fn refusal(why: Stay, at: u64) -> Refusal<'static> {
+fn refusal(why: Obstacle, at: u64) -> Refusal<'static> {
     match why {
-        Stay::NoSpare => Refusal::NoSpare(at),
-        Stay::NoMemory => Refusal::NoMemory,
+        Obstacle::NoSpare => Refusal::NoSpare(at),
+        Obstacle::NoMemory => Refusal::NoMemory,
         // What somebody asks for is not counted, so that the breaker does not matter.
-        Stay::ReadOnly | Stay::Tripped => Refusal::Frozen,
-        Stay::Unreadable | Stay::Changed => Refusal::Unreadable(1, at),
-        Stay::Away => Refusal::Away(at),
-        Stay::Suspended => Refusal::Suspended,
-        Stay::Io(status) if is_bad_sector(status) => Refusal::SpareFails(at),
-        Stay::Io(_) => Refusal::DeviceFails(at),
+        Obstacle::ReadOnly | Obstacle::Tripped => Refusal::Frozen,
+        Obstacle::Unreadable | Obstacle::Changed => Refusal::Unreadable(1, at),
+        Obstacle::Away => Refusal::Away(at),
+        Obstacle::Suspended => Refusal::Suspended,
+        Obstacle::Io(status) if is_bad_sector(status) => Refusal::SpareFails(at),
+        Obstacle::Io(_) => Refusal::DeviceFails(at),
+    }
+}
+
+/// Why the unit of a sector is not moved back to main.
+fn refusal_back(why: unrelocation::Obstacle, at: u64) -> Refusal<'static> {
+    match why {
+        unrelocation::Obstacle::NotRelocated => Refusal::NotRelocated(at),
+        unrelocation::Obstacle::Lost => Refusal::Lost(at),
+        unrelocation::Obstacle::SpareFails => Refusal::SpareFails(at),
+        unrelocation::Obstacle::MainFails => Refusal::MainFails(at),
+        unrelocation::Obstacle::ReadOnly => Refusal::Frozen,
+        unrelocation::Obstacle::NoMemory => Refusal::NoMemory,
+        unrelocation::Obstacle::Suspended => Refusal::Suspended,
     }
 }
 
@@ -247,20 +263,13 @@ pub(crate) fn unremap(
     may_move(&instance.ctx)?;
     let at = sector_of(&instance.ctx, unit);
     let machine = Machine::Unrelocation(unit, Unrelocation::new(unit));
-    match instance.run_one(machine)? {
-        Outcome::Back { group } if instance.wait_durable(group) => {}
-        Outcome::Kept(why) => {
-            return Err(match why {
-                Kept::NotRelocated => Refusal::NotRelocated(at),
-                Kept::Lost => Refusal::Lost(at),
-                Kept::SpareFails => Refusal::SpareFails(at),
-                Kept::MainFails => Refusal::MainFails(at),
-                Kept::ReadOnly => Refusal::Frozen,
-                Kept::NoMemory => Refusal::NoMemory,
-                Kept::Suspended => Refusal::Suspended,
-            })
-        }
-        _ => return Err(Refusal::Frozen),
+    let Outcome::Unrelocation(outcome) = instance.run_one(machine)? else {
+        return Err(Refusal::Frozen);
+    };
+    match outcome {
+        unrelocation::Outcome::Staged { group } if instance.wait_durable(group) => {}
+        unrelocation::Outcome::Staged { .. } => return Err(Refusal::Frozen),
+        unrelocation::Outcome::Stays(why) => return Err(refusal_back(why, at)),
     }
     instance.ctx.counters.add(Count::Unremapped, 1);
     writeln!(out, "unremapped 1 unit").map_err(|_| Refusal::NoMemory)

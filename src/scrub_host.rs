@@ -20,6 +20,7 @@ use remap_core::{
     engine::{
         finding::Finding,
         relocation::{
+            self,
             Cause,
             Relocation, //
         }, //
@@ -47,7 +48,7 @@ impl ScrubHost for Instance {
         }
         let machine = Machine::Finding(unit, Finding::new(unit));
         let outcome = NoIo::run(|| self.run_one(machine));
-        matches!(outcome, Ok(Outcome::Found { is_new: true }))
+        matches!(outcome, Ok(Outcome::Finding { is_new: true }))
     }
 
     fn found_weak(&self, unit: Unit, may_move: bool) -> bool {
@@ -78,7 +79,9 @@ impl Instance {
         }
         let machine = Machine::Relocation(Relocation::new(unit, Cause::Weak, this_cpu()));
         match NoIo::run(|| self.run_one(machine)) {
-            Ok(Outcome::Moved { group, .. }) => self.wait_durable(group),
+            Ok(Outcome::Relocation(relocation::Outcome::Staged { group, .. })) => {
+                self.wait_durable(group)
+            }
             _ => false,
         }
     }

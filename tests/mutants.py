@@ -28,7 +28,7 @@ BUGS = [
     (
         "acknowledged_before_the_commit",
         "src/core/engine/request.rs",
-        "                Action::Wait(Key::Group(self.group))",
+        "                Action::Wait(Key::Commit(self.group))",
         "                self.end(engine, Status::Ok)",
         "crash.acknowledged",
     ),
@@ -252,8 +252,8 @@ BUGS = [
     (
         "a_spare_that_takes_no_writes_has_bad_units",
         "src/core/engine/relocation.rs",
-        "        if why == Stay::NoSpare && !self.failed.is_empty() {",
-        "        if (why == Stay::NoSpare || true) && !self.failed.is_empty() {",
+        "        if why == Obstacle::NoSpare && !self.failed.is_empty() {",
+        "        if (why == Obstacle::NoSpare || true) && !self.failed.is_empty() {",
         "errors.a_spare_that_takes_no_writes",
     ),
     (
@@ -371,14 +371,14 @@ BUGS = [
     (
         "engine_moves_a_unit_with_writes_in_flight",
         "src/core/engine/relocation.rs",
-        "        self.step = Step::Quiescing;\n        Move::Act(Action::Quiesce)",
+        "        self.step = Step::Quiescing;\n        Turn::Act(Action::Quiesce)",
         "        self.step = Step::Reading(0);\n        self.read(engine)",
         "host.runs",
     ),
     (
         "engine_acknowledges_before_the_commit",
         "src/core/engine/request.rs",
-        "                Action::Wait(Key::Group(self.group))",
+        "                Action::Wait(Key::Commit(self.group))",
         "                self.end(engine, Status::Ok)",
         "host.runs",
     ),
@@ -427,14 +427,14 @@ BUGS = [
     (
         "engine_gives_up_blocks_of_a_disk_that_is_away",
         "src/core/engine/relocation/source.rs",
-        "            return self.stay(engine, Stay::Away);\n        }\n        self.tries += 1;",
+        "            return self.stay(engine, Obstacle::Away);\n        }\n        self.tries += 1;",
         "        }\n        self.tries += 1;",
         "host.runs",
     ),
     (
         "engine_gives_up_blocks_for_an_error_of_the_path",
         "src/core/engine/relocation/source.rs",
-        "Err(status) => return self.stay(engine, Stay::Io(status)),\n        }\n        self.read(engine)",
+        "Err(status) => return self.stay(engine, Obstacle::Io(status)),\n        }\n        self.read(engine)",
         "Err(_) => self.failing = self.failing.union(blocks),\n        }\n        self.read(engine)",
         "host.runs",
     ),
@@ -465,7 +465,7 @@ BUGS = [
     (
         "engine_keeps_a_claim",
         "src/core/engine/request/moving.rs",
-        "        engine.disclaim(self.unit(engine));\n        self.failed(",
+        "        engine.end_claim(self.unit(engine));\n        self.failed(",
         "        self.failed(",
         "host.runs",
     ),

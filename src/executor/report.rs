@@ -14,8 +14,8 @@ use kernel::{
 };
 use remap_core::{
     engine::{
-        stay::Stay,
-        unrelocation::Kept, //
+        relocation,
+        unrelocation, //
     },
     geometry::Unit, //
 };
@@ -23,16 +23,12 @@ use remap_core::{
 /// What came of a machine.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {
-    /// A unit is relocated, once the group of this number is durable, and so many blocks are lost.
-    Moved { group: u64, lost: u32 },
-    /// A unit is not relocated.
-    Stays(Stay),
-    /// A unit is back on main, once the group of this number is durable.
-    Back { group: u64 },
-    /// A unit stays on the spare.
-    Kept(Kept),
-    /// A unit cannot be read; whether that is new.
-    Found { is_new: bool },
+    /// Of a relocation.
+    Relocation(relocation::Outcome),
+    /// Of an unrelocation.
+    Unrelocation(unrelocation::Outcome),
+    /// Of a finding: whether the unit is a suspect that was none.
+    Finding { is_new: bool },
 }
 
 /// What came of some machines, in the order of their units.

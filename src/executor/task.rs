@@ -27,26 +27,18 @@ use kernel_ext::{
 use remap_core::{
     classify,
     engine::{
-        finding::{
-            Finding,
-            Found, //
-        },
+        finding::Finding,
         memory::Memory,
         probe::Prober,
-        relocation::{
-            Move,
-            Relocation, //
-        },
+        relocation::Relocation,
         request::Request,
         task::{
             Action,
             Event,
-            Key, //
+            Key,
+            Turn, //
         },
-        unrelocation::{
-            Back,
-            Unrelocation, //
-        },
+        unrelocation::Unrelocation,
         Engine, //
     },
     geometry::Unit, //
@@ -124,20 +116,15 @@ impl Task {
         let (action, outcome) = match &mut self.machine {
             Machine::Request(request) => (request.step(engine, event, now), None),
             Machine::Prober(prober) => (prober.step(engine, event, now), None),
-            Machine::Relocation(relocation) => match relocation.step(engine, event, now) {
-                Move::Act(action) => (action, None),
-                Move::Staged(group, lost) => ended(Outcome::Moved { group, lost }),
-                Move::Stays(why) => ended(Outcome::Stays(why)),
-            },
-            Machine::Unrelocation(_, back) => match back.step(engine, event) {
-                Back::Act(action) => (action, None),
-                Back::Staged(group) => ended(Outcome::Back { group }),
-                Back::Kept(why) => ended(Outcome::Kept(why)),
-            },
-            Machine::Finding(_, finding) => match finding.step(engine) {
-                Found::Act(action) => (action, None),
-                Found::Ended(is_new) => ended(Outcome::Found { is_new }),
-            },
+            Machine::Relocation(relocation) => {
+                with(Outcome::Relocation, relocation.step(engine, event, now))
+            }
+            Machine::Unrelocation(_, unrelocation) => {
+                with(Outcome::Unrelocation, unrelocation.step(engine, event))
+            }
+            Machine::Finding(_, finding) => {
+                with(|is_new| Outcome::Finding { is_new }, finding.step(engine))
+            }
         };
         self.outcome = outcome;
         action
@@ -166,9 +153,12 @@ impl Drop for Task {
     }
 }
 
-/// The end of a machine that is no request.
-fn ended(outcome: Outcome) -> (Action, Option<Outcome>) {
-    (Action::End(classify::Status::Ok), Some(outcome))
+/// What a machine wants that is no request, and its outcome once it has ended.
+fn with<O>(outcome: impl FnOnce(O) -> Outcome, turn: Turn<O>) -> (Action, Option<Outcome>) {
+    match turn {
+        Turn::Act(action) => (action, None),
+        Turn::Ended(own) => (Action::End(classify::Status::Ok), Some(outcome(own))),
+    }
 }
 
 impl Submitter for Task {

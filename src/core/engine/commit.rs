@@ -230,7 +230,7 @@ impl<M: Memory> Engine<M> {
         }
         self.writer.update = Some((update, job));
         // Whoever found no room in the group finds some in the next.
-        self.wake(Key::Group(self.writer.gathering.saturating_sub(1)));
+        self.wake(Key::GroupRoom);
     }
 
     /// Which checkpoint is to be made before anything else.
@@ -311,7 +311,7 @@ impl<M: Memory> Engine<M> {
         if !self.lacks_region() && !self.is_read_only() {
             self.release_withheld();
         }
-        self.wake(Key::Group(self.writer.durable));
+        self.wake(Key::Commit(self.writer.durable));
     }
 
     /// Shows what the commit made durable.
@@ -319,7 +319,7 @@ impl<M: Memory> Engine<M> {
         let withhold = self.lacks_region();
         while let Some(change) = self.written.changes.pop() {
             self.settle_as(change.unit, Gate::Open, change.after);
-            self.disclaim(change.unit);
+            self.end_claim(change.unit);
         }
         while let Some(spare) = self.written.retired.pop() {
             self.spares.retire(spare);
@@ -363,8 +363,9 @@ impl<M: Memory> Engine<M> {
         core::mem::swap(&mut self.gathered, &mut self.written);
         self.take_back_written(false);
         self.wake(Key::Checkpoint);
-        self.wake(Key::Group(self.writer.gathering));
-        self.wake(Key::Group(self.writer.gathering.saturating_sub(1)));
+        self.wake(Key::GroupRoom);
+        self.wake(Key::Commit(self.writer.gathering));
+        self.wake(Key::Commit(self.writer.gathering.saturating_sub(1)));
     }
 
     /// Takes changes back. Of a group whose commit was begun it is not known whether it is durable.
@@ -378,7 +379,7 @@ impl<M: Memory> Engine<M> {
                 OnFailure::Unknown => Gate::Unknown,
             };
             self.settle_as(change.unit, gate, state);
-            self.disclaim(change.unit);
+            self.end_claim(change.unit);
         }
         self.written.clear();
     }

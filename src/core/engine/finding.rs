@@ -16,7 +16,8 @@ use super::probe::{
 };
 use super::task::{
     Action,
-    Key, //
+    Key,
+    Turn, //
 };
 use super::Engine;
 use crate::geometry::Unit;
@@ -26,15 +27,6 @@ enum Step {
     Begin,
     AskingReads(Ticket),
     AskingWrites(Ticket),
-}
-
-/// What a finding wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// To go on after this.
-    Act(Action),
-    /// Nothing: it ended, and says whether the unit is a suspect that was none.
-    Ended(bool),
 }
 
 /// A unit that could not be read.
@@ -62,14 +54,14 @@ impl Finding {
         }
     }
 
-    /// Goes on.
-    pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>) -> Found {
-        let wait = Found::Act(Action::Wait(Key::Probe));
+    /// Goes on; in the end it says whether the unit is a suspect that was none.
+    pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>) -> Turn<bool> {
+        let wait = Turn::Act(Action::Wait(Key::Probe));
         match self.step {
             Step::Begin
                 if engine.is_suspended || !engine.is_closed() || !engine.is_plain(self.unit) =>
             {
-                Found::Ended(false)
+                Turn::Ended(false)
             }
             Step::Begin => {
                 self.step = Step::AskingReads(engine.ask(Probe::MainReads, self.unit));
@@ -77,7 +69,7 @@ impl Finding {
             }
             Step::AskingReads(ticket) => match engine.verdict(ticket) {
                 None => wait,
-                Some(false) => Found::Ended(false),
+                Some(false) => Turn::Ended(false),
                 Some(true) => {
                     self.step = Step::AskingWrites(engine.ask(Probe::MainWrites, self.unit));
                     wait
@@ -85,10 +77,10 @@ impl Finding {
             },
             Step::AskingWrites(ticket) => match engine.verdict(ticket) {
                 None => wait,
-                Some(false) => Found::Ended(false),
+                Some(false) => Turn::Ended(false),
                 Some(true) => {
                     let sector = engine.geometry().sectors_of(self.unit).start;
-                    Found::Ended(engine.suspect(self.unit, sector))
+                    Turn::Ended(engine.suspect(self.unit, sector))
                 }
             },
         }

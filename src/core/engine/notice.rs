@@ -2,7 +2,7 @@
 
 //! What the engine has to say.
 
-use super::stay::Stay;
+use super::obstacle::Obstacle;
 use crate::breaker::Trip;
 use crate::fixed::Fixed;
 
@@ -26,7 +26,7 @@ pub enum Notice {
         /// The first sector that was written.
         sector: u64,
         /// Why.
-        why: Stay,
+        why: Obstacle,
     },
     /// The breaker opened.
     Tripped(Trip),

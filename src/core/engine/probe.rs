@@ -188,7 +188,7 @@ impl Prober {
                 if engine.probes.watched.map(|(own, _)| own) != Some(number) {
                     engine.probes.watched = Some((number, None));
                 }
-                Ok(Action::Wait(Key::Group(number)))
+                Ok(Action::Wait(Key::Commit(number)))
             }
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! | state | on | to |
 //! |---|---|---|
-//! | `Claiming` | a claim, a spare unit, and the breaker's leave | `Quiescing`, and the unit is shut |
+//! | `Claiming` | a claim, a spare unit, and the breaker's leave | `Quiescing`, and the gate is closed |
 //! | `Claiming` | another machine's claim, no memory | `Claiming`, when that ended |
 //! | `Quiescing` | no I/O of older maps is left | `Reading` |
 //! | `Reading` | all blocks that are kept were read | `Writing` |
@@ -28,16 +28,17 @@ use super::change::{
     OnFailure, //
 };
 use super::memory::Memory;
+use super::obstacle::Obstacle;
 use super::probe::{
     Probe,
     Ticket, //
 };
-use super::stay::Stay;
 use super::task::{
     Action,
     Data,
     Event,
-    Key, //
+    Key,
+    Turn, //
 };
 use super::Engine;
 use crate::blocks::Blocks;
@@ -83,15 +84,22 @@ impl Cause {
     }
 }
 
-/// What a relocation wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Move {
-    /// To go on after this.
-    Act(Action),
-    /// Nothing: it is staged to the group of this number, and so many blocks are lost.
-    Staged(u64, u32),
-    /// Nothing: the unit stays.
-    Stays(Stay),
+/// How a relocation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is staged, and durable with the commit of the group of this number.
+    Staged {
+        /// The number of the group.
+        group: u64,
+        /// How many blocks are lost.
+        lost: u32,
+    },
+    /// The unit stays where it is.
+    Stays(Obstacle),
+}
+
+const fn stays(why: Obstacle) -> Turn<Outcome> {
+    Turn::Ended(Outcome::Stays(why))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +115,9 @@ enum Step {
     /// The same for the spare unit of this number among those that failed.
     Rechecking(usize, u32),
     /// The spare is asked whether it takes a commit, to know what became of those that failed.
-    Judging(Ticket, Stay),
+    Judging(Ticket, Obstacle),
     /// The group of this number says that they are bad.
-    Retiring(u64, Stay),
+    Retiring(u64, Obstacle),
     Staging,
 }
 
@@ -199,7 +207,12 @@ impl Relocation {
     }
 
     /// Goes on after `event`.
-    pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>, event: Event, now: u64) -> Move {
+    pub fn step<M: Memory>(
+        &mut self,
+        engine: &mut Engine<M>,
+        event: Event,
+        now: u64,
+    ) -> Turn<Outcome> {
         self.now = now;
         match (self.step, event) {
             (Step::Claiming, _) => self.claim(engine),
@@ -207,7 +220,7 @@ impl Relocation {
                 self.step = Step::Reading(0);
                 self.read(engine)
             }
-            (Step::Quiescing, _) => Move::Act(Action::Quiesce),
+            (Step::Quiescing, _) => Turn::Act(Action::Quiesce),
             (Step::Reading(single), Event::Io(done)) => self.have_read(engine, single, done),
             (Step::Reading(_), _) => self.read(engine),
             (Step::Asking(ticket), _) => self.asked(engine, ticket),
@@ -225,23 +238,23 @@ impl Relocation {
     }
 
     /// Takes the unit and a spare unit for it.
-    fn claim<M: Memory>(&mut self, engine: &mut Engine<M>) -> Move {
+    fn claim<M: Memory>(&mut self, engine: &mut Engine<M>) -> Turn<Outcome> {
         if engine.is_read_only() {
-            return Move::Stays(Stay::ReadOnly);
+            return stays(Obstacle::ReadOnly);
         }
         if engine.is_suspended && !matches!(self.cause, Cause::Write(_)) {
-            return Move::Stays(Stay::Suspended);
+            return stays(Obstacle::Suspended);
         }
         if self.cause.is_counted() && engine.is_closed() && engine.is_crowded(self.now) {
             engine.hasten_all();
-            return Move::Act(Action::Wait(Key::Room));
+            return Turn::Act(Action::Wait(Key::Room));
         }
         match engine.claim(self.unit) {
             Ok(()) => {}
             Err(Key::Memory) if !matches!(self.cause, Cause::Write(_)) => {
-                return Move::Stays(Stay::NoMemory);
+                return stays(Obstacle::NoMemory);
             }
-            Err(key) => return Move::Act(Action::Wait(key)),
+            Err(key) => return Turn::Act(Action::Wait(key)),
         }
         self.from = engine.state(self.unit);
         let is_elsewhere = match self.expected {
@@ -250,12 +263,12 @@ impl Relocation {
             None => matches!(self.from, State::Relocated { .. }),
         };
         if is_elsewhere {
-            engine.disclaim(self.unit);
-            return Move::Stays(Stay::Changed);
+            engine.end_claim(self.unit);
+            return stays(Obstacle::Changed);
         }
         let Some(spare) = engine.take_spare(self.unit, self.cpu) else {
-            engine.disclaim(self.unit);
-            return Move::Stays(Stay::NoSpare);
+            engine.end_claim(self.unit);
+            return stays(Obstacle::NoSpare);
         };
         self.spare = Some(spare);
         // Only where there is a spare unit is there anything to be admitted.
@@ -265,27 +278,27 @@ impl Relocation {
             Cause::Weak => engine.breaker.has_room(self.now, engine.free_spares()),
         };
         if !may_move {
-            return self.stay(engine, Stay::Tripped);
+            return self.stay(engine, Obstacle::Tripped);
         }
         if self.cause.is_counted() {
             self.is_admitted = true;
             engine.admitted += 1;
         }
-        if engine.shut(self.unit).is_err() {
-            return self.stay(engine, Stay::NoMemory);
+        if engine.close_gate(self.unit).is_err() {
+            return self.stay(engine, Obstacle::NoMemory);
         }
         self.is_shut = true;
         self.step = Step::Quiescing;
-        Move::Act(Action::Quiesce)
+        Turn::Act(Action::Quiesce)
     }
 
     /// Has the next commit say where the unit is.
-    fn stage<M: Memory>(&mut self, engine: &mut Engine<M>) -> Move {
+    fn stage<M: Memory>(&mut self, engine: &mut Engine<M>) -> Turn<Outcome> {
         let Some(spare) = self.spare else {
-            return self.stay(engine, Stay::NoSpare);
+            return self.stay(engine, Obstacle::NoSpare);
         };
         if engine.is_read_only() {
-            return self.stay(engine, Stay::ReadOnly);
+            return self.stay(engine, Obstacle::ReadOnly);
         }
         let geometry = engine.geometry();
         let all = geometry.blocks_of(self.unit);
@@ -302,7 +315,7 @@ impl Relocation {
         let bad = self.bad.iter().copied().chain(self.from.spare());
         let number = match engine.stage(change, bad, None) {
             Ok(number) => number,
-            Err(key) => return Move::Act(Action::Wait(key)),
+            Err(key) => return Turn::Act(Action::Wait(key)),
         };
         if core::mem::take(&mut self.is_admitted) {
             let free = engine.free_spares();
@@ -310,24 +323,32 @@ impl Relocation {
             engine.admitted = engine.admitted.saturating_sub(1);
             engine.counts.relocated += 1;
         }
-        Move::Staged(number, all.minus(valid).count())
+        Turn::Ended(Outcome::Staged {
+            group: number,
+            lost: all.minus(valid).count(),
+        })
     }
 
     /// Ends the move: the unit is where it was, and open.
-    fn stay<M: Memory>(&mut self, engine: &mut Engine<M>, why: Stay) -> Move {
+    fn stay<M: Memory>(&mut self, engine: &mut Engine<M>, why: Obstacle) -> Turn<Outcome> {
         // Where the last ones failed they are bad if the spare takes a commit; a spare that takes
         // no write has no bad units.
-        if why == Stay::NoSpare && !self.failed.is_empty() {
+        if why == Obstacle::NoSpare && !self.failed.is_empty() {
             let ticket = engine.ask(Probe::SpareWrites, self.unit);
             self.step = Step::Judging(ticket, why);
-            return Move::Act(Action::Wait(Key::Probe));
+            return Turn::Act(Action::Wait(Key::Probe));
         }
         self.leave(engine, why)
     }
 
-    fn judged<M: Memory>(&mut self, engine: &mut Engine<M>, ticket: Ticket, why: Stay) -> Move {
+    fn judged<M: Memory>(
+        &mut self,
+        engine: &mut Engine<M>,
+        ticket: Ticket,
+        why: Obstacle,
+    ) -> Turn<Outcome> {
         match engine.answer(ticket) {
-            None => Move::Act(Action::Wait(Key::Probe)),
+            None => Turn::Act(Action::Wait(Key::Probe)),
             Some(false) => self.leave(engine, why),
             Some(true) => {
                 for &spare in self.failed.iter() {
@@ -341,16 +362,21 @@ impl Relocation {
 
     /// Waits for the commit that says which spare units are bad: whoever is told that none is left
     /// sees why.
-    fn retired<M: Memory>(&mut self, engine: &mut Engine<M>, group: u64, why: Stay) -> Move {
+    fn retired<M: Memory>(
+        &mut self,
+        engine: &mut Engine<M>,
+        group: u64,
+        why: Obstacle,
+    ) -> Turn<Outcome> {
         if engine.outcome(group).is_some() {
             return self.leave(engine, why);
         }
         self.step = Step::Retiring(group, why);
         engine.hasten();
-        Move::Act(Action::Wait(Key::Group(group)))
+        Turn::Act(Action::Wait(Key::Commit(group)))
     }
 
-    fn leave<M: Memory>(&mut self, engine: &mut Engine<M>, why: Stay) -> Move {
+    fn leave<M: Memory>(&mut self, engine: &mut Engine<M>, why: Obstacle) -> Turn<Outcome> {
         for &spare in self.failed.iter() {
             engine.release(spare);
         }
@@ -361,10 +387,10 @@ impl Relocation {
             engine.admitted = engine.admitted.saturating_sub(1);
         }
         match core::mem::take(&mut self.is_shut) {
-            true => engine.reopen(self.unit),
-            false => engine.disclaim(self.unit),
+            true => engine.open_gate(self.unit),
+            false => engine.end_claim(self.unit),
         }
-        Move::Stays(why)
+        stays(why)
     }
 }
 

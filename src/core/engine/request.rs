@@ -395,7 +395,7 @@ impl Request {
         match engine.outcome(self.group) {
             None => {
                 engine.hasten();
-                Action::Wait(Key::Group(self.group))
+                Action::Wait(Key::Commit(self.group))
             }
             Some(Err(CommitUnknown)) => self.end(engine, Status::IoErr),
             Some(Ok(())) => {

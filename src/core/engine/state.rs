@@ -289,7 +289,7 @@ impl<M: Memory> Engine<M> {
     }
 
     /// Ends a claim.
-    pub(super) fn disclaim(&mut self, unit: Unit) {
+    pub(super) fn end_claim(&mut self, unit: Unit) {
         if let Some(at) = self.claims.iter().position(|&other| other == unit) {
             self.claims.swap_remove(at);
             let awaited = self.awaited.iter().position(|other| *other == unit);
@@ -320,16 +320,16 @@ impl<M: Memory> Engine<M> {
     }
 
     /// Lets nobody use a claimed unit but its machine.
-    pub(super) fn shut(&mut self, unit: Unit) -> Result<(), OutOfMemory> {
+    pub(super) fn close_gate(&mut self, unit: Unit) -> Result<(), OutOfMemory> {
         let (gate, state) = (Gate::Busy, self.state(unit));
         self.set(unit, Some(Entry { gate, state }))
     }
 
     /// Lets everybody use a claimed unit again, which is as it was.
-    pub(super) fn reopen(&mut self, unit: Unit) {
+    pub(super) fn open_gate(&mut self, unit: Unit) {
         let state = self.state(unit);
         self.settle_as(unit, Gate::Open, state);
-        self.disclaim(unit);
+        self.end_claim(unit);
     }
 
     /// Says in the map what became of a claimed unit, for which memory is promised.
@@ -352,13 +352,13 @@ impl<M: Memory> Engine<M> {
         let number = self.writer.gathering();
         if !self.gathered.has_room() {
             self.hasten();
-            return Err(Key::Group(number));
+            return Err(Key::GroupRoom);
         }
         let is_awaited = self.awaited.iter().any(|other| *other == change.unit);
         if is_awaited || self.are_all_awaited {
             self.hasten();
         }
-        let full = |_| Key::Group(number);
+        let full = |_| Key::GroupRoom;
         self.gathered.push(change).map_err(full)?;
         for spare in retired {
             self.gathered.retired.push(spare).map_err(full)?;

@@ -92,8 +92,10 @@ impl Io {
 pub enum Key {
     /// The unit is no longer claimed.
     Unit(Unit),
-    /// The commit of the group of this number has ended, or may be staged to.
-    Group(u64),
+    /// The commit of the group of this number has ended.
+    Commit(u64),
+    /// There may be room in the group that is gathered.
+    GroupRoom,
     /// A probe has ended.
     Probe,
     /// A spare unit may be free, or waiting for one has ended.
@@ -122,6 +124,15 @@ pub enum Action {
     Wait(Key),
     /// Nothing: the machine has ended so.
     End(Status),
+}
+
+/// What a machine wants next that ends with an outcome of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn<O> {
+    /// To go on after this.
+    Act(Action),
+    /// Nothing: it has ended.
+    Ended(O),
 }
 
 /// What happened.

@@ -4,7 +4,7 @@
 //!
 //! | state | on | to |
 //! |---|---|---|
-//! | `Claiming` | a claim of a relocated unit of which no block is lost | `Quiescing`, and the unit is shut |
+//! | `Claiming` | a claim of a relocated unit of which no block is lost | `Quiescing`, and the gate is closed |
 //! | `Claiming` | another machine's claim | `Claiming`, when that ended |
 //! | `Quiescing` | no I/O of older maps is left | `Reading` the spare unit |
 //! | `Reading` | the data | `Writing` them to main |
@@ -25,6 +25,7 @@ use super::task::{
     Event,
     Io,
     Key,
+    Turn,
     Verb, //
 };
 use super::Engine;
@@ -36,7 +37,7 @@ use crate::index::State;
 
 /// Why a unit stays on the spare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum Obstacle {
     /// It is not relocated.
     NotRelocated,
     /// Blocks of it are lost.
@@ -53,15 +54,20 @@ pub enum Kept {
     Suspended,
 }
 
-/// What an unrelocation wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Back {
-    /// To go on after this.
-    Act(Action),
-    /// Nothing: it is staged to the group of this number.
-    Staged(u64),
-    /// Nothing: the unit stays.
-    Kept(Kept),
+/// How an unrelocation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is staged, and durable with the commit of the group of this number.
+    Staged {
+        /// The number of the group.
+        group: u64,
+    },
+    /// The unit stays where it is.
+    Stays(Obstacle),
+}
+
+const fn stays(why: Obstacle) -> Turn<Outcome> {
+    Turn::Ended(Outcome::Stays(why))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +111,7 @@ impl Unrelocation {
     }
 
     /// Goes on after `event`.
-    pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>, event: Event) -> Back {
+    pub fn step<M: Memory>(&mut self, engine: &mut Engine<M>, event: Event) -> Turn<Outcome> {
         let done = match event {
             Event::Io(done) => Some(done),
             _ => None,
@@ -115,16 +121,16 @@ impl Unrelocation {
             (Step::Quiescing(spare), _) if event == Event::Quiesced => {
                 self.io(engine, Step::Reading(spare))
             }
-            (Step::Quiescing(_), _) => Back::Act(Action::Quiesce),
+            (Step::Quiescing(_), _) => Turn::Act(Action::Quiesce),
             (Step::Reading(spare), Some(Ok(()))) => self.io(engine, Step::Writing(spare)),
-            (Step::Reading(_), Some(Err(_))) => self.stay(engine, Kept::SpareFails),
+            (Step::Reading(_), Some(Err(_))) => self.stay(engine, Obstacle::SpareFails),
             (Step::Writing(spare), Some(Ok(()))) => self.io(engine, Step::Checking(spare)),
             (Step::Checking(spare), Some(Ok(()))) => {
                 self.step = Step::Comparing(spare);
-                Back::Act(Action::Compare(engine.geometry().sectors_of(self.unit)))
+                Turn::Act(Action::Compare(engine.geometry().sectors_of(self.unit)))
             }
             (Step::Writing(_) | Step::Checking(_) | Step::Comparing(_), Some(Err(_))) => {
-                self.stay(engine, Kept::MainFails)
+                self.stay(engine, Obstacle::MainFails)
             }
             (Step::Comparing(spare), Some(Ok(()))) | (Step::Staging(spare), _) => {
                 self.stage(engine, spare)
@@ -133,47 +139,47 @@ impl Unrelocation {
         }
     }
 
-    fn claim<M: Memory>(&mut self, engine: &mut Engine<M>) -> Back {
+    fn claim<M: Memory>(&mut self, engine: &mut Engine<M>) -> Turn<Outcome> {
         if let Err(why) = self.place(engine) {
-            return Back::Kept(why);
+            return stays(why);
         }
         if engine.is_read_only() {
-            return Back::Kept(Kept::ReadOnly);
+            return stays(Obstacle::ReadOnly);
         }
         if engine.is_suspended {
-            return Back::Kept(Kept::Suspended);
+            return stays(Obstacle::Suspended);
         }
         match engine.claim(self.unit) {
             Ok(()) => {}
-            Err(Key::Memory) => return Back::Kept(Kept::NoMemory),
-            Err(key) => return Back::Act(Action::Wait(key)),
+            Err(Key::Memory) => return stays(Obstacle::NoMemory),
+            Err(key) => return Turn::Act(Action::Wait(key)),
         }
         let spare = match self.place(engine) {
             Ok(spare) => spare,
             Err(why) => return self.stay(engine, why),
         };
-        if engine.shut(self.unit).is_err() {
-            return self.stay(engine, Kept::NoMemory);
+        if engine.close_gate(self.unit).is_err() {
+            return self.stay(engine, Obstacle::NoMemory);
         }
         self.step = Step::Quiescing(spare);
-        Back::Act(Action::Quiesce)
+        Turn::Act(Action::Quiesce)
     }
 
     /// Where the unit is on the spare, if all of it is there.
-    fn place<M: Memory>(&self, engine: &Engine<M>) -> Result<SpareUnit, Kept> {
+    fn place<M: Memory>(&self, engine: &Engine<M>) -> Result<SpareUnit, Obstacle> {
         let all = engine.geometry().blocks_of(self.unit);
         match engine.state(self.unit) {
             State::Relocated { spare, valid } if valid.contains(all) => Ok(spare),
-            State::Relocated { .. } => Err(Kept::Lost),
-            State::Main | State::Suspect => Err(Kept::NotRelocated),
+            State::Relocated { .. } => Err(Obstacle::Lost),
+            State::Main | State::Suspect => Err(Obstacle::NotRelocated),
         }
     }
 
     /// Does the I/O of a step.
-    fn io<M: Memory>(&mut self, engine: &Engine<M>, step: Step) -> Back {
+    fn io<M: Memory>(&mut self, engine: &Engine<M>, step: Step) -> Turn<Outcome> {
         self.step = step;
         let (place, verb, data) = match step {
-            Step::Claiming => return Back::Act(Action::Wait(Key::Unit(self.unit))),
+            Step::Claiming => return Turn::Act(Action::Wait(Key::Unit(self.unit))),
             Step::Writing(_) => (None, Verb::Write, Data::Unit),
             Step::Checking(_) => (None, Verb::Read, Data::Check),
             Step::Quiescing(spare)
@@ -183,14 +189,14 @@ impl Unrelocation {
         };
         let geometry = engine.geometry();
         let sectors = geometry.sectors_of(self.unit);
-        Back::Act(Action::Io(Io::of_unit(
+        Turn::Act(Action::Io(Io::of_unit(
             geometry, place, verb, sectors, data,
         )))
     }
 
-    fn stage<M: Memory>(&mut self, engine: &mut Engine<M>, spare: SpareUnit) -> Back {
+    fn stage<M: Memory>(&mut self, engine: &mut Engine<M>, spare: SpareUnit) -> Turn<Outcome> {
         if engine.is_read_only() {
-            return self.stay(engine, Kept::ReadOnly);
+            return self.stay(engine, Obstacle::ReadOnly);
         }
         self.step = Step::Staging(spare);
         let change = Change {
@@ -199,13 +205,13 @@ impl Unrelocation {
             on_failure: OnFailure::Stuck,
         };
         match engine.stage(change, core::iter::empty(), Some(spare)) {
-            Ok(group) => Back::Staged(group),
-            Err(key) => Back::Act(Action::Wait(key)),
+            Ok(group) => Turn::Ended(Outcome::Staged { group }),
+            Err(key) => Turn::Act(Action::Wait(key)),
         }
     }
 
-    fn stay<M: Memory>(&mut self, engine: &mut Engine<M>, why: Kept) -> Back {
-        engine.reopen(self.unit);
-        Back::Kept(why)
+    fn stay<M: Memory>(&mut self, engine: &mut Engine<M>, why: Obstacle) -> Turn<Outcome> {
+        engine.open_gate(self.unit);
+        stays(why)
     }
 }

@@ -45,14 +45,11 @@ use remap_core::classify::{
     Status, //
 };
 use remap_core::engine::activate::Restored;
-use remap_core::engine::finding::{
-    Finding,
-    Found, //
-};
+use remap_core::engine::finding::Finding;
 use remap_core::engine::probe::Prober;
 use remap_core::engine::relocation::{
+    self,
     Cause,
-    Move,
     Relocation, //
 };
 use remap_core::engine::request::{
@@ -66,10 +63,11 @@ use remap_core::engine::task::{
     Event,
     Io,
     Key,
+    Turn,
     Verb, //
 };
 use remap_core::engine::unrelocation::{
-    Back,
+    self,
     Unrelocation, //
 };
 use remap_core::engine::Engine;

@@ -4,7 +4,7 @@
 
 use super::{
     Cause,
-    Move,
+    Outcome,
     Relocation,
     Step, //
 };
@@ -16,16 +16,17 @@ use crate::classify::{
 };
 use crate::confirm::wait_before;
 use crate::engine::memory::Memory;
+use crate::engine::obstacle::Obstacle;
 use crate::engine::probe::{
     Probe,
     Ticket, //
 };
-use crate::engine::stay::Stay;
 use crate::engine::task::{
     Action,
     Data,
     Io,
     Key,
+    Turn,
     Verb, //
 };
 use crate::engine::Engine;
@@ -45,9 +46,9 @@ impl Relocation {
     }
 
     /// Reads what is wanted and was not read yet.
-    pub(super) fn read<M: Memory>(&mut self, engine: &mut Engine<M>) -> Move {
+    pub(super) fn read<M: Memory>(&mut self, engine: &mut Engine<M>) -> Turn<Outcome> {
         let Step::Reading(single) = self.step else {
-            return self.stay(engine, Stay::Away);
+            return self.stay(engine, Obstacle::Away);
         };
         let wanted = self.wanted(engine);
         let left = wanted.minus(self.got).minus(self.failing);
@@ -57,7 +58,7 @@ impl Relocation {
             } else {
                 run.end
             };
-            return Move::Act(self.reading(engine, run.start..end));
+            return Turn::Act(self.reading(engine, run.start..end));
         }
         if self.got == wanted {
             self.tries = 0;
@@ -70,7 +71,7 @@ impl Relocation {
         };
         let ticket = engine.ask(probe, self.unit);
         self.step = Step::Asking(ticket);
-        Move::Act(Action::Wait(Key::Probe))
+        Turn::Act(Action::Wait(Key::Probe))
     }
 
     pub(super) fn reading<M: Memory>(&self, engine: &Engine<M>, blocks: Range<u32>) -> Action {
@@ -91,7 +92,7 @@ impl Relocation {
         engine: &mut Engine<M>,
         single: u32,
         done: Result<(), Status>,
-    ) -> Move {
+    ) -> Turn<Outcome> {
         let left = self.wanted(engine).minus(self.got).minus(self.failing);
         let Some(run) = left.first_run() else {
             return self.read(engine);
@@ -106,29 +107,33 @@ impl Relocation {
             Err(_) if !is_single => self.step = Step::Reading(run.end),
             Err(status) if is_bad_sector(status) => self.failing = self.failing.union(blocks),
             // An error that does not speak of the medium loses nothing: it ends the move.
-            Err(status) => return self.stay(engine, Stay::Io(status)),
+            Err(status) => return self.stay(engine, Obstacle::Io(status)),
         }
         self.read(engine)
     }
 
-    pub(super) fn asked<M: Memory>(&mut self, engine: &mut Engine<M>, ticket: Ticket) -> Move {
+    pub(super) fn asked<M: Memory>(
+        &mut self,
+        engine: &mut Engine<M>,
+        ticket: Ticket,
+    ) -> Turn<Outcome> {
         let Some(works) = engine.answer(ticket) else {
-            return Move::Act(Action::Wait(Key::Probe));
+            return Turn::Act(Action::Wait(Key::Probe));
         };
         if !works {
             if self.from.spare().is_none() && matches!(self.cause, Cause::Write(_)) {
                 engine.trip(Trip::Unreadable);
             }
-            return self.stay(engine, Stay::Away);
+            return self.stay(engine, Obstacle::Away);
         }
         self.tries += 1;
         if let Some(wait) = wait_before(self.tries) {
             self.failing = Blocks::NONE;
             self.step = Step::Reading(0);
-            return Move::Act(Action::Sleep(wait));
+            return Turn::Act(Action::Sleep(wait));
         }
         if !self.cause.accepts_losses() {
-            return self.stay(engine, Stay::Unreadable);
+            return self.stay(engine, Obstacle::Unreadable);
         }
         self.tries = 0;
         self.write(engine, 0)

@@ -3,7 +3,7 @@
 //! Writing a unit that moves to a spare unit, or to another where that fails.
 
 use super::{
-    Move,
+    Outcome,
     Relocation,
     Step,
     TRIES, //
@@ -14,16 +14,17 @@ use crate::classify::{
 };
 use crate::confirm::wait_before;
 use crate::engine::memory::Memory;
+use crate::engine::obstacle::Obstacle;
 use crate::engine::probe::{
     Probe,
     Ticket, //
 };
-use crate::engine::stay::Stay;
 use crate::engine::task::{
     Action,
     Data,
     Io,
     Key,
+    Turn,
     Verb, //
 };
 use crate::engine::Engine;
@@ -54,14 +55,14 @@ impl Relocation {
     }
 
     /// Writes a part to the spare unit, or goes on when there is none left.
-    pub(super) fn write<M: Memory>(&mut self, engine: &mut Engine<M>, part: u32) -> Move {
+    pub(super) fn write<M: Memory>(&mut self, engine: &mut Engine<M>, part: u32) -> Turn<Outcome> {
         let Some(spare) = self.spare else {
-            return self.stay(engine, Stay::NoSpare);
+            return self.stay(engine, Obstacle::NoSpare);
         };
         match self.part(engine, spare, part) {
             Some(io) => {
                 self.step = Step::Writing(part);
-                Move::Act(Action::Io(io))
+                Turn::Act(Action::Io(io))
             }
             None => self.recheck(engine, 0, 0),
         }
@@ -72,29 +73,29 @@ impl Relocation {
         engine: &mut Engine<M>,
         part: u32,
         done: Result<(), Status>,
-    ) -> Move {
+    ) -> Turn<Outcome> {
         let status = match done {
             Ok(()) => return self.write(engine, part + 1),
             Err(status) => status,
         };
         if !is_bad_sector(status) {
-            return self.stay(engine, Stay::Io(status));
+            return self.stay(engine, Obstacle::Io(status));
         }
         self.tries += 1;
         self.step = Step::Writing(0);
         if let Some(wait) = wait_before(self.tries) {
-            return Move::Act(Action::Sleep(wait));
+            return Turn::Act(Action::Sleep(wait));
         }
         if let Some(spare) = self.spare.take() {
             // There is room: the last one ends it.
             let _ = self.failed.push(spare);
         }
         if self.failed.is_full() {
-            return self.stay(engine, Stay::Io(status));
+            return self.stay(engine, Obstacle::Io(status));
         }
         let ticket = engine.ask(Probe::SpareReads, self.unit);
         self.step = Step::AskingSpare(ticket, status);
-        Move::Act(Action::Wait(Key::Probe))
+        Turn::Act(Action::Wait(Key::Probe))
     }
 
     pub(super) fn asked_spare<M: Memory>(
@@ -102,10 +103,10 @@ impl Relocation {
         engine: &mut Engine<M>,
         ticket: Ticket,
         status: Status,
-    ) -> Move {
+    ) -> Turn<Outcome> {
         match engine.answer(ticket) {
-            None => return Move::Act(Action::Wait(Key::Probe)),
-            Some(false) => return self.stay(engine, Stay::Io(status)),
+            None => return Turn::Act(Action::Wait(Key::Probe)),
+            Some(false) => return self.stay(engine, Obstacle::Io(status)),
             Some(true) => {}
         }
         self.spare = self.another_spare(engine);
@@ -128,7 +129,7 @@ impl Relocation {
         engine: &mut Engine<M>,
         at: usize,
         part: u32,
-    ) -> Move {
+    ) -> Turn<Outcome> {
         let Some(&spare) = self.failed.get(at) else {
             self.step = Step::Staging;
             return self.stage(engine);
@@ -136,7 +137,7 @@ impl Relocation {
         match self.part(engine, spare, part) {
             Some(io) => {
                 self.step = Step::Rechecking(at, part);
-                Move::Act(Action::Io(io))
+                Turn::Act(Action::Io(io))
             }
             None => {
                 engine.release(spare);
@@ -151,7 +152,7 @@ impl Relocation {
         at: usize,
         part: u32,
         done: Result<(), Status>,
-    ) -> Move {
+    ) -> Turn<Outcome> {
         match (done, self.failed.get(at)) {
             (Ok(()), _) => self.recheck(engine, at, part + 1),
             (Err(status), Some(&spare)) => {

@@ -14,16 +14,17 @@ use crate::engine::change::{
 };
 use crate::engine::memory::Memory;
 use crate::engine::notice::Notice;
+use crate::engine::obstacle::Obstacle;
 use crate::engine::relocation::{
     Cause,
-    Move,
+    Outcome,
     Relocation, //
 };
-use crate::engine::stay::Stay;
 use crate::engine::task::{
     Action,
     Event,
     Key,
+    Turn,
     Verb, //
 };
 use crate::engine::Engine;
@@ -63,7 +64,7 @@ impl Request {
         let Err(status) = done else {
             return self.stage(engine, spare);
         };
-        engine.disclaim(self.unit(engine));
+        engine.end_claim(self.unit(engine));
         self.failed(engine, Some(spare), status, now)
     }
 
@@ -71,7 +72,7 @@ impl Request {
     pub(super) fn stage<M: Memory>(&mut self, engine: &mut Engine<M>, spare: SpareUnit) -> Action {
         let unit = self.unit(engine);
         let State::Relocated { valid, .. } = engine.state(unit) else {
-            engine.disclaim(unit);
+            engine.end_claim(unit);
             return self.choose(engine);
         };
         let valid = valid.union(engine.geometry().blocks_at(unit, &self.piece));
@@ -81,7 +82,7 @@ impl Request {
             on_failure: OnFailure::Unchanged,
         };
         if engine.is_read_only() {
-            engine.disclaim(unit);
+            engine.end_claim(unit);
             return self.end(engine, Status::IoErr);
         }
         match engine.stage(change, core::iter::empty(), None) {
@@ -132,25 +133,25 @@ impl Request {
         };
         let sector = self.piece.start;
         match relocation.step(engine, event, now) {
-            Move::Act(action) => action,
-            Move::Staged(group, lost) => {
+            Turn::Act(action) => action,
+            Turn::Ended(Outcome::Staged { group, lost }) => {
                 (self.group, self.relocation, self.has_moved) = (group, None, true);
                 engine.tell(Notice::Relocated { sector, lost });
                 self.done(engine)
             }
-            Move::Stays(Stay::Changed) => {
+            Turn::Ended(Outcome::Stays(Obstacle::Changed)) => {
                 self.relocation = None;
                 self.tries = 0;
                 self.choose(engine)
             }
-            Move::Stays(Stay::NoSpare) if engine.queue.may_wait() => {
+            Turn::Ended(Outcome::Stays(Obstacle::NoSpare)) if engine.queue.may_wait() => {
                 self.relocation = None;
                 engine.queue.enter(now);
                 engine.hasten();
                 self.step = Step::Queued;
                 self.queued(engine, now)
             }
-            Move::Stays(why) => {
+            Turn::Ended(Outcome::Stays(why)) => {
                 self.relocation = None;
                 engine.tell(Notice::Stays { sector, why });
                 self.end(engine, why.status(status))

@@ -115,25 +115,25 @@ impl World {
             Machine::Request(request) => request.step(&mut self.engine, event, now),
             Machine::Prober(prober) => prober.step(&mut self.engine, event, now),
             Machine::Unrelocation(back) => match back.step(&mut self.engine, event) {
-                Back::Act(action) => action,
-                Back::Staged(_) => {
+                Turn::Act(action) => action,
+                Turn::Ended(unrelocation::Outcome::Staged { .. }) => {
                     self.engine.hasten();
                     Action::End(Status::Ok)
                 }
-                Back::Kept(_) => Action::End(Status::IoErr),
+                Turn::Ended(unrelocation::Outcome::Stays(_)) => Action::End(Status::IoErr),
             },
             Machine::Finding(finding) => match finding.step(&mut self.engine) {
-                Found::Act(action) => action,
-                Found::Ended(_) => Action::End(Status::Ok),
+                Turn::Act(action) => action,
+                Turn::Ended(_) => Action::End(Status::Ok),
             },
             Machine::Relocation(relocation) => {
                 match relocation.step(&mut self.engine, event, now) {
-                    Move::Act(action) => action,
-                    Move::Staged(..) => {
+                    Turn::Act(action) => action,
+                    Turn::Ended(relocation::Outcome::Staged { .. }) => {
                         self.engine.hasten();
                         Action::End(Status::Ok)
                     }
-                    Move::Stays(_) => Action::End(Status::IoErr),
+                    Turn::Ended(relocation::Outcome::Stays(_)) => Action::End(Status::IoErr),
                 }
             }
         };

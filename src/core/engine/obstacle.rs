@@ -4,9 +4,9 @@
 
 use crate::classify::Status;
 
-/// Why a unit stays where it is.
+/// Why a unit that was to be relocated stays where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stay {
+pub enum Obstacle {
     /// It is not where it was any more.
     Changed,
     /// No spare unit is left.
@@ -28,7 +28,7 @@ pub enum Stay {
     Suspended,
 }
 
-impl Stay {
+impl Obstacle {
     /// What a write ends with that failed with `failed` and needed the move.
     pub const fn status(self, failed: Status) -> Status {
         match self {
