@@ -108,11 +108,20 @@ pub enum Op {
 }
 
 impl Op {
+    #[inline]
     pub(crate) fn of(opf: blk_opf_t, bytes: u32) -> Self {
         match opf & bindings::REQ_OP_MASK {
             kernel::bindings::req_op_REQ_OP_READ => Self::Read,
             kernel::bindings::req_op_REQ_OP_WRITE if bytes == 0 => Self::Flush,
             kernel::bindings::req_op_REQ_OP_WRITE => Self::Write,
+            op => Self::of_rare(op),
+        }
+    }
+
+    /// What is neither a read nor a write. Apart, so that these need no table of jumps.
+    #[inline(never)]
+    fn of_rare(op: blk_opf_t) -> Self {
+        match op {
             kernel::bindings::req_op_REQ_OP_FLUSH => Self::Flush,
             kernel::bindings::req_op_REQ_OP_DISCARD => Self::Discard,
             kernel::bindings::req_op_REQ_OP_WRITE_ZEROES => Self::WriteZeroes,
