@@ -93,6 +93,7 @@ bench:
 	@$(ENTER) python3 tests/bench/structures.py
 	@KERNEL=bench SMP=1 MEM=4096 $(DEV)/guest.py - <tests/bench/metadata.sh
 	@KERNEL=bench COUNTED=1 SMP=1 MEM=2048 $(DEV)/guest.py - <tests/bench/scan.sh
+	@UML=1 KERNEL=bench LEAKS=0 MEM=1536 $(DEV)/guest.py - <tests/bench/storm.sh
 
 bench-native:
 	@$(ENTER) python3 tests/bench/native.py

@@ -43,7 +43,7 @@ OTHER_BARS = {
     "part magazine_refill": (3000, "instructions if the reserve is first refilled with 32"),
     "part misses_in_1000": (50, "requests of 1000 that find the reserve empty"),
     "part update_at_100000": (20_000, "instructions to change the three maps of 100,000 entries"),
-    "memory target": (256 << 10, "bytes for a target without entries"),
+    "memory target": (192 << 10, "bytes for a target without entries"),
     "memory entry_of_1000000": (32, "bytes for each of a million entries"),
     "load 1000000": (2_000_000, "microseconds of the guest to read a million entries"),
 }
@@ -80,11 +80,12 @@ def is_of_several(key):
 
 
 def beside(key, all_figures):
-    """The figure of dm-linear for the same I/O, on the spare for relocated units."""
+    """The figure of dm-linear for the same I/O: on the spare for relocated units, and with the same
+    pieces across them."""
     device, _, what = key.partition(" ")
     parts = device.split("_")
-    linear = f"spare_{parts[1]}" if parts[-1] == "hit" else "linear"
-    return all_figures.get(f"{linear} {what}")
+    linear = {"hit": f"spare_{parts[1]}", "across": f"hand_{parts[1]}_across"} if parts[1:] else {}
+    return all_figures.get(f"{linear.get(parts[-1], 'linear')} {what}")
 
 
 def print_costs(least, spread):

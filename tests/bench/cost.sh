@@ -51,6 +51,12 @@ in_all_ways() {
 	done
 }
 
+# across NAME DEVICE COUNT: 64 KiB across the first of COUNT units of which every second is on the
+# spare, if there are enough.
+across() {
+	[ "$3" -lt 8000 ] || measure "$1_across" "$2" read 65536 0 65536 1000 seq 1 1
+}
+
 # by_hand COUNT: a dm-linear table that maps every second unit of the first 2 * COUNT to the spare.
 by_hand() {
 	awk -v n="$1" -v end="$MAIN" 'BEGIN {
@@ -145,6 +151,7 @@ for count in $HANDS; do
 	by_hand "$count"
 	dmsetup create hand by_hand
 	at_random "hand_$count" /dev/mapper/hand 4096 8192 "$count"
+	across "hand_$count" /dev/mapper/hand "$count"
 	dmsetup remove hand
 done
 # The tools need exclusive access to main.
@@ -157,7 +164,7 @@ for count in $COUNTS; do
 		at_hits "$count"
 	}
 	in_all_ways "remap_$count" "$DEV" $((MAIN * 256))
-	[ "$count" = 0 ] || measure "remap_${count}_across" "$DEV" read 65536 0 65536 1000 seq 1 1
+	across "remap_$count" "$DEV" "$count"
 	moves "$count"
 	dmsetup remove r
 done
