@@ -195,14 +195,14 @@ BUGS = [
     ),
     (
         "a_read_only_table_commits",
-        "src/instance.rs",
+        "src/load.rs",
         "machines.engine.set_writable(!read_only);",
         "machines.engine.set_writable(true);",
         "metadata.a_read_only_table_with_metadata_on_main",
     ),
     (
         "a_refused_activation_is_remembered",
-        "src/instance.rs",
+        "src/load.rs",
         "                self.with_engine(|machines, ctx| machines.unload(ctx));\n",
         "",
         "metadata.a_refused_activation_is_refused_again",
@@ -420,7 +420,7 @@ BUGS = [
     (
         "engine_leaves_a_unit_open_that_moves",
         "src/core/engine/relocation.rs",
-        "if engine.shut(self.unit).is_err() {",
+        "if engine.close_gate(self.unit).is_err() {",
         "if false {",
         "host.runs",
     ),

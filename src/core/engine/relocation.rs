@@ -146,7 +146,7 @@ pub struct Relocation {
     bad: Fixed<SpareUnit, TRIES>,
     /// The CPU on whose behalf it is.
     cpu: usize,
-    is_shut: bool,
+    has_closed_gate: bool,
     /// The breaker will count it, if it is moved.
     is_admitted: bool,
     /// The moment of the last event, in milliseconds.
@@ -171,7 +171,7 @@ impl Relocation {
             failed: Fixed::new(),
             bad: Fixed::new(),
             cpu,
-            is_shut: false,
+            has_closed_gate: false,
             is_admitted: false,
             now: 0,
             step: Step::Claiming,
@@ -287,7 +287,7 @@ impl Relocation {
         if engine.close_gate(self.unit).is_err() {
             return self.stay(engine, Obstacle::NoMemory);
         }
-        self.is_shut = true;
+        self.has_closed_gate = true;
         self.step = Step::Quiescing;
         Turn::Act(Action::Quiesce)
     }
@@ -386,7 +386,7 @@ impl Relocation {
         if core::mem::take(&mut self.is_admitted) {
             engine.admitted = engine.admitted.saturating_sub(1);
         }
-        match core::mem::take(&mut self.is_shut) {
+        match core::mem::take(&mut self.has_closed_gate) {
             true => engine.open_gate(self.unit),
             false => engine.end_claim(self.unit),
         }
