@@ -152,12 +152,15 @@ __rust_helper void rust_helper_memalloc_noio_restore(unsigned int flags)
 
 __rust_helper void rust_helper_non_block_start(void)
 {
-	non_block_start();
+	/* A lock that spins sleeps there, which is reported too. */
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		non_block_start();
 }
 
 __rust_helper void rust_helper_non_block_end(void)
 {
-	non_block_end();
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		non_block_end();
 }
 
 __rust_helper struct workqueue_struct *

@@ -47,7 +47,6 @@ use kernel_ext::{
         NewError,
         TableEvents, //
     },
-    noio::NoIo,
     nosleep::NoSleep,
     numa,
     slab::Effort,
@@ -217,26 +216,43 @@ impl Instance {
     /// device is shut down in order. Sleeps.
     pub(crate) fn wait_stopped(&self) {
         self.wait_until(|machines| machines.is_idle().then_some(()));
-        let map = self.with_engine(|machines, ctx| {
+        let group = self.with_engine(|machines, ctx| {
             machines.engine.put_back_spares();
             let may_write = !ctx.is_read_only() && !machines.engine.is_read_only();
-            may_write.then(|| machines.engine.map().clone())
+            may_write.then(|| machines.engine.want_commit(Some(End::default())))
         });
-        if let Some(map) = map {
-            // Who waits for the device does not wait for a disk that hangs.
-            let answers = self.scan.is_answered();
-            let main_sum = answers.then(|| NoIo::run(|| durable_main_sum(&self.ctx, &map)));
-            let main_sum = main_sum.flatten();
-            let end = Some(End { main_sum });
-            let group = self.with_engine(|machines, _| machines.engine.want_commit(end));
+        if let Some(group) = group {
             self.write_updates();
             // What fails is said in the log.
-            self.wait_durable(group);
+            let is_durable = self.wait_durable(group);
             self.wait_until(|machines| machines.is_idle().then_some(()));
+            self.with_engine(|machines, _| machines.is_put_away = is_durable);
         }
         let crew = self.crew.lock().take();
         if let Some(crew) = crew {
             crew.flush();
+        }
+    }
+
+    /// Commits a checksum of main, if the last table was shut down in order and nothing was begun
+    /// since. Sleeps, as long as the spare takes.
+    pub(crate) fn put_away(&self) {
+        let map = self
+            .with_engine(|machines, _| machines.is_put_away.then(|| machines.engine.map().clone()));
+        let main_sum = map.and_then(|map| durable_main_sum(&self.ctx, &map));
+        if main_sum.is_none() {
+            return;
+        }
+        let end = Some(End { main_sum });
+        let group = self.with_engine(|machines, _| {
+            // Only what was put away may be said to be so.
+            let is_put_away = machines.is_put_away;
+            is_put_away.then(|| machines.engine.want_commit(end))
+        });
+        if let Some(group) = group {
+            self.write_updates();
+            // What fails is said in the log.
+            self.wait_durable(group);
         }
     }
 

@@ -167,6 +167,7 @@ impl Instance {
     ) -> Result<(), NotReady> {
         let was_ready = self.with_engine(|machines, _| {
             machines.engine.set_writable(!read_only);
+            machines.is_put_away = false;
             machines.engine.journal().is_some()
         });
         if !was_ready {
@@ -266,10 +267,17 @@ fn check_main(ctx: &Context, map: &Map, standing: &Standing) -> Result<(), NotRe
     let Some(before) = standing.end.and_then(|end| end.main_sum) else {
         return Ok(());
     };
-    // What cannot be read now may have become bad, for which the array is there.
-    match main_sum(ctx, map) {
+    match main_sum(ctx, map)? {
         Some(now) if now != before => Err(NotReady::MainChanged),
-        _ => Ok(()),
+        Some(_) => Ok(()),
+        // What cannot be read now may have become bad, for which the array is there.
+        None => {
+            pr_warn!(
+                "{}: main cannot be read everywhere, so it is not known whether it was changed\n",
+                ctx.name()
+            );
+            Ok(())
+        }
     }
 }
 

@@ -21,18 +21,9 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
-        atomic::{
-            Acquire,
-            AtomicFlag,
-            Release, //
-        },
         Arc,
         CondVar,
         Mutex, //
-    },
-    time::{
-        delay::fsleep,
-        Delta, //
     }, //
 };
 use kernel_ext::kthread::Kthread;
@@ -247,13 +238,7 @@ pub(crate) struct Scan {
     /// A thread was made, or could not be.
     #[pin]
     started: CondVar,
-    /// The thread may be waiting for main.
-    is_at_main: AtomicFlag,
 }
-
-/// How often the thread is asked whether main answers it, and with how many milliseconds between.
-const LOOKS: u32 = 20;
-const BETWEEN_LOOKS: i64 = 50;
 
 impl Scan {
     pub(crate) fn new(geometry: &Geometry) -> Result<Arc<Self>> {
@@ -282,26 +267,9 @@ impl Scan {
                 active <- new_mutex!(None, "dm_remap::scan_active"),
                 state <- new_mutex!(state, "dm_remap::scan_state"),
                 started <- new_condvar!("dm_remap::scan_started"),
-                is_at_main: AtomicFlag::new(false),
             }),
             GFP_KERNEL,
         )
-    }
-
-    /// Notes whether the thread may be waiting for main. Any context.
-    pub(crate) fn set_at_main(&self, is_at_main: bool) {
-        self.is_at_main.store(is_at_main, Release);
-    }
-
-    /// Whether main answers the thread within a second; if not, it is taken to hang. The thread asks
-    /// main for nothing more after [`Self::detach`]. Sleeps.
-    pub(crate) fn is_answered(&self) -> bool {
-        (0..LOOKS).any(|look| {
-            if look > 0 {
-                fsleep(Delta::from_millis(BETWEEN_LOOKS));
-            }
-            !self.is_at_main.load(Acquire)
-        })
     }
 
     /// The host, if a table is active. Sleeps.

@@ -250,12 +250,7 @@ impl Scanner {
             let pause = match self.look() {
                 Wanted::Stopped => return,
                 Wanted::Paused => IDLE,
-                Wanted::Running => {
-                    self.scan.set_at_main(true);
-                    let pause = NoIo::run(|| self.turn());
-                    self.scan.set_at_main(false);
-                    pause
-                }
+                Wanted::Running => NoIo::run(|| self.turn()),
             };
             running.sleep(pause);
         }

@@ -70,10 +70,18 @@ BUGS = [
         "adopt.main_that",
     ),
     (
+        "a_suspend_remembers_a_checksum",
+        "src/instance.rs",
+        "            self.with_engine(|machines, _| machines.is_put_away = is_durable);",
+        "            self.with_engine(|machines, _| machines.is_put_away = is_durable);\n"
+        "            self.put_away();",
+        "metadata.a_suspend_remembers",
+    ),
+    (
         "main_is_not_summed_at_its_beginning",
         "src/core/metadata/main_sum.rs",
-        "    (0..first)",
-        "    (first..first)",
+        "[0..64, 256..273,",
+        "[0..0, 256..273,",
         "adopt.main_that",
     ),
     (

@@ -68,6 +68,8 @@ pub(crate) struct Machines {
     pub(crate) replicas: Replicas,
     /// The counters that were read with the metadata.
     pub(crate) restored: [u64; COUNTERS],
+    /// The metadata say that the array was shut down in order.
+    pub(crate) is_put_away: bool,
     pub(crate) regions: RegionRetry,
     /// What writes updates, while nobody does.
     pub(super) writer: Option<KBox<Writer>>,
@@ -128,6 +130,7 @@ impl Machines {
             engine,
             replicas,
             restored: [0; COUNTERS],
+            is_put_away: false,
             regions: RegionRetry::default(),
             writer: Some(Writer::new()?),
             prober: Some(prober),

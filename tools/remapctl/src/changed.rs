@@ -16,9 +16,10 @@ use remap_core::metadata::storage::Failed;
 use remap_host::blank_block;
 
 /// What is said of a main device that was changed, and what can be done.
-pub const EXPLAINED: &str = "main was changed since the array was shut down: somebody mounted the \
-    bare disk or wrote to it. The new data are on main; the relocated units are on the spare and \
-    are older. No tool can tell which of them belong together.\n\
+pub const EXPLAINED: &str = "main is not what it was when the array was removed. Is it the right \
+    disk, and the right --main-start? If so, somebody mounted the bare disk or wrote to it. The new \
+    data are on main; the relocated units are on the spare and are older. No tool can tell which of \
+    them belong together.\n\
     If main was only mounted, or the new data are worthless: 'remapctl repair --accept-main' \
     accepts main as it is and keeps the relocated units. Activate the array with --readonly then, \
     and run fsck(8) first.\n\
@@ -26,7 +27,7 @@ pub const EXPLAINED: &str = "main was changed since the array was shut down: som
     main as it is, and all relocated data are lost.\n\
     Copy both disks first if in doubt.";
 
-/// Whether main has changed since the array was shut down in order; `None` if that is not known.
+/// Whether main has changed since the array was removed; `None` if that is not known.
 pub fn is_main_changed(disks: &Disks, found: &Found) -> Option<bool> {
     let before = found.contained.standing.end?.main_sum?;
     let (geometry, map) = (&found.geometry, &found.contained.map);

@@ -196,6 +196,8 @@ struct Reading {
     array: Result<Found>,
     surveys: [Option<Survey>; MAX_REGIONS],
     complaints: Vec<String>,
+    /// Whether the array is refused because main was changed without it.
+    is_main_changed: bool,
     /// Whether an array that is in use changed them meanwhile.
     is_changing: bool,
 }
@@ -218,13 +220,15 @@ impl Reading {
             complaints.push(error.to_string());
         }
         let is_changed = good.and_then(|good| changed::is_main_changed(disks, good));
-        if is_changed == Some(true) && !disks.are_held() {
+        let is_main_changed = is_changed == Some(true) && !disks.are_held();
+        if is_main_changed {
             complaints.push(changed::EXPLAINED.to_string());
         }
         Self {
             array,
             surveys,
             complaints,
+            is_main_changed,
             is_changing: false,
         }
     }
@@ -275,7 +279,7 @@ pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
     let answer = json!({
         "array": array,
         "whole": is_whole,
-        "usable": good.is_some(),
+        "usable": good.is_some() && !read.is_main_changed,
         "active": is_active,
         "commit": generation,
         "clean": good.map(|good| good.contained.standing.end.is_some()),
@@ -284,10 +288,10 @@ pub fn check(say: &Say, args: &cli::Devices) -> Result<ExitCode> {
     let mut text = found.join("\n");
     if let Some(good) = good {
         let units = good.contents().size.relocated;
-        let word = if is_whole {
-            "whole"
-        } else {
-            "usable, 'remapctl repair' mends it"
+        let word = match (is_whole, read.is_main_changed) {
+            (true, _) => "whole",
+            (false, true) => "refused as it is",
+            (false, false) => "usable, 'remapctl repair' mends it",
         };
         let start = if text.is_empty() { "" } else { "\n" };
         text += &std::format!(

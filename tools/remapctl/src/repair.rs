@@ -264,44 +264,54 @@ fn newest(array: &Found) -> u64 {
     surveys.map(|survey| survey.newest).max().unwrap_or(0)
 }
 
-/// Writes what one region says to all, as a newer state than any of theirs; how many copies.
-fn impose(disks: &mut Disks, array: &Found) -> Result<usize> {
-    let records: Vec<_> = array.contents().records.collect();
+/// The journal of the next commit, which is newer than all that any region knows of.
+fn newer(array: &Found) -> Result<Journal> {
     let mut journal = Journal::resume(&array.contained.choice, random_session()?);
     let next = journal.advance(newest(array));
     next.map_err(|Dead| anyhow!("there are no more commits"))?;
-    write_all(disks, &mut journal, array, &records)
+    Ok(journal)
+}
+
+/// Writes what one region says to all, as a newer state than any of theirs; how many copies.
+fn impose(disks: &mut Disks, array: &Found) -> Result<usize> {
+    let records: Vec<_> = array.contents().records.collect();
+    write_all(disks, &mut newer(array)?, array, &records)
+}
+
+/// Has the array forget what main was, in all copies that can be written.
+fn forget_main(disks: &mut Disks, array: &mut Found) -> Result<()> {
+    array.contained.standing.end = Some(End::default());
+    let records: Vec<_> = array.contents().records.collect();
+    write_both(&mut newer(array)?, disks, array, &records)?;
+    let again = Found::read(disks)?;
+    let end = again.contained.standing.end;
+    if again.generation() <= array.generation() || end.is_some_and(|end| end.main_sum.is_some()) {
+        bail!("the metadata on the spare cannot be written");
+    }
+    Ok(())
 }
 
 /// Accepts main as it is.
-fn accept_main(say: &Say, disks: &mut Disks, mut array: Found, dry_run: bool) -> Result<ExitCode> {
-    let found = complaints(
-        disks,
-        &array.contained.choice.surveys,
-        Some(array.generation()),
-    );
-    if !found.is_empty() {
-        bail!(
-            "the metadata are to be repaired first:\n{}",
-            found.join("\n")
-        );
+fn accept_main(say: &Say, disks: &mut Disks, mut array: Found, args: &cli::Repair) -> Result<()> {
+    let mut way = InTheWay::default();
+    note_unread(disks, &array, &mut way);
+    way.allow(&args.force)?;
+    let is_changed = changed::is_main_changed(disks, &array);
+    let is_done = is_changed == Some(true) && !args.dry_run;
+    if is_done {
+        forget_main(disks, &mut array)?;
     }
-    let is_changed = changed::is_main_changed(disks, &array) == Some(true);
-    if is_changed && !dry_run {
-        array.contained.standing.end = Some(End::default());
-        impose(disks, &array)?;
-    }
-    let text = match (is_changed, dry_run) {
-        (false, _) => "main was not changed without the array",
-        (true, true) => "would accept main as it is",
-        (true, false) => "main is accepted as it is",
+    let text = match is_changed {
+        None => "main cannot be compared with what it was: nothing is refused",
+        Some(false) => "main was not changed without the array",
+        Some(true) if args.dry_run => "would accept main as it is",
+        Some(true) => "main is accepted as it is",
     };
-    let is_done = is_changed && !dry_run;
     say.both(
         &json!({ "repaired": is_done, "changed": is_changed }),
         format_args!("{text}"),
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// `remapctl repair`
@@ -323,7 +333,8 @@ pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
         check_blank(&mut disks)?;
     }
     if args.accept_main {
-        return accept_main(say, &mut disks, array, args.dry_run);
+        accept_main(say, &mut disks, array, args)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let mut way = InTheWay::default();
     if args.believe.is_none() {

@@ -24,6 +24,7 @@ crate::tests![
     a_failing_region_is_tried_again,
     without_any_region_nothing_moves_and_io_goes_on,
     a_device_in_use_resumes_without_its_metadata,
+    a_suspend_remembers_no_checksum,
     a_refused_activation_is_refused_again,
     a_failing_region_comes_back_by_itself (waits: true),
 ];
@@ -111,6 +112,23 @@ fn a_device_in_use_resumes_without_its_metadata() -> Result<()> {
     is_refused("the metadata cannot be read", TABLE)?;
     mend_regions(&spare)?;
     Remap::create(TABLE)?.holds(&image)
+}
+
+/// An array that is resumed without its metadata cannot say that main changes: it must not be refused
+/// for that later.
+fn a_suspend_remembers_no_checksum() -> Result<()> {
+    let Array { r, spare, .. } = Array::new()?;
+    let image = ten_units(&r)?;
+    r.suspend()?;
+    fail_regions(&spare)?;
+    r.resume()?;
+    assert_eq!(r.status()?.health, "frozen");
+    r.write_junk(0, UNIT)?;
+    r.remove()?;
+    mend_regions(&spare)?;
+    let r = Remap::create(TABLE)?;
+    ensure!(r.read(800, 80)? == image[800 * 512..880 * 512]);
+    r.remove()
 }
 
 /// The metadata can be read but not written. The first activation is refused, and so is the second.
