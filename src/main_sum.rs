@@ -51,8 +51,8 @@ use remap_core::{
 const LOOKS: u32 = 500;
 const BETWEEN_LOOKS: i64 = 10;
 
-/// The checksum of main as it is, without the units that `map` relocates; `None` if a block cannot be
-/// read. Sleeps, as long as main takes.
+/// The checksum of main as it is, without the units that `map` relocates; `None` if a block cannot
+/// be read. Sleeps, as long as main takes.
 pub(crate) fn main_sum(ctx: &Context, map: &Map) -> Result<Option<u64>> {
     sum((&ctx.bios, ctx.main()), ctx.geometry(), map)
 }
@@ -109,8 +109,8 @@ impl Summing {
     }
 }
 
-/// The checksum of what is durable on main; `None` if it cannot be known. Nobody writes to main. Sleeps,
-/// as long as main takes, but some seconds at most: a thread waits for a disk that hangs.
+/// The checksum of what is durable on main; `None` if it cannot be known. Nobody writes to main.
+/// Sleeps, as long as main takes, but some seconds at most: a thread waits for a disk that hangs.
 pub(crate) fn durable_main_sum(ctx: &Context, map: &Map) -> Option<u64> {
     let answer = Arc::pin_init(
         pin_init!(Answer {

@@ -5,8 +5,8 @@
 //! Whoever mounts a file system changes its superblock. An array that is removed in order therefore
 //! remembers a checksum of the areas of main where superblocks are likely. Another checksum at
 //! activation means that main has data that the array does not have, and that relocated units are
-//! older than their neighbours. The same checksum means little: a file system elsewhere on main, such
-//! as on a second partition, has its superblock where nobody looks.
+//! older than their neighbours. The same checksum means little: a file system elsewhere on main,
+//! such as on a second partition, has its superblock where nobody looks.
 
 use super::block::{
     Block,
@@ -38,8 +38,8 @@ pub fn places(sectors: u64) -> impl Iterator<Item = u64> {
     areas.chain(last).map(|block| block * BLOCK_SECTORS)
 }
 
-/// The checksum of these blocks. `read` reads the block that begins at a sector of the target. Blocks
-/// that are `is_elsewhere` are left out: nobody reads main there.
+/// The checksum of these blocks. `read` reads the block that begins at a sector of the target.
+/// Blocks that are `is_elsewhere` are left out: nobody reads main there.
 pub fn main_sum(
     sectors: u64,
     crc32c: Crc32c,
