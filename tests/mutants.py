@@ -82,7 +82,7 @@ BUGS = [
         "src/core/metadata/main_sum.rs",
         "[0..64, 256..273,",
         "[0..0, 256..273,",
-        "adopt.main_that",
+        "main_sum.tests.places",
     ),
     (
         "lost_blocks_are_zeroes",
