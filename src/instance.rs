@@ -186,6 +186,12 @@ impl Instance {
             .is_ok()
     }
 
+    /// The same for a group that nobody else may be there to write.
+    pub(crate) fn write_durable(&self, group: u64) -> bool {
+        self.write_updates();
+        self.wait_durable(group)
+    }
+
     /// Those who work for it, while a table is active. Sleeps.
     pub(crate) fn crew(&self) -> Option<Arc<dyn Attend>> {
         self.crew.lock().clone()
@@ -222,9 +228,8 @@ impl Instance {
             may_write.then(|| machines.engine.want_commit(Some(End::default())))
         });
         if let Some(group) = group {
-            self.write_updates();
             // What fails is said in the log.
-            let is_durable = self.wait_durable(group);
+            let is_durable = self.write_durable(group);
             self.wait_until(|machines| machines.is_idle().then_some(()));
             self.with_engine(|machines, _| machines.is_put_away = is_durable);
         }
@@ -250,9 +255,8 @@ impl Instance {
             is_put_away.then(|| machines.engine.want_commit(end))
         });
         if let Some(group) = group {
-            self.write_updates();
             // What fails is said in the log.
-            self.wait_durable(group);
+            self.write_durable(group);
         }
     }
 

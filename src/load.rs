@@ -239,13 +239,8 @@ impl Instance {
     fn begin_writing(&self, was_ready: bool) -> Result<(), NotReady> {
         let group = self.with_engine(|machines, _| machines.begin_writing());
         let begun = match group {
-            Ok(Some(group)) => {
-                self.write_updates();
-                match self.wait_durable(group) {
-                    true => Ok(()),
-                    false => Err(NotReady::Dead),
-                }
-            }
+            Ok(Some(group)) if self.write_durable(group) => Ok(()),
+            Ok(Some(_)) => Err(NotReady::Dead),
             Ok(None) => Ok(()),
             Err(reason) => Err(reason),
         };

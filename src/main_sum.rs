@@ -35,7 +35,6 @@ use kernel_ext::{
 };
 use remap_core::{
     geometry::Geometry,
-    index::State,
     metadata::{
         block::{
             Block,
@@ -64,26 +63,17 @@ fn sum(
 ) -> Result<Option<u64>> {
     let mut buffer = Buffer::zeroed(BLOCK_BYTES)?;
     let mut block = KBox::<Block>::init(pin_init::init_zeroed(), GFP_KERNEL)?;
-    let is_elsewhere = |sector: u64| {
-        let entry = map.get(geometry.unit_of(sector));
-        entry.is_some_and(|entry| matches!(entry.state, State::Relocated { .. }))
-    };
-    let read = |sector: u64, block: &mut Block| {
-        let at = geometry.on_main(sector);
+    let read = |at: u64, block: &mut Block| {
         let done = bios.transfer(Transfer::Read, main, at, &mut buffer, 0..BLOCK_BYTES);
         done.map_err(|_| Failed)?;
         buffer.read(0, block).then_some(()).ok_or(Failed)
     };
-    let sum = main_sum::main_sum(geometry.sectors(), crc32c, &mut block, is_elsewhere, read);
+    let sum = main_sum::main_sum((geometry, map), crc32c, &mut block, read);
     Ok(sum.ok())
 }
 
 /// The answer of a thread that makes a checksum, once it has one.
-#[pin_data]
-struct Answer {
-    #[pin]
-    sum: Mutex<Option<Option<u64>>>,
-}
+type Answer = Mutex<Option<Option<u64>>>;
 
 /// What such a thread needs. It may outlive the instance, if main hangs.
 struct Summing {
@@ -97,7 +87,7 @@ struct Summing {
 impl Job for Summing {
     fn run(self: KBox<Self>, _running: &Running) {
         let sum = NoIo::run(|| self.durable_sum());
-        *self.answer.sum.lock() = Some(sum);
+        *self.answer.lock() = Some(sum);
     }
 }
 
@@ -112,13 +102,8 @@ impl Summing {
 /// The checksum of what is durable on main; `None` if it cannot be known. Nobody writes to main.
 /// Sleeps, as long as main takes, but some seconds at most: a thread waits for a disk that hangs.
 pub(crate) fn durable_main_sum(ctx: &Context, map: &Map) -> Option<u64> {
-    let answer = Arc::pin_init(
-        pin_init!(Answer {
-            sum <- new_mutex!(None, "dm_remap::main_sum"),
-        }),
-        GFP_KERNEL,
-    );
-    let answer = answer.ok()?;
+    let answer: Arc<Answer> =
+        Arc::pin_init(new_mutex!(None, "dm_remap::main_sum"), GFP_KERNEL).ok()?;
     let job = Summing {
         answer: answer.clone(),
         bios: KBox::pin_init(BioSet::new(1), GFP_KERNEL).ok()?,
@@ -128,7 +113,7 @@ pub(crate) fn durable_main_sum(ctx: &Context, map: &Map) -> Option<u64> {
     };
     Kthread::start(c"dm_remap_sum", KBox::new(job, GFP_KERNEL).ok()?).ok()?;
     for _ in 0..LOOKS {
-        if let Some(sum) = *answer.sum.lock() {
+        if let Some(sum) = *answer.lock() {
             return sum;
         }
         fsleep(Delta::from_millis(BETWEEN_LOOKS));

@@ -28,8 +28,7 @@ impl NodeServices {
         }))
     }
 
-    /// Replaces the services. Only the holder of that lock calls this. Process
-    /// context.
+    /// Replaces the services. Only the holder of that lock calls this. Process context.
     pub(crate) fn publish(&self, services: impl Iterator<Item = Service>) {
         let mut published = self.services.lock();
         published.clear();

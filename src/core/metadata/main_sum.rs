@@ -14,6 +14,11 @@ use super::block::{
     BLOCK_SECTORS, //
 };
 use super::storage::Failed;
+use crate::geometry::Geometry;
+use crate::index::{
+    Index,
+    NodeMemory, //
+};
 use core::ops::Range;
 
 /// The areas of the target that count, in blocks: its beginning, where nearly all superblocks that
@@ -38,9 +43,24 @@ pub fn places(sectors: u64) -> impl Iterator<Item = u64> {
     areas.chain(last).map(|block| block * BLOCK_SECTORS)
 }
 
-/// The checksum of these blocks. `read` reads the block that begins at a sector of the target.
-/// Blocks that are `is_elsewhere` are left out: nobody reads main there.
-pub fn main_sum(
+/// The checksum of main of an array of this shape, without the units that `map` relocates: nobody
+/// reads main there. `read` reads the block that begins at a sector of the main device.
+pub fn main_sum<M: NodeMemory>(
+    (geometry, map): (&Geometry, &Index<M>),
+    crc32c: Crc32c,
+    block: &mut Block,
+    mut read: impl FnMut(u64, &mut Block) -> Result<(), Failed>,
+) -> Result<u64, Failed> {
+    let is_elsewhere = |sector: u64| {
+        let entry = map.get(geometry.unit_of(sector));
+        entry.is_some_and(|entry| entry.state.spare().is_some())
+    };
+    let read = |sector: u64, block: &mut Block| read(geometry.on_main(sector), block);
+    sum(geometry.sectors(), crc32c, block, is_elsewhere, read)
+}
+
+/// The checksum of the blocks of a target of so many sectors but for those that are `is_elsewhere`.
+fn sum(
     sectors: u64,
     crc32c: Crc32c,
     block: &mut Block,
@@ -96,7 +116,7 @@ mod tests {
             block.copy_from_slice(&disk[at..at + BLOCK_BYTES]);
             Ok(())
         };
-        main_sum(
+        sum(
             sectors,
             crc32c::crc32c,
             &mut block,
@@ -123,7 +143,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_has_no_sum() {
         let mut block = [0; BLOCK_BYTES];
-        let sum = main_sum(
+        let sum = sum(
             4096,
             crc32c::crc32c,
             &mut block,

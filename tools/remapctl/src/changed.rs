@@ -10,16 +10,16 @@ use anyhow::{
     bail,
     Result, //
 };
-use remap_core::index::State;
+use remap_core::metadata::block::Block;
 use remap_core::metadata::main_sum::main_sum;
 use remap_core::metadata::storage::Failed;
 use remap_host::blank_block;
 
 /// What is said of a main device that was changed, and what can be done.
 pub const EXPLAINED: &str = "main is not what it was when the array was removed. Is it the right \
-    disk, and the right --main-start? If so, somebody mounted the bare disk or wrote to it. The new \
-    data are on main; the relocated units are on the spare and are older. No tool can tell which of \
-    them belong together.\n\
+    disk, and the right --main-start? If so, somebody mounted the bare disk or wrote to it. The \
+    new data are on main; the relocated units are on the spare and are older. No tool can tell \
+    which of them belong together.\n\
     If main was only mounted, or the new data are worthless: 'remapctl repair --accept-main' \
     accepts main as it is and keeps the relocated units. Activate the array with --readonly then, \
     and run fsck(8) first.\n\
@@ -30,22 +30,9 @@ pub const EXPLAINED: &str = "main is not what it was when the array was removed.
 /// Whether main has changed since the array was removed; `None` if that is not known.
 pub fn is_main_changed(disks: &Disks, found: &Found) -> Option<bool> {
     let before = found.contained.standing.end?.main_sum?;
-    let (geometry, map) = (&found.geometry, &found.contained.map);
-    let is_elsewhere = |sector: u64| {
-        let entry = map.get(geometry.unit_of(sector));
-        entry.is_some_and(|entry| matches!(entry.state, State::Relocated { .. }))
-    };
-    let read = |sector: u64, block: &mut remap_core::metadata::block::Block| {
-        let sector = geometry.on_main(sector);
-        disks.main.read(sector, block).map_err(|_| Failed)
-    };
-    let now = main_sum(
-        geometry.sectors(),
-        crc32c::crc32c,
-        &mut blank_block(),
-        is_elsewhere,
-        read,
-    );
+    let read = |at: u64, block: &mut Block| disks.main.read(at, block).map_err(|_| Failed);
+    let array = (&found.geometry, &found.contained.map);
+    let now = main_sum(array, crc32c::crc32c, &mut blank_block(), read);
     now.ok().map(|now| now != before)
 }
 
