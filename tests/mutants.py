@@ -82,7 +82,7 @@ BUGS = [
         "src/core/metadata/main_sum.rs",
         "[0..64, 256..273,",
         "[0..0, 256..273,",
-        "main_sum.tests.places",
+        "host.metadata.main_sum",
     ),
     (
         "lost_blocks_are_zeroes",
