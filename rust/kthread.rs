@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Threads of the kernel that nobody waits for.
+//! Threads of the kernel that nobody waits for without a limit.
 //!
 //! A thread may hang in I/O for as long as its device does. So it is not stopped from outside but
 //! told to end, by what its job and others share, and it keeps the module until it has ended.

@@ -239,22 +239,18 @@ impl Instance {
         }
     }
 
-    /// Commits a checksum of main, if the last table was shut down in order and nothing was begun
-    /// since. Sleeps, as long as the spare takes.
+    /// Commits a checksum of main, if the array was shut down in order and units are relocated:
+    /// without any, main alone has all data. The device is being removed, so that nobody uses main.
+    /// Sleeps, as long as the spare takes, and for some seconds at most as long as main takes.
     pub(crate) fn put_away(&self) {
-        let map = self
-            .with_engine(|machines, _| machines.is_put_away.then(|| machines.engine.map().clone()));
-        let main_sum = map.and_then(|map| durable_main_sum(&self.ctx, &map));
-        if main_sum.is_none() {
-            return;
-        }
-        let end = Some(End { main_sum });
-        let group = self.with_engine(|machines, _| {
-            // Only what was put away may be said to be so.
-            let is_put_away = machines.is_put_away;
-            is_put_away.then(|| machines.engine.want_commit(end))
+        let map = self.with_engine(|machines, _| {
+            let is_worth_it = machines.is_put_away && machines.engine.relocated() > 0;
+            is_worth_it.then(|| machines.engine.map().clone())
         });
-        if let Some(group) = group {
+        let main_sum = map.and_then(|map| durable_main_sum(&self.ctx, &map));
+        if main_sum.is_some() {
+            let end = Some(End { main_sum });
+            let group = self.with_engine(|machines, _| machines.engine.want_commit(end));
             // What fails is said in the log.
             self.write_durable(group);
         }

@@ -228,6 +228,7 @@ impl Instance {
         let journal = Journal::resume(choice, random_session());
         let before = self.with_engine(|machines, _| {
             machines.restored = standing.counters;
+            machines.has_main_sum = standing.end.is_some_and(|end| end.main_sum.is_some());
             machines.engine.activate(restored, journal)
         });
         // Without the lock.
@@ -241,18 +242,10 @@ impl Instance {
         let begun = match group {
             Ok(Some(group)) if self.write_durable(group) => Ok(()),
             Ok(Some(_)) => Err(NotReady::Dead),
-            Ok(None) => Ok(()),
+            Ok(None) => return Ok(()),
             Err(reason) => Err(reason),
         };
-        match begun {
-            // A device that was in use goes on without its metadata.
-            Err(NotReady::Dead) if was_ready => Ok(()),
-            Err(reason) if !was_ready => {
-                self.with_engine(|machines, ctx| machines.unload(ctx));
-                Err(reason)
-            }
-            other => other,
-        }
+        self.with_engine(|machines, ctx| machines.begun(ctx, was_ready, begun))
     }
 }
 
@@ -280,10 +273,31 @@ impl Machines {
     /// Forgets what was read, so that the next activation reads it anew.
     fn unload(&mut self, ctx: &Context) {
         self.engine.forget();
+        self.has_main_sum = false;
         let restored = core::mem::take(&mut self.restored);
         for (&count, &value) in Count::SURVIVE.iter().zip(&restored) {
             ctx.counters.add(count, value.wrapping_neg());
         }
+    }
+
+    /// Takes note of whether the array is marked as in use, or of why not.
+    fn begun(
+        &mut self,
+        ctx: &Context,
+        was_ready: bool,
+        begun: Result<(), NotReady>,
+    ) -> Result<(), NotReady> {
+        match begun {
+            Ok(()) => self.has_main_sum = false,
+            // A device that was in use goes on without its metadata. With a checksum in them, the
+            // next activation would refuse main for what is written now.
+            Err(NotReady::Dead) if was_ready && !self.has_main_sum => {}
+            Err(reason) => {
+                self.unload(ctx);
+                return Err(reason);
+            }
+        }
+        Ok(())
     }
 
     /// Has all regions brought up to date and the array marked as in use; the group whose commit

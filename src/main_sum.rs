@@ -46,8 +46,8 @@ use remap_core::{
 };
 
 /// How often a thread is asked for the checksum that it makes, and with how many milliseconds
-/// between: some five seconds.
-const LOOKS: u32 = 500;
+/// between: some fifteen seconds, in which a disk spins up.
+const LOOKS: u32 = 1500;
 const BETWEEN_LOOKS: i64 = 10;
 
 /// The checksum of main as it is, without the units that `map` relocates; `None` if a block cannot
@@ -87,7 +87,10 @@ struct Summing {
 impl Job for Summing {
     fn run(self: KBox<Self>, _running: &Running) {
         let sum = NoIo::run(|| self.durable_sum());
-        *self.answer.lock() = Some(sum);
+        // Whoever gets the answer may have main to itself.
+        let answer = self.answer.clone();
+        drop(self);
+        *answer.lock() = Some(sum);
     }
 }
 
@@ -99,8 +102,9 @@ impl Summing {
     }
 }
 
-/// The checksum of what is durable on main; `None` if it cannot be known. Nobody writes to main.
-/// Sleeps, as long as main takes, but some seconds at most: a thread waits for a disk that hangs.
+/// The checksum of what is durable on main; `None` if it cannot be known. The device is being
+/// removed, so that nobody writes to main. Sleeps, as long as main takes, but some seconds at most:
+/// a thread waits for a disk that hangs, and has it open until then.
 pub(crate) fn durable_main_sum(ctx: &Context, map: &Map) -> Option<u64> {
     let answer: Arc<Answer> =
         Arc::pin_init(new_mutex!(None, "dm_remap::main_sum"), GFP_KERNEL).ok()?;

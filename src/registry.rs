@@ -148,20 +148,9 @@ impl Registry {
         Ok(())
     }
 
-    /// Whether one table at most uses `instance`.
-    fn is_last(&self, instance: &Arc<Instance>) -> bool {
-        let live = self.live.lock();
-        let own = live.iter().find(|l| Arc::ptr_eq(&l.instance, instance));
-        own.is_none_or(|own| own.tables == 1)
-    }
-
-    /// Gives one table's share back; the last one removes the instance. Sleeps, as long as devices
-    /// take.
+    /// Gives one table's share back; the last one removes the instance. Sleeps, but waits for no
+    /// device.
     fn release(&self, instance: &Arc<Instance>) {
-        // As long as that takes nobody else may have the array.
-        if self.is_last(instance) {
-            instance.put_away();
-        }
         let mut live = self.live.lock();
         if let Some(found) = live.iter_mut().find(|l| Arc::ptr_eq(&l.instance, instance)) {
             found.tables -= 1;

@@ -293,6 +293,10 @@ impl Target for RemapTarget {
         self.instance.ctx.tell_changes();
     }
 
+    fn removed(&self) {
+        self.instance.put_away();
+    }
+
     fn status(&self, kind: StatusKind, out: &mut Text<'_>) {
         let _ = match kind {
             StatusKind::Info => status::info(&self.instance, out),

@@ -100,6 +100,10 @@ pub trait Target: Sized + Send + Sync + 'static {
     /// I/O is about to come. May sleep.
     fn resume(&self) {}
 
+    /// The device is being removed, and the target is dropped next: it has no users, no bio of it
+    /// is in flight, and no table follows. May sleep.
+    fn removed(&self) {}
+
     /// Writes one line, without its end, on the state or the arguments. May sleep.
     fn status(&self, kind: StatusKind, out: &mut Text<'_>);
 

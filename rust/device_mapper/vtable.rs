@@ -65,6 +65,23 @@ struct Private<T> {
     devices: Devices,
 }
 
+/// Whether the device of a table is being removed, so that no other table follows. May sleep.
+///
+/// # Safety
+///
+/// `table` must be live.
+unsafe fn is_device_removed(table: *mut bindings::dm_table) -> bool {
+    // SAFETY: By the safety requirements; a table's device lives longer.
+    let device = unsafe { bindings::dm_table_get_md(table) };
+    // SAFETY: As above. A device can be held until it is being removed.
+    let is_held = unsafe { bindings::dm_hold(device) } == 0;
+    if is_held {
+        // SAFETY: It was held just now.
+        unsafe { bindings::dm_put(device) };
+    }
+    !is_held
+}
+
 /// The functions that device mapper calls for a `T`.
 pub(super) struct Vtable<T>(PhantomData<T>);
 
@@ -179,6 +196,10 @@ impl<T: Target> Vtable<T> {
     unsafe extern "C" fn dtr(raw: *mut dm_target) {
         // SAFETY: `ctr` leaked this box, and by the safety requirements nobody uses it any more.
         let private = unsafe { KBox::from_raw((*raw).private.cast::<Private<T>>()) };
+        // SAFETY: A target's table lives until after its destructor.
+        if unsafe { is_device_removed((*raw).table) } {
+            private.target.removed();
+        }
         private.events.revoke();
         drop(private);
     }

@@ -70,6 +70,8 @@ pub(crate) struct Machines {
     pub(crate) restored: [u64; COUNTERS],
     /// The metadata say that the array was shut down in order.
     pub(crate) is_put_away: bool,
+    /// The metadata have a checksum of main.
+    pub(crate) has_main_sum: bool,
     pub(crate) regions: RegionRetry,
     /// What writes updates, while nobody does.
     pub(super) writer: Option<KBox<Writer>>,
@@ -131,6 +133,7 @@ impl Machines {
             replicas,
             restored: [0; COUNTERS],
             is_put_away: false,
+            has_main_sum: false,
             regions: RegionRetry::default(),
             writer: Some(Writer::new()?),
             prober: Some(prober),

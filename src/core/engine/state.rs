@@ -570,6 +570,11 @@ impl<M: Memory> Engine<M> {
         self.promised
     }
 
+    /// How many units are relocated.
+    pub fn relocated(&self) -> u64 {
+        self.totals.relocated
+    }
+
     /// How many units are suspects.
     pub fn suspects(&self) -> u64 {
         self.totals.suspects

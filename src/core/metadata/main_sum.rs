@@ -2,11 +2,12 @@
 
 //! The checksum that detects a main device that was changed without its array.
 //!
-//! Whoever mounts a file system changes its superblock. An array that is removed in order therefore
-//! remembers a checksum of the areas of main where superblocks are likely. Another checksum at
-//! activation means that main has data that the array does not have, and that relocated units are
-//! older than their neighbours. The same checksum means little: a file system elsewhere on main,
-//! such as on a second partition, has its superblock where nobody looks.
+//! A mount changes the superblock of most file systems. An array with relocated units that is
+//! removed in order therefore remembers a checksum of the areas of main where superblocks are
+//! likely. Another checksum at activation means that main has data that the array does not have,
+//! and that relocated units are older than their neighbours. The same checksum means little: a file
+//! system elsewhere on main, such as on a second partition, has its superblock where nobody looks,
+//! and NTFS marks a mount in its file table.
 
 use super::block::{
     Block,

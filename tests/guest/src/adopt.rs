@@ -26,6 +26,7 @@ crate::tests![
     disks_come_in_any_order,
     a_spare_that_does_not_come,
     exported_data_are_the_same,
+    main_of_an_array_without_relocations_may_change,
     main_that_was_changed_is_refused,
 ];
 
@@ -472,6 +473,23 @@ fn exported_data_are_the_same() -> Result<()> {
 }
 
 /// Somebody has mounted main without the array: nothing can tell which data belong together.
+/// Without relocated units main alone has all data.
+fn main_of_an_array_without_relocations_may_change() -> Result<()> {
+    let _disks = disks()?;
+    ctl(ADOPT)?;
+    ctl("remove r")?;
+    mounted("/dev/main", |folder| {
+        Ok(fs::write(folder.join("other"), "x")?)
+    })?;
+    ctl(ACTIVATE)?;
+    mounted("/dev/mapper/r", |folder| {
+        ensure!(fs::read(folder.join("other"))? == b"x", "another file");
+        Ok(())
+    })?;
+    ctl("remove r")?;
+    Ok(())
+}
+
 fn main_that_was_changed_is_refused() -> Result<()> {
     const REFUSED: &str = "main was changed without the array";
     let Disks { main, .. } = disks()?;

@@ -20,9 +20,9 @@ pub const EXPLAINED: &str = "main is not what it was when the array was removed.
     disk, and the right --main-start? If so, somebody mounted the bare disk or wrote to it. The \
     new data are on main; the relocated units are on the spare and are older. No tool can tell \
     which of them belong together.\n\
-    If main was only mounted, or the new data are worthless: 'remapctl repair --accept-main' \
-    accepts main as it is and keeps the relocated units. Activate the array with --readonly then, \
-    and run fsck(8) first.\n\
+    If main was only mounted, or was written through a table of 'remapctl export', or the new data \
+    are worthless: 'remapctl repair --accept-main' accepts main as it is and keeps the relocated \
+    units. Activate the array with --readonly then, and run fsck(8) first.\n\
     If the new data count and the relocated data do not: 'remapctl format' makes a new array over \
     main as it is, and all relocated data are lost.\n\
     Copy both disks first if in doubt.";

@@ -272,8 +272,12 @@ fn newer(array: &Found) -> Result<Journal> {
     Ok(journal)
 }
 
-/// Writes what one region says to all, as a newer state than any of theirs; how many copies.
-fn impose(disks: &mut Disks, array: &Found) -> Result<usize> {
+/// Writes what one region says to all, as a newer state than any of theirs; how many copies. Main
+/// is what the other history left.
+fn impose(disks: &mut Disks, mut array: Found) -> Result<usize> {
+    let standing = &mut array.contained.standing;
+    standing.end = standing.end.map(|_| End::default());
+    let array = &array;
     let records: Vec<_> = array.contents().records.collect();
     write_all(disks, &mut newer(array)?, array, &records)
 }
@@ -350,7 +354,7 @@ pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
     let mut written = 0;
     if !found.is_empty() && !args.dry_run {
         written = match args.believe {
-            Some(_) => impose(&mut disks, &array)?,
+            Some(_) => impose(&mut disks, array)?,
             None => mend(&mut disks, &array, spare)?,
         };
     }

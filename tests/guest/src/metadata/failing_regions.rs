@@ -25,6 +25,7 @@ crate::tests![
     without_any_region_nothing_moves_and_io_goes_on,
     a_device_in_use_resumes_without_its_metadata,
     a_suspend_remembers_no_checksum,
+    a_table_that_becomes_writable_forgets_the_checksum_first,
     a_refused_activation_is_refused_again,
     a_failing_region_comes_back_by_itself (waits: true),
 ];
@@ -129,6 +130,27 @@ fn a_suspend_remembers_no_checksum() -> Result<()> {
     let r = Remap::create(TABLE)?;
     ensure!(r.read(800, 80)? == image[800 * 512..880 * 512]);
     r.remove()
+}
+
+/// A checksum of main that cannot be taken back would have main refused later.
+fn a_table_that_becomes_writable_forgets_the_checksum_first() -> Result<()> {
+    let Array { r, spare, .. } = Array::new()?;
+    let image = ten_units(&r)?;
+    r.remove()?;
+    let r = Remap::create_read_only(TABLE)?;
+    fail_regions(&spare)?;
+    r.load(TABLE)?;
+    refused("no copy of the metadata can be written", || {
+        r.suspend()?;
+        r.resume()
+    })?;
+    mend_regions(&spare)?;
+    r.resume()?;
+    assert_eq!(r.status()?.mode, "rw");
+    assert_eq!(r.used()?, "10/1536");
+    r.holds(&image)?;
+    r.write_junk(0, UNIT)?;
+    again(r, TABLE).map(drop)
 }
 
 /// The metadata can be read but not written. The first activation is refused, and so is the second.
