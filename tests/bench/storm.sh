@@ -50,25 +50,10 @@ at_bad() {
 		--iodepth="$3" --minimal >/dev/null 2>&1 || true
 }
 
-# worst COMMAND...: the longest of a hundred runs, in microseconds.
-worst() {
-	local begun ended took most=0
-	for _ in $(seq 100); do
-		begun=$EPOCHREALTIME
-		"$@" >/dev/null
-		ended=$EPOCHREALTIME
-		took=$((${ended/./} - ${begun/./}))
-		[ $took -le $most ] || most=$took
-	done
-	echo $most
-}
-
-# queries: the longest of each query.
+# queries: the longest of a thousand of each query, in microseconds.
 queries() {
-	echo "status $(worst dmsetup status r)"
-	echo "table $(worst dmsetup table r)"
-	for query in stats info list suspects scan numa cache debug ping; do
-		echo "$query $(worst message $query)"
+	for query in status table stats info list suspects scan numa cache debug ping; do
+		echo "$query $(worst 1000 r $query)"
 	done
 }
 
@@ -82,7 +67,7 @@ until message stats | grep -q "^read_errors [1-9]"; do sleep 0.1; done
 queries >busy
 with=$(others)
 kill $reader
-echo "== The longest of 100 queries in microseconds, without and with $BAD bad sectors in use"
+echo "== The longest of 1000 queries in microseconds, without and with $BAD bad sectors in use"
 join quiet busy
 echo "== Reads of good sectors, alternately without and with them"
 echo "$without $with" | awk '{ printf "99 %% within %d and %d us, %d and %d a second\n", $1, $3, $2, $4 }'
