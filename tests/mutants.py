@@ -78,6 +78,20 @@ BUGS = [
         "metadata.a_suspend_remembers",
     ),
     (
+        "a_table_becomes_writable_with_a_checksum",
+        "src/load.rs",
+        "if was_ready && !self.has_main_sum =>",
+        "if was_ready =>",
+        "metadata.a_table_that_becomes_writable",
+    ),
+    (
+        "main_that_has_all_data_is_compared",
+        "src/instance.rs",
+        "machines.is_put_away && machines.engine.relocated() > 0",
+        "machines.is_put_away",
+        "adopt.main_of_an_array_without_relocations",
+    ),
+    (
         "main_is_not_summed_at_its_beginning",
         "src/core/metadata/main_sum.rs",
         "[0..64, 256..273,",
@@ -211,7 +225,7 @@ BUGS = [
     (
         "a_refused_activation_is_remembered",
         "src/load.rs",
-        "                self.with_engine(|machines, ctx| machines.unload(ctx));\n",
+        "                self.unload(ctx);\n",
         "",
         "metadata.a_refused_activation_is_refused_again",
     ),
