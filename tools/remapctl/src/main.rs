@@ -28,6 +28,7 @@ mod metrics;
 mod monitor;
 mod offline;
 mod probe;
+mod random;
 mod rehearse;
 mod relocate;
 mod remaptab;

@@ -2,6 +2,7 @@
 
 //! `remapctl monitor`: each change of an array is told to the journal, to programs, and by mail.
 
+mod event;
 mod hooks;
 mod journal;
 mod mail;
@@ -14,78 +15,15 @@ use crate::findings::{
 use crate::say::Say;
 use crate::status::Shown;
 use anyhow::Result;
+use event::{
+    Change,
+    Event, //
+};
 use journal::Journal;
 use remap_active::mapper::Mapper;
-use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-
-/// What became of a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Change {
-    /// It was not there before.
-    Begins,
-    /// There is more of it.
-    Grows,
-    /// It is there no more.
-    Ends,
-}
-
-impl Change {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Begins => "begins",
-            Self::Grows => "grows",
-            Self::Ends => "ends",
-        }
-    }
-}
-
-/// What is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Event {
-    /// The name of the array.
-    array: String,
-    /// The first sector of the target.
-    start: u64,
-    /// The name of the state.
-    state: &'static str,
-    /// What became of it.
-    change: Change,
-    /// How bad it is.
-    severity: Severity,
-    /// What is the matter, for people.
-    message: String,
-    /// What to do about it, for people; nothing at its end.
-    action: String,
-}
-
-impl Event {
-    fn of(array: &str, start: u64, change: Change, finding: &Finding) -> Self {
-        let ends = change == Change::Ends;
-        Self {
-            array: array.to_string(),
-            start,
-            state: finding.state,
-            change,
-            severity: if ends {
-                Severity::Notice
-            } else {
-                finding.severity
-            },
-            message: match ends {
-                true => format!("array {array}: no longer: {}", finding.message),
-                false => format!("array {array}: {}", finding.message),
-            },
-            action: match ends {
-                true => String::new(),
-                false => finding.action.replace("NAME", array),
-            },
-        }
-    }
-}
 
 /// The state of an array whose spare is not there.
 const NO_SPARE: Finding = Finding {

@@ -12,6 +12,7 @@ use crate::device::Access;
 use crate::dump::Dump;
 use crate::ground::Ground;
 use crate::lists;
+use crate::random::random_uuid;
 use crate::renew::write_new;
 use crate::say::Say;
 use anyhow::{
@@ -57,21 +58,6 @@ const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 /// What is said if they never are.
 const CHANGING: &str = "the array is in use, and changed whenever it was read";
-
-fn random_bytes<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random numbers: {error}"))?;
-    Ok(bytes)
-}
-
-fn random_uuid() -> Result<Uuid> {
-    Ok(Uuid::from_random(random_bytes()?))
-}
-
-/// The number of a session, at random.
-pub fn random_session() -> Result<u64> {
-    Ok(u64::from_le_bytes(random_bytes()?))
-}
 
 /// A new array over these units, with or without copies of the metadata on main.
 pub fn new_array(geometry: &Geometry, on_main: bool) -> Result<Array> {

@@ -10,7 +10,7 @@ use crate::ground::{
     Ground,
     Place, //
 };
-use crate::offline::random_session;
+use crate::random::random_session;
 use anyhow::{
     anyhow,
     bail,

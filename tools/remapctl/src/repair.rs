@@ -19,9 +19,9 @@ use crate::ground::{
 };
 use crate::offline::{
     complaints,
-    histories,
-    random_session, //
+    histories, //
 };
+use crate::random::random_session;
 use crate::renew::mark;
 use crate::say::Say;
 use anyhow::{

@@ -2,7 +2,7 @@
 
 //! Programs that run for each event, as mdadm's PROGRAM does.
 
-use super::Event;
+use super::event::Event;
 use anyhow::{
     anyhow,
     Context,
@@ -95,7 +95,7 @@ fn verdict(status: ExitStatus) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::findings::Severity;
-    use crate::monitor::Change;
+    use crate::monitor::event::Change;
 
     fn event() -> Event {
         Event {

@@ -2,7 +2,7 @@
 
 //! The journal of systemd, in its own protocol: a datagram of lines `FIELD=value`.
 
-use super::Event;
+use super::event::Event;
 use anyhow::{
     Context,
     Result, //
@@ -56,7 +56,7 @@ fn entry(event: &Event) -> String {
 mod tests {
     use super::*;
     use crate::findings::Severity;
-    use crate::monitor::Change;
+    use crate::monitor::event::Change;
 
     #[test]
     fn no_value_begins_another_field() {

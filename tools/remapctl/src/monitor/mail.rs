@@ -2,7 +2,7 @@
 
 //! Mail, where there is a program that takes it as sendmail(8) does.
 
-use super::Event;
+use super::event::Event;
 use anyhow::{
     bail,
     Context,
@@ -64,7 +64,7 @@ pub(super) fn send(program: &Path, to: &str, event: &Event) -> Result<()> {
 mod tests {
     use super::*;
     use crate::findings::Severity;
-    use crate::monitor::Change;
+    use crate::monitor::event::Change;
 
     #[test]
     fn no_address_begins_another_head() {
