@@ -57,9 +57,6 @@ pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
     };
     let mut disks = Disks::open(&args.devices, access)?;
     let (array, line) = table(&mut disks, features)?;
-    if !args.dry_run {
-        changed::refuse(&mut disks)?;
-    }
     drop(disks);
     if !args.dry_run {
         let access = match args.readonly {
@@ -67,7 +64,8 @@ pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
             false => mapper::Access::Write,
         };
         let mapper = Mapper::new()?;
-        activate(&mapper, &args.name, array.as_ref(), &[line.clone()], access)?;
+        let made = activate(&mapper, &args.name, array.as_ref(), &[line.clone()], access);
+        made.map_err(|error| changed::explained(&args.devices, error))?;
         if array.is_none() && !args.readonly {
             // The target has formatted the spare.
             let mut disks = Disks::open(&args.devices, Access::Read)?;

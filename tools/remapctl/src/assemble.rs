@@ -109,13 +109,13 @@ fn activate(mapper: &Mapper, entry: &Entry, without_spare: bool) -> Result<Stand
     let devices = entry.devices(main.path, spare.path);
     let mut disks = Disks::open_each(&devices, Access::Hold, Access::Hold)?;
     let (array, line) = activate::table(&mut disks, entry.features)?;
-    changed::refuse(&mut disks)?;
     drop(disks);
     if array != Some(entry.array) {
         bail!("the spare is of another array");
     }
     let access = mapper::Access::Write;
-    activate::activate(mapper, name, Some(&entry.array), &[line], access)?;
+    let made = activate::activate(mapper, name, Some(&entry.array), &[line], access);
+    made.map_err(|error| changed::explained(&devices, error))?;
     Ok(Standing::Activated)
 }
 

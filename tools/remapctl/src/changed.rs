@@ -6,10 +6,9 @@ use crate::array::{
     Disks,
     Found, //
 };
-use anyhow::{
-    bail,
-    Result, //
-};
+use crate::cli;
+use crate::device::Access;
+use anyhow::Result;
 use remap_core::metadata::block::Block;
 use remap_core::metadata::main_sum::main_sum;
 use remap_core::metadata::storage::Failed;
@@ -36,14 +35,15 @@ pub fn is_main_changed(disks: &Disks, found: &Found) -> Option<bool> {
     now.ok().map(|now| now != before)
 }
 
-/// Refuses to activate an array whose main was changed.
-pub fn refuse(disks: &mut Disks) -> Result<()> {
-    // What cannot be read is refused by the target, which says why.
-    let Ok(found) = Found::read(disks) else {
-        return Ok(());
+/// The error of an activation, explained if main was changed.
+pub fn explained(devices: &cli::Devices, error: anyhow::Error) -> anyhow::Error {
+    let look = || -> Result<_> {
+        let mut disks = Disks::open(devices, Access::Read)?;
+        let found = Found::read(&mut disks)?;
+        Ok(is_main_changed(&disks, &found))
     };
-    match is_main_changed(disks, &found) {
-        Some(true) => bail!("{EXPLAINED}"),
-        _ => Ok(()),
+    match look() {
+        Ok(Some(true)) => error.context(EXPLAINED),
+        _ => error,
     }
 }
