@@ -37,6 +37,7 @@ mod outage;
 mod partitions;
 mod races;
 mod remapctl;
+mod retire;
 mod scan;
 mod swap;
 
@@ -89,6 +90,7 @@ fn all() -> Vec<Test> {
         partitions::tests(),
         races::tests(),
         remapctl::tests(),
+        retire::tests(),
         scan::tests(),
         swap::tests(),
     ];

@@ -9,6 +9,7 @@
 
 use crate::activate::activate;
 use crate::array::Disks;
+use crate::assemble;
 use crate::cli::{
     self,
     List, //
@@ -334,8 +335,10 @@ pub fn adopt(say: &Say, args: &cli::Adopt) -> Result<ExitCode> {
     let (_, line) = crate::activate::table(&mut disks, Features::default())?;
     drop(disks);
     trigger(&[&main.device, &spare.device])?;
+    // The rules of udev may be quicker. They wait for this lock from here on, but not before, when
+    // this program waited for them.
+    let _lock = assemble::lock()?;
     let mapper = Mapper::new()?;
-    // The rules of udev may have been quicker.
     if !mapper.names()?.contains(&name) {
         activate(&mapper, &name, Some(&array), &[line], mapper::Access::Write)?;
     }

@@ -43,6 +43,13 @@ use std::process::ExitCode;
 /// What keeps two of us from activating one array: udev tells of both devices at the same time.
 const LOCK: &str = "/run/remapctl.lock";
 
+/// Waits until no other program activates arrays, and excludes others while the result lives.
+pub fn lock() -> Result<File> {
+    let lock = File::create(Path::new(LOCK)).context(LOCK)?;
+    flock(&lock, FlockOperation::LockExclusive).context(LOCK)?;
+    Ok(lock)
+}
+
 /// How an array stands.
 enum Standing {
     /// It is active, as it was before.
@@ -145,8 +152,7 @@ pub fn assemble(say: &Say, args: &cli::Activate) -> Result<ExitCode> {
         };
         entries = args.names.iter().map(named).collect::<Result<_>>()?;
     }
-    let lock = File::create(Path::new(LOCK)).context(LOCK)?;
-    flock(&lock, FlockOperation::LockExclusive).context(LOCK)?;
+    let _lock = lock()?;
     let mapper = Mapper::new()?;
     let mut all_well = true;
     for entry in entries {

@@ -59,6 +59,8 @@ pub enum Command {
     Adopt(Adopt),
     /// Activate arrays of the table whose devices are there.
     Activate(Activate),
+    /// Give an array up: move its units back to main, as far as main takes them.
+    Retire(Retire),
     /// Activate an array.
     Create(Create),
     /// Deactivate an array.
@@ -402,6 +404,15 @@ pub struct Activate {
     /// Do what the table says for an array whose spare does not come.
     #[arg(long)]
     pub without_spare: bool,
+    #[command(flatten)]
+    pub tab: Tab,
+}
+
+/// Arguments of `retire`.
+#[derive(Args)]
+pub struct Retire {
+    /// The name of the array.
+    pub name: String,
     #[command(flatten)]
     pub tab: Tab,
 }

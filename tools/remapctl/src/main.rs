@@ -34,6 +34,7 @@ mod relocate;
 mod remaptab;
 mod renew;
 mod repair;
+mod retire;
 mod say;
 mod scan;
 mod status;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Repair(args) => repair::repair(&say, args),
         Command::Adopt(args) => adopt::adopt(&say, args),
         Command::Activate(args) => assemble::assemble(&say, args),
+        Command::Retire(args) => retire::retire(&say, args),
         Command::Create(args) => activate::create(&say, args),
         Command::Remove(args) => activate::remove(&say, args),
         Command::Status(args) => status::status(&say, args),

@@ -369,6 +369,14 @@ impl Remaptab {
         Ok(())
     }
 
+    /// Takes an array out; whether there was one of that name.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let before = self.lines.len();
+        let is_other = |line: &Line| !matches!(line, Line::Entry(entry) if entry.name == name);
+        self.lines.retain(is_other);
+        self.lines.len() < before
+    }
+
     /// Writes the table in place of the one that is there: all of it or nothing, and durable.
     pub fn write(&self, path: &Path) -> Result<()> {
         let named = || path.display().to_string();

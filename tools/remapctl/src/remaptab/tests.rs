@@ -189,12 +189,14 @@ fn what_is_wrong_is_named_with_its_line() {
 #[test]
 fn comments_stay_where_they_are() {
     let text = format!("# first\n\nsafe WWID=naa.5 {UUID} missing-spare=refuse\n  # last\n");
-    let table: Remaptab = text.parse().unwrap();
+    let mut table: Remaptab = text.parse().unwrap();
     assert_eq!(table.to_string(), text);
     assert_eq!(
         table.named("safe").unwrap().missing_spare,
         MissingSpare::Refuse
     );
+    assert!(table.remove("safe") && !table.remove("safe"));
+    assert_eq!(table.to_string(), "# first\n\n  # last\n");
 }
 
 #[test]
