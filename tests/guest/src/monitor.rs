@@ -16,6 +16,7 @@ use std::{
 crate::tests![
     each_state_is_told,
     the_journal_programs_and_mail_are_told,
+    each_event_is_backed_up,
     figures_are_those_of_the_status,
 ];
 
@@ -36,7 +37,14 @@ fn each_state_is_told() -> Result<()> {
     r.write(0, &data)?;
     let monitor = start(
         "remapctl",
-        &["--json", "monitor", "--no-mail", "--hooks", "/tmp/none"],
+        &[
+            "--json",
+            "monitor",
+            "--no-mail",
+            "--no-backup",
+            "--hooks",
+            "/tmp/none",
+        ],
     )?;
     let mut known = 0;
     let mut next = |want: &[&str]| -> Result<()> {
@@ -85,6 +93,51 @@ fn each_state_is_told() -> Result<()> {
     monitor.kill()
 }
 
+/// The metadata of an event are kept, and restored.
+fn each_event_is_backed_up() -> Result<()> {
+    const BACKUPS: &str = "--backups /tmp/backups";
+    let Array { r, main, .. } = Array::new()?;
+    let data = random(64 * MIB);
+    r.write(0, &data)?;
+    main.bad(1000..=1000)?;
+    r.write(1000, &data[1000 * SECTOR..1008 * SECTOR])?;
+    let monitor = format!("monitor --once --no-mail --hooks /tmp/none {BACKUPS}");
+    ctl(&monitor)?;
+    // The same state is kept once.
+    ctl(&monitor)?;
+    let said = ctl(&format!("backup r {BACKUPS}"))?;
+    ensure!(said.contains("'r': has a backup of commit "), "{said}");
+    r.relocate(8000, UNIT)?;
+    let said = ctl(&format!("backup {BACKUPS}"))?;
+    ensure!(said.contains("'r': backed up commit "), "{said}");
+    let array = fs::read_dir("/tmp/backups")?.next().context("a folder")??;
+    let array = array.file_name().to_string_lossy().into_owned();
+    let history = ctl(&format!("--json history {array} {BACKUPS}"))?;
+    let history: Vec<Value> = history
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    let relocated: Vec<_> = history
+        .iter()
+        .map(|one| one["relocated"].as_u64())
+        .collect();
+    assert_eq!(relocated, [Some(1), Some(2)]);
+    ctl_refuses("no array 's' is active", &format!("backup s {BACKUPS}"))?;
+    r.remove()?;
+    let commit = &history[0]["commit"];
+    let restore = format!("restore /dev/main /dev/spare --of {array} --at {commit} {BACKUPS}");
+    ctl_refuses("would have older data", &restore)?;
+    ctl_refuses(
+        "these sectors would have older data, or those of other sectors: 8000-8007; ",
+        &format!("{restore} --force {array}"),
+    )?;
+    ctl(&format!("{restore} --force {array} --force older"))?;
+    let r = Remap::create(TABLE)?;
+    assert_eq!(r.used()?, "1/1536");
+    // Nobody has written to the other unit, so that main has its data too.
+    r.holds(&data)
+}
+
 /// A program that appends what it gets to a file.
 fn program(path: &str, command: &str) -> Result<()> {
     fs::write(path, format!("#!/bin/sh\n{command}\n"))?;
@@ -108,7 +161,8 @@ fn the_journal_programs_and_mail_are_told() -> Result<()> {
         "echo \"$1 $2 $3 $REMAP_SEVERITY\" >>/tmp/hooked",
     )?;
     program("/tmp/sendmail", "cat >>/tmp/mailed")?;
-    let printed = ctl("monitor --once --hooks /tmp/hooks --sendmail /tmp/sendmail --mail admin")?;
+    let printed =
+        ctl("monitor --once --hooks /tmp/hooks --sendmail /tmp/sendmail --mail admin --no-backup")?;
     assert_eq!(printed, "");
     journal.set_nonblocking(true)?;
     let mut entries = Vec::new();

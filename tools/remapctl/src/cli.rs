@@ -6,6 +6,7 @@ use crate::remaptab::{
     self,
     MissingSpare, //
 };
+use crate::when::When;
 use clap::{
     builder::RangedU64ValueParser,
     Args,
@@ -55,6 +56,10 @@ pub enum Command {
     Restore(Restore),
     /// Bring all copies of the metadata up to date from the ones that survive.
     Repair(Repair),
+    /// Back up the metadata of arrays to files, as 'remapctl monitor' does at each event.
+    Backup(Backup),
+    /// List the backups of the metadata of an array.
+    History(History),
     /// Make an array of a disk in use and a spare, for good: its data stay where they are.
     Adopt(Adopt),
     /// Activate arrays of the table whose devices are there.
@@ -162,7 +167,15 @@ pub struct Restore {
     #[command(flatten)]
     pub devices: Devices,
     /// The dump, or `-` for standard input.
-    pub file: PathBuf,
+    #[arg(required_unless_present = "of")]
+    pub file: Option<PathBuf>,
+    /// Restore a backup of the array of that name or UUID: the newest, unless --at is given.
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub of: Option<String>,
+    /// The backup of that commit, or the newest that is not newer than that time, as 'remapctl
+    /// history' shows them.
+    #[arg(long, value_name = "COMMIT|TIME", requires = "of")]
+    pub at: Option<When>,
     /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be
     /// given more than once.
     #[arg(long, value_name = "WHAT")]
@@ -170,6 +183,43 @@ pub struct Restore {
     /// Say what would be written, and write nothing.
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub store: Store,
+    #[command(flatten)]
+    pub tab: Tab,
+}
+
+/// Where backups of the metadata are.
+#[derive(Args, Clone)]
+pub struct Store {
+    /// The folder of backups; it has a folder for each array.
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/remapctl")]
+    pub backups: PathBuf,
+    /// How many backups of an array are kept.
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub keep: usize,
+}
+
+/// Arguments of `backup`.
+#[derive(Args)]
+pub struct Backup {
+    /// The names of arrays; all that are active if none is given.
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub store: Store,
+    #[command(flatten)]
+    pub tab: Tab,
+}
+
+/// Arguments of `history`.
+#[derive(Args)]
+pub struct History {
+    /// The name of an array, or its UUID.
+    pub name: String,
+    #[command(flatten)]
+    pub store: Store,
+    #[command(flatten)]
+    pub tab: Tab,
 }
 
 /// What a spare without any copy of the metadata is.
@@ -318,6 +368,13 @@ pub struct Monitor {
     /// Tell how things are now, and end.
     #[arg(long)]
     pub once: bool,
+    /// Back nothing up.
+    #[arg(long)]
+    pub no_backup: bool,
+    #[command(flatten)]
+    pub store: Store,
+    #[command(flatten)]
+    pub tab: Tab,
 }
 
 /// Arguments of `metrics`.

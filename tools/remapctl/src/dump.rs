@@ -136,6 +136,14 @@ impl Dump {
         this
     }
 
+    /// Whether units are in the same places as in another.
+    pub fn has_state_of(&self, other: &Self) -> bool {
+        let devices = |dump: &Self| (dump.array.clone(), dump.main.clone(), dump.spare.clone());
+        devices(self) == devices(other)
+            && (self.main_sectors, self.spare_sectors) == (other.main_sectors, other.spare_sectors)
+            && (&self.relocated, &self.retired) == (&other.relocated, &other.retired)
+    }
+
     /// The array that it describes.
     pub fn array(&self) -> Result<Array> {
         let uuid = |text: &str| Uuid::parse(text).with_context(|| format!("'{text}' is no UUID"));

@@ -11,6 +11,8 @@ mod active;
 mod adopt;
 mod array;
 mod assemble;
+mod backup;
+mod backups;
 mod changed;
 mod cli;
 mod device;
@@ -34,6 +36,7 @@ mod relocate;
 mod remaptab;
 mod renew;
 mod repair;
+mod restore;
 mod retire;
 mod say;
 mod scan;
@@ -41,6 +44,7 @@ mod status;
 mod sysfs;
 mod udev;
 mod usage;
+mod when;
 
 use clap::Parser;
 use cli::Command;
@@ -57,8 +61,10 @@ fn main() -> ExitCode {
         Command::Format(args) => offline::format(&say, args),
         Command::Check(args) => offline::check(&say, args),
         Command::Dump(args) => offline::dump(args),
-        Command::Restore(args) => offline::restore(&say, args),
+        Command::Restore(args) => restore::restore(&say, args),
         Command::Repair(args) => repair::repair(&say, args),
+        Command::Backup(args) => backup::backup(&say, args),
+        Command::History(args) => backup::history(&say, args),
         Command::Adopt(args) => adopt::adopt(&say, args),
         Command::Activate(args) => assemble::assemble(&say, args),
         Command::Retire(args) => retire::retire(&say, args),

@@ -7,6 +7,7 @@ mod hooks;
 mod journal;
 mod mail;
 
+use crate::backup;
 use crate::cli;
 use crate::findings::{
     Finding,
@@ -22,7 +23,10 @@ use event::{
 use journal::Journal;
 use remap_active::mapper::Mapper;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
+};
 use std::process::ExitCode;
 
 /// The state of an array whose spare is not there.
@@ -120,6 +124,16 @@ impl Listeners<'_> {
     }
 }
 
+/// Backs up the metadata of the arrays of events. What fails is said, and ends nothing.
+fn back_up(say: &Say, mapper: &Mapper, args: &cli::Monitor, events: &[Event]) {
+    let names: BTreeSet<_> = events.iter().map(|event| &event.array).collect();
+    for name in names {
+        if let Err(error) = backup::make(mapper, name, &args.tab.tab, &args.store) {
+            say.error(&error.context(format!("array '{name}' is not backed up")));
+        }
+    }
+}
+
 /// `remapctl monitor`
 pub fn monitor(say: &Say, args: &cli::Monitor) -> Result<ExitCode> {
     let mapper = Mapper::new()?;
@@ -135,8 +149,12 @@ pub fn monitor(say: &Say, args: &cli::Monitor) -> Result<ExitCode> {
         let all = Shown::all(&mapper)?;
         let now = seen(&all);
         let active = |name: &str| all.iter().any(|shown| shown.name == name);
-        for event in changes(&before, &now, active) {
-            listeners.tell(&event);
+        let events = changes(&before, &now, active);
+        for event in &events {
+            listeners.tell(event);
+        }
+        if !args.no_backup {
+            back_up(say, &mapper, args, &events);
         }
         before = now;
         if args.once {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done to arrays that are not active: format, check, dump, restore.
+//! What is done to arrays that are not active: format, check, dump.
 
 use crate::array::{
     Disks,
@@ -327,36 +327,4 @@ pub fn read_text(path: &std::path::Path) -> Result<String> {
         return Ok(text);
     }
     std::fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
-/// `remapctl restore`
-pub fn restore(say: &Say, args: &cli::Restore) -> Result<ExitCode> {
-    let dump: Dump =
-        serde_json::from_str(&read_text(&args.file)?).context("the dump cannot be read")?;
-    let (array, standing, records) = (dump.array()?, dump.standing()?, dump.records()?);
-    let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
-    if array.spare_sectors != disks.spare_area.len {
-        let (want, have) = (array.spare_sectors, disks.spare_area.len);
-        bail!("the dump is of a spare area of {want} sectors, this one has {have}");
-    }
-    let (ground, way) = Ground::look(&disks, array.main_sectors, array.on_main())?;
-    way.allow(&args.force)?;
-    crate::rehearse::rehearse(
-        &disks.geometry(&array)?,
-        &array,
-        dump.generation,
-        &standing,
-        &records,
-    )
-    .context("the dump contradicts itself")?;
-    if !args.dry_run {
-        let generation = dump.generation;
-        write_new(&mut disks, &ground, array, generation, &standing, &records)?;
-    }
-    let word = if args.dry_run { "would write" } else { "wrote" };
-    say.both(
-        &json!({ "array": dump.array, "written": !args.dry_run, "relocated": dump.relocated.len() }),
-        format_args!("{word} array {}, {} relocated units", dump.array, dump.relocated.len()),
-    );
-    Ok(ExitCode::SUCCESS)
 }

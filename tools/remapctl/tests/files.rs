@@ -176,6 +176,51 @@ fn dump_and_restore_are_exact() {
 }
 
 #[test]
+fn older_metadata_are_restored_only_by_name() {
+    let disks = Disks::new();
+    let old = disks.with_entries();
+    let mut new: serde_json::Value = serde_json::from_str(&old).unwrap();
+    let uuid = new["array"].as_str().unwrap().to_string();
+    new["generation"] = 99.into();
+    new["relocated"][0]["spare"] = 10.into();
+    new["relocated"].as_array_mut().unwrap().remove(1);
+    std::fs::write(disks.path("dump"), new.to_string()).unwrap();
+    let file = disks.path("dump").display().to_string();
+    disks.good(&["restore"], &[&file, "--force", &uuid]);
+    let folder = disks.path("backups").join(&uuid);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("2026-11-27T02:40:37Z.77.json"), &old).unwrap();
+    std::fs::write(folder.join("2026-11-27T02:50:00Z.99.json"), new.to_string()).unwrap();
+    let backups = disks.path("backups").display().to_string();
+    let history = Command::new(env!("CARGO_BIN_EXE_remapctl"))
+        .args(["history", &uuid, "--backups", &backups])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(history.stdout).unwrap(),
+        "2026-11-27T02:40:37Z  commit 77  2 units relocated, 2 retired\n\
+         2026-11-27T02:50:00Z  commit 99  1 units relocated, 2 retired\n"
+    );
+    let from = ["--of", &uuid, "--backups", &backups];
+    let with = |more: &[&'static str]| [&from[..], more, &["--force", &uuid]].concat();
+    let before = disks.bytes("spare");
+    // The unit that is elsewhere, and the one that was moved back to main.
+    for at in ["77", "2026-11-27T02:45:00Z"] {
+        let said = disks.refused(&["restore"], &with(&["--at", at]));
+        assert!(said.contains("older data"), "{said}");
+        assert!(said.contains(": 24-31, 8000-8007; "), "{said}");
+        assert!(said.contains("--force older"), "{said}");
+        assert_eq!(disks.bytes("spare"), before);
+    }
+    disks.refused(&["restore"], &with(&["--at", "78"]));
+    disks.good(&["restore"], &with(&["--at", "77", "--force", "older"]));
+    assert_eq!(disks.good(&["dump"], &[]), old);
+    // The newest, which is newer than what is there.
+    disks.good(&["restore"], &with(&[]));
+    assert!(disks.good(&["dump"], &[]).contains("\"generation\": 99"));
+}
+
+#[test]
 fn dumps_that_contradict_themselves_change_nothing() {
     let disks = Disks::new();
     let dump: serde_json::Value = serde_json::from_str(&disks.formatted()).unwrap();

@@ -516,7 +516,7 @@ fn restore() {
     let words = ["restore", "main", "spare", "dump"];
     for on_main in [false, true] {
         let (disks, dump) = array(on_main, 0);
-        let force = ["--force", &uuid(&dump)];
+        let force = ["--force", &uuid(&dump), "--force", "older"];
         let words = [&words[..], &force].concat();
         stopped_with(&disks, &words, false, Some(&changed(&dump)));
         // To another spare, and to other disks.
@@ -548,9 +548,11 @@ fn restore_over_regions_of_which_one_is_behind() {
             true => disks.spare[..middle].copy_from_slice(&old.spare[..middle]),
             false => disks.spare[middle..].copy_from_slice(&old.spare[middle..]),
         }
-        let words = ["restore", "main", "spare", "dump", "--force", &uuid];
+        let force = ["--force", &uuid];
+        let older = ["--force", "older"];
+        let words = [&["restore", "main", "spare", "dump"], &force[..], &older].concat();
         stopped_with(&disks, &words, false, Some(&dump));
-        stopped_everywhere(&disks, &[&FORMAT[..], &words[4..]].concat(), false);
+        stopped_everywhere(&disks, &[&FORMAT[..], &force].concat(), false);
         stopped_everywhere(&disks, &["repair", "main", "spare"], true);
     }
 }
