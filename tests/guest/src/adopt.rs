@@ -472,7 +472,6 @@ fn exported_data_are_the_same() -> Result<()> {
     copy.remove()
 }
 
-/// Somebody has mounted main without the array: nothing can tell which data belong together.
 /// Without relocated units main alone has all data.
 fn main_of_an_array_without_relocations_may_change() -> Result<()> {
     let _disks = disks()?;
@@ -490,6 +489,7 @@ fn main_of_an_array_without_relocations_may_change() -> Result<()> {
     Ok(())
 }
 
+/// Somebody has mounted main without the array: nothing can tell which data belong together.
 fn main_that_was_changed_is_refused() -> Result<()> {
     const REFUSED: &str = "main was changed without the array";
     let Disks { main, .. } = disks()?;

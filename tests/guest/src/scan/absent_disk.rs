@@ -42,6 +42,8 @@ fn a_disk_that_hangs_holds_up_nobody_but_the_scan() -> Result<()> {
     NullDisk::new("spare", 8)?;
     let main = Gate::new("main", &disk, 0, MAIN)?;
     let r = Remap::create("0 131072 remap /dev/mapper/main 0 /dev/spare 0 16384")?;
+    // With a unit on the spare, a removal makes a checksum of main.
+    r.relocate(8000, UNIT)?;
     main.hold_reads()?;
     r.message("scan start")?;
     main.until_reads_are_held(1)?;
