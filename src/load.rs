@@ -165,6 +165,16 @@ impl Instance {
         read_only: bool,
         claim: impl FnOnce(&Array) -> Result<(), NotReady>,
     ) -> Result<(), NotReady> {
+        let ready = self.try_ready(read_only, claim);
+        self.with_engine(|machines, _| machines.is_refused = ready.is_err());
+        ready
+    }
+
+    fn try_ready(
+        &self,
+        read_only: bool,
+        claim: impl FnOnce(&Array) -> Result<(), NotReady>,
+    ) -> Result<(), NotReady> {
         let was_ready = self.with_engine(|machines, _| {
             machines.engine.set_writable(!read_only);
             machines.is_put_away = false;

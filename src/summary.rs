@@ -41,6 +41,8 @@ pub(crate) struct Summary {
     pub(crate) array: Option<(Uuid, u64)>,
     /// How many regions of the metadata have all commits, and how many there are.
     pub(crate) regions: (usize, usize),
+    /// The last activation was refused, so that no I/O comes.
+    pub(crate) is_refused: bool,
     /// Nothing can be committed any more.
     pub(crate) is_frozen: bool,
     /// Memory is short.
@@ -57,7 +59,9 @@ impl Summary {
     /// How the instance is, in one word; the gravest that applies.
     pub(crate) fn health(&self) -> &'static str {
         let (good, total) = self.regions;
-        if self.is_frozen {
+        if self.is_refused {
+            "refused"
+        } else if self.is_frozen {
             "frozen"
         } else if self.breaker.open().is_some() {
             "tripped"

@@ -70,6 +70,8 @@ pub(crate) struct Machines {
     pub(crate) restored: [u64; COUNTERS],
     /// The metadata say that the array was shut down in order.
     pub(crate) is_put_away: bool,
+    /// The last activation was refused, so that no I/O comes.
+    pub(crate) is_refused: bool,
     /// The metadata have a checksum of main.
     pub(crate) has_main_sum: bool,
     pub(crate) regions: RegionRetry,
@@ -133,6 +135,7 @@ impl Machines {
             replicas,
             restored: [0; COUNTERS],
             is_put_away: false,
+            is_refused: false,
             has_main_sum: false,
             regions: RegionRetry::default(),
             writer: Some(Writer::new()?),
@@ -332,6 +335,7 @@ impl Machines {
             spares_free: engine.free_spares(),
             array: journal.map(|journal| (journal.array().uuid, journal.generation())),
             regions: engine.regions(),
+            is_refused: self.is_refused,
             is_frozen: engine.is_dead(),
             is_short: engine.is_short(),
             recovery_due,

@@ -54,7 +54,8 @@ pub struct Finding {
 }
 
 /// The names of all states, from the gravest on.
-pub const STATES: [&str; 10] = [
+pub const STATES: [&str; 11] = [
+    "refused",
     "frozen",
     "tripped",
     "lost",
@@ -87,6 +88,16 @@ pub fn findings(status: &Status) -> Vec<Finding> {
         1 => "1 unit".to_string(),
         _ => format!("{count} units"),
     };
+    if status.health == "refused" {
+        note(
+            "refused",
+            Severity::Critical,
+            1,
+            "the last activation was refused, and all I/O waits".into(),
+            "the kernel log has the reason (dmesg | grep remap), and 'remapctl check' of its devices \
+             says more; then deactivate the array, and activate it again",
+        );
+    }
     if status.health == "frozen" {
         note(
             "frozen",
@@ -217,6 +228,7 @@ mod tests {
             ("0/1000 0 0 0", "0/1000 0 2 3", &["lost", "suspect"]),
             ("2/2 closed", "1/2 open", &["tripped", "degraded"]),
             ("healthy", "frozen", &["frozen"]),
+            ("healthy", "refused", &["refused"]),
             (
                 "ok stopped",
                 "short failed",

@@ -144,6 +144,7 @@ fn a_table_that_becomes_writable_forgets_the_checksum_first() -> Result<()> {
         r.suspend()?;
         r.resume()
     })?;
+    assert_eq!(r.status()?.health, "refused");
     mend_regions(&spare)?;
     r.resume()?;
     assert_eq!(r.status()?.mode, "rw");
