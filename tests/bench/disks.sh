@@ -40,6 +40,6 @@ hold_entries() {
 		skip && /\],/ { skip = 0; next }
 		!skip' kept >bigger
 	array=$(sed -n 's/.*"array": "\(.*\)".*/\1/p' kept)
-	remapctl restore "$main" "$spare" bigger --force "$array" >/dev/null
+	remapctl restore "$main" "$spare" bigger --force "$array" --force changes >/dev/null
 	rm kept bigger
 }

@@ -52,8 +52,10 @@ at_bad() {
 
 # queries: the longest of a thousand of each query, in microseconds.
 queries() {
+	local query longest
 	for query in status table stats info list suspects scan numa cache debug ping; do
-		echo "$query $(worst 1000 r $query)"
+		longest=$(worst 1000 r $query)
+		echo "$query $longest"
 	done
 }
 

@@ -53,7 +53,10 @@ int main(int count, char **words)
 
 	if (count != 4)
 		die("want COUNT NAME status|table|MESSAGE");
-	for (left = atoi(words[1]); left > 0; left--) {
+	left = atoi(words[1]);
+	if (left < 1)
+		die("COUNT begins at 1");
+	for (; left > 0; left--) {
 		made = prepared(words[2], words[3]);
 		begun = microseconds();
 		if (!dm_task_run(made))
