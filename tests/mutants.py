@@ -377,6 +377,27 @@ BUGS = [
         "host.an_array_that_does_not_fit_is_no_array",
     ),
     (
+        "units_in_other_places_are_not_named",
+        "tools/remapctl/src/restore.rs",
+        "now.get(unit) != then.get(unit)",
+        "now.get(unit).is_some() && then.get(unit).is_none()",
+        "host.other_metadata_are_restored_only_by_name",
+    ),
+    (
+        "the_clock_orders_backups",
+        "tools/remapctl/src/backups.rs",
+        "        all.sort();\n",
+        "        all.sort_by_key(|backup: &Backup| backup.time);\n",
+        "host.backups.tests.each_state",
+    ),
+    (
+        "a_retired_array_keeps_its_metadata",
+        "tools/remapctl/src/retire.rs",
+        "    renew::erase(disks, &ground, &array)",
+        "    let _ = renew::erase;\n    drop(ground);\n    Ok(())",
+        "retire.units_are_moved_back",
+    ),
+    (
         "repair_writes_what_it_must_not",
         "tools/remapctl/src/repair.rs",
         "    if !choice.identity.features.may_write() {",

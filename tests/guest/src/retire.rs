@@ -14,7 +14,7 @@ fn table() -> Result<String> {
 }
 
 fn units_are_moved_back() -> Result<()> {
-    let Disks { main, .. } = Disks::new()?;
+    let Disks { main, spare } = Disks::new()?;
     let adopt = "adopt /dev/main --spare /dev/spare --name r --force unknown";
     ctl(&format!("{adopt} {TAB}"))?;
     let r = Remap::at("r")?;
@@ -34,9 +34,26 @@ fn units_are_moved_back() -> Result<()> {
     ctl_refuses("'r' is in use", &retire)?;
     drop(open);
     assert_eq!(table()?, before);
+    // Another device of that name is not the array.
+    ctl("remove r")?;
+    let other = Mapped::create("r", "0 8 error")?;
+    ctl_refuses("'r' is not the array of the table", &retire)?;
+    other.remove()?;
+    ctl(&format!("activate {TAB}"))?;
     ctl(&retire)?;
     assert_eq!(table()?, "");
     assert!(mapped_names()?.is_empty());
     main.holds(&data)?;
-    ctl_refuses("no array 'r' in /tmp/remaptab", &retire).map(drop)
+    ctl_refuses("no array 'r' in /tmp/remaptab", &retire)?;
+    // An old table, such as that of an initramfs, finds no array any more.
+    fs::write("/tmp/remaptab", before)?;
+    ctl(&format!("activate --incremental {TAB}"))?;
+    assert!(mapped_names()?.is_empty());
+    ensure!(
+        spare.read(0, REGION)?.iter().all(|&byte| byte == 0),
+        "a head"
+    );
+    let last = spare.read(SPARE - REGION, REGION)?;
+    ensure!(last.iter().all(|&byte| byte == 0), "a head");
+    Ok(())
 }

@@ -7,9 +7,11 @@
 //! stopped in between, `remapctl adopt --force` with the array's UUID, or `remapctl activate`, goes
 //! on. Nothing is ever written to main: it is not even open for writing.
 
-use crate::activate::activate;
+use crate::activate::{
+    activate,
+    dm_uuid, //
+};
 use crate::array::Disks;
-use crate::assemble;
 use crate::cli::{
     self,
     List, //
@@ -27,6 +29,7 @@ use crate::lists::{
     self,
     OnDisk, //
 };
+use crate::lock::Lock;
 use crate::offline::{
     new_array,
     read_text, //
@@ -52,6 +55,7 @@ use remap_active::mapper::{
     self,
     Mapper, //
 };
+use remap_active::table::Line;
 use remap_core::geometry::Geometry;
 use remap_core::metadata::standing::{
     End,
@@ -189,7 +193,6 @@ struct Plan {
     bad: Vec<Range<u64>>,
     name: String,
     how: Main,
-    table: Remaptab,
 }
 
 impl Plan {
@@ -262,7 +265,6 @@ impl Plan {
             bad,
             name,
             how,
-            table,
         })
     }
 
@@ -288,6 +290,19 @@ fn trigger(devices: &[&BlockDevice]) -> Result<()> {
     }
     crate::udev::settle();
     Ok(())
+}
+
+/// Activates the array, unless the rules of udev were quicker.
+fn activate_once(mapper: &Mapper, name: &str, array: &Uuid, line: Line) -> Result<()> {
+    let _lock = Lock::take()?;
+    if !mapper.names()?.iter().any(|known| known == name) {
+        return activate(mapper, name, Some(array), &[line], mapper::Access::Write);
+    }
+    let found = mapper.info(name)?.uuid;
+    match found == dm_uuid(array) {
+        true => Ok(()),
+        false => bail!("'{name}' is another mapped device ({found})"),
+    }
 }
 
 /// `remapctl adopt`
@@ -322,11 +337,9 @@ pub fn adopt(say: &Say, args: &cli::Adopt) -> Result<ExitCode> {
         spare,
         bad,
         name,
-        mut table,
         ..
     } = plan;
-    table.add(entry.clone())?;
-    table.write(&args.tab.tab)?;
+    Remaptab::change(&args.tab.tab, &Lock::take()?, |table| table.add(entry))?;
     // While main has all of its links.
     let fstab = std::fs::read_to_string("/etc/fstab").unwrap_or_default();
     let fstab = fstab::advice(&main.device, &name, &fstab);
@@ -335,13 +348,8 @@ pub fn adopt(say: &Say, args: &cli::Adopt) -> Result<ExitCode> {
     let (_, line) = crate::activate::table(&mut disks, Features::default())?;
     drop(disks);
     trigger(&[&main.device, &spare.device])?;
-    // The rules of udev may be quicker. They wait for this lock from here on, but not before, when
-    // this program waited for them.
-    let _lock = assemble::lock()?;
     let mapper = Mapper::new()?;
-    if !mapper.names()?.contains(&name) {
-        activate(&mapper, &name, Some(&array), &[line], mapper::Access::Write)?;
-    }
+    activate_once(&mapper, &name, &array, line)?;
     let mut advice = vec![fstab];
     if main
         .extent

@@ -12,6 +12,7 @@ use crate::changed;
 use crate::cli;
 use crate::device::Access;
 use crate::export;
+use crate::lock::Lock;
 use crate::main_alone::MainAlone;
 use crate::probe::Parts;
 use crate::remaptab::{
@@ -31,24 +32,8 @@ use remap_active::mapper::{
     self,
     Mapper, //
 };
-use rustix::fs::{
-    flock,
-    FlockOperation, //
-};
 use serde_json::json;
-use std::fs::File;
-use std::path::Path;
 use std::process::ExitCode;
-
-/// What keeps two of us from activating one array: udev tells of both devices at the same time.
-const LOCK: &str = "/run/remapctl.lock";
-
-/// Waits until no other program activates arrays, and excludes others while the result lives.
-pub fn lock() -> Result<File> {
-    let lock = File::create(Path::new(LOCK)).context(LOCK)?;
-    flock(&lock, FlockOperation::LockExclusive).context(LOCK)?;
-    Ok(lock)
-}
 
 /// How an array stands.
 enum Standing {
@@ -143,6 +128,8 @@ fn read_only(mapper: &Mapper, entry: &Entry, main: &BlockDevice) -> Result<Stand
 
 /// `remapctl activate`
 pub fn assemble(say: &Say, args: &cli::Activate) -> Result<ExitCode> {
+    // udev tells of both devices of an array at the same time.
+    let _lock = Lock::take()?;
     let table = Remaptab::read(&args.tab.tab)?;
     let mut entries: Vec<_> = table.entries().filter(|entry| entry.auto).collect();
     if !args.names.is_empty() {
@@ -152,7 +139,6 @@ pub fn assemble(say: &Say, args: &cli::Activate) -> Result<ExitCode> {
         };
         entries = args.names.iter().map(named).collect::<Result<_>>()?;
     }
-    let _lock = lock()?;
     let mapper = Mapper::new()?;
     let mut all_well = true;
     for entry in entries {

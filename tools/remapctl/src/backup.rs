@@ -4,7 +4,10 @@
 
 use crate::activate::UUID_PREFIX;
 use crate::array::Disks;
-use crate::backups::Backups;
+use crate::backups::{
+    Added,
+    Backups, //
+};
 use crate::cli;
 use crate::device::Access;
 use crate::dump::Dump;
@@ -12,38 +15,30 @@ use crate::offline::settled;
 use crate::probe;
 use crate::remaptab::Remaptab;
 use crate::say::Say;
-use crate::status::Shown;
 use anyhow::{
     Context,
     Result, //
 };
 use jiff::Timestamp;
-use remap_active::mapper::Mapper;
+use remap_active::{
+    mapper::Mapper,
+    TYPE, //
+};
 use remap_core::metadata::uuid::Uuid;
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// A backup that was made, or was not needed.
-pub struct Made {
-    /// The number of the last commit.
-    pub commit: u64,
-    /// Whether it was needed.
-    pub is_new: bool,
-}
-
-/// Makes a backup of the metadata of an array that may be in use.
-pub fn make(mapper: &Mapper, name: &str, tab: &Path, store: &cli::Store) -> Result<Made> {
+/// Makes a backup of the metadata of an array that may be in use; the number of its last commit,
+/// and what became of it.
+pub fn make(mapper: &Mapper, name: &str, tab: &Path, store: &cli::Store) -> Result<(u64, Added)> {
     let devices = probe::devices_of(Some(mapper), name, tab)?;
     let mut disks = Disks::open(&devices, Access::Read)?;
-    let found = settled(&mut disks)?;
-    let backups = Backups::of(&store.backups, &found.array().uuid);
-    let dump = Dump::of(&found);
-    let is_new = backups.add(&dump, Timestamp::now(), store.keep)?;
-    Ok(Made {
-        commit: dump.generation,
-        is_new,
-    })
+    let dump = Dump::of(&settled(&mut disks)?);
+    let array = Uuid::parse(&dump.array).context("no UUID")?;
+    let backups = Backups::of(&store.backups.backups, &array);
+    let added = backups.add(&dump, Timestamp::now(), store.keep)?;
+    Ok((dump.generation, added))
 }
 
 /// `remapctl backup`
@@ -56,14 +51,13 @@ pub fn backup(say: &Say, args: &cli::Backup) -> Result<ExitCode> {
     let mut all_well = true;
     for name in &names {
         match make(&mapper, name, &args.tab.tab, &args.store) {
-            Ok(Made { commit, is_new }) => {
-                let word = if is_new {
-                    "backed up"
-                } else {
-                    "has a backup of"
+            Ok((commit, added)) => {
+                let (word, commit) = match added {
+                    Added::New => ("backed up", commit),
+                    Added::Known(known) => ("has the same state in the backup of", known),
                 };
                 say.both(
-                    &json!({ "name": name, "commit": commit, "new": is_new }),
+                    &json!({ "name": name, "commit": commit, "new": added == Added::New }),
                     format_args!("array '{name}': {word} commit {commit}"),
                 );
             }
@@ -79,11 +73,15 @@ pub fn backup(say: &Say, args: &cli::Backup) -> Result<ExitCode> {
     })
 }
 
-/// The names of the arrays that are active.
-fn active(mapper: &Mapper) -> Result<Vec<String>> {
-    let shown = Shown::all(mapper)?.into_iter();
-    let whole = shown.filter(|shown| !shown.targets.is_empty());
-    Ok(whole.map(|shown| shown.name).collect())
+/// The names of the arrays that are active with their spare.
+pub fn active(mapper: &Mapper) -> Result<Vec<String>> {
+    let mut names = mapper.names()?;
+    // One that has no table any more was removed meanwhile.
+    names.retain(|name| {
+        let table = mapper.table(name).unwrap_or_default();
+        table.iter().any(|line| line.kind == TYPE)
+    });
+    Ok(names)
 }
 
 /// The UUID of an array by its name, in the table or as it is active, or by the UUID itself.
@@ -105,11 +103,14 @@ pub fn uuid_of(name: &str, tab: &Path) -> Result<Uuid> {
 /// `remapctl history`
 pub fn history(say: &Say, args: &cli::History) -> Result<ExitCode> {
     let array = uuid_of(&args.name, &args.tab.tab)?;
-    for backup in Backups::of(&args.store.backups, &array).list()? {
-        let dump = match backup.read() {
+    let backups = Backups::of(&args.backups.backups, &array);
+    let mut status = ExitCode::SUCCESS;
+    for backup in backups.list()? {
+        let dump = match backups.read(&backup) {
             Ok(dump) => dump,
             Err(error) => {
                 say.error(&error);
+                status = ExitCode::FAILURE;
                 continue;
             }
         };
@@ -120,5 +121,5 @@ pub fn history(say: &Say, args: &cli::History) -> Result<ExitCode> {
             format_args!("{time}  commit {commit}  {relocated} units relocated, {retired} retired"),
         );
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(status)
 }

@@ -2,18 +2,23 @@
 
 //! The backups of the metadata of an array: a folder of dumps, one for each state.
 //!
-//! The name of a file is the time of the backup and the number of the commit, as
-//! `2026-11-27T02:40:37Z.57.json`, so that their order is that of time. A file has the form of
-//! `remapctl dump`, and can be given to `remapctl restore`.
+//! The name of a file has a number, the time of the backup, and the number of the commit, as
+//! `12.2026-11-27T02:40:37Z.57.json`. The number gives the order: clocks go wrong, and a restore sets
+//! commits back. A file has the form of `remapctl dump`, and can be given to `remapctl restore`.
 
 use crate::dump::Dump;
 use crate::when::When;
 use anyhow::{
+    bail,
     Context,
     Result, //
 };
 use jiff::Timestamp;
 use remap_core::metadata::uuid::Uuid;
+use rustix::fs::{
+    flock,
+    FlockOperation, //
+};
 use std::fs::{
     self,
     DirBuilder,
@@ -33,11 +38,15 @@ use std::path::{
 const EXTENSION: &str = ".json";
 /// The file to which the next one is written.
 const UNFINISHED: &str = "unfinished";
+/// The file that is locked while one is added.
+const LOCK: &str = "lock";
 
 /// One backup.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Backup {
-    /// When it was made.
+    /// Its number: a later one has a greater.
+    pub number: u64,
+    /// When it was made, as the clock was.
     pub time: Timestamp,
     /// The number of its last commit.
     pub commit: u64,
@@ -47,34 +56,52 @@ pub struct Backup {
 impl Backup {
     fn at(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_suffix(EXTENSION)?;
-        let (time, commit) = name.rsplit_once('.')?;
-        let (time, commit) = (time.parse().ok()?, commit.parse().ok()?);
-        Some(Self { time, commit, path })
+        let (number, rest) = name.split_once('.')?;
+        let (time, commit) = rest.rsplit_once('.')?;
+        Some(Self {
+            number: number.parse().ok()?,
+            time: time.parse().ok()?,
+            commit: commit.parse().ok()?,
+            path,
+        })
     }
 
-    /// What it says.
-    pub fn read(&self) -> Result<Dump> {
-        let named = || self.path.display().to_string();
-        let text = fs::read_to_string(&self.path).with_context(named)?;
-        serde_json::from_str(&text).with_context(named)
+    fn named(&self) -> String {
+        self.path.display().to_string()
     }
+}
+
+/// What became of a dump that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is a backup.
+    New,
+    /// The backup of this commit has the same state.
+    Known(u64),
 }
 
 /// The backups of an array.
 pub struct Backups {
+    array: Uuid,
     folder: PathBuf,
 }
 
 impl Backups {
     /// Those of an array in this directory.
     pub fn of(directory: &Path, array: &Uuid) -> Self {
-        let folder = directory.join(array.to_string());
-        Self { folder }
+        Self {
+            array: *array,
+            folder: directory.join(array.to_string()),
+        }
+    }
+
+    fn named(&self) -> String {
+        self.folder.display().to_string()
     }
 
     /// All of them, the oldest first.
     pub fn list(&self) -> Result<Vec<Backup>> {
-        let named = || self.folder.display().to_string();
+        let named = || self.named();
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.with_context(named)?,
@@ -95,48 +122,83 @@ impl Backups {
             Some(When::Time(time)) => backup.time <= time,
         };
         let found = self.list()?.into_iter().rfind(is_it);
-        found.with_context(|| format!("no such backup in {}", self.folder.display()))
+        found.with_context(|| format!("no such backup in {}", self.named()))
+    }
+
+    /// What a backup says.
+    pub fn read(&self, backup: &Backup) -> Result<Dump> {
+        let text = fs::read_to_string(&backup.path).with_context(|| backup.named())?;
+        let dump: Dump = serde_json::from_str(&text).with_context(|| backup.named())?;
+        if dump.array != self.array.to_string() || dump.generation != backup.commit {
+            let (array, commit) = (&dump.array, dump.generation);
+            bail!("{}: commit {commit} of array {array}", backup.named());
+        }
+        Ok(dump)
     }
 
     /// Adds a dump, unless the newest backup has the same state, and drops the oldest of more than
-    /// `keep`; whether it was added. A backup is there or not there, also after a power loss.
-    pub fn add(&self, dump: &Dump, now: Timestamp, keep: usize) -> Result<bool> {
+    /// `keep`. A backup is there or not there, also after a power loss.
+    pub fn add(&self, dump: &Dump, now: Timestamp, keep: usize) -> Result<Added> {
+        self.make_folder()?;
+        // Until the end of this function.
+        let _lock = self.lock()?;
         let newest = self.list()?.pop();
-        let known = newest.and_then(|newest| newest.read().ok());
-        if known.is_some_and(|known| known.has_state_of(dump)) {
-            return Ok(false);
+        if let Some(newest) = &newest {
+            // One that cannot be read is no reason not to make another.
+            let known = self.read(newest);
+            if known.is_ok_and(|known| known.has_state_of(dump)) {
+                return Ok(Added::Known(newest.commit));
+            }
         }
-        let named = || self.folder.display().to_string();
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder.create(&self.folder).with_context(named)?;
         let unfinished = self.folder.join(UNFINISHED);
         let named = || unfinished.display().to_string();
         let mut file = File::create(&unfinished).with_context(named)?;
         file.write_all(&serde_json::to_vec_pretty(dump)?)
             .and_then(|()| file.sync_all())
             .with_context(named)?;
-        let name = format!("{now:.0}.{}{EXTENSION}", dump.generation);
-        let path = self.folder.join(name);
-        fs::rename(&unfinished, &path).with_context(named)?;
-        File::open(&self.folder)
-            .and_then(|folder| folder.sync_all())
-            .with_context(named)?;
-        self.prune(&path, keep)?;
-        Ok(true)
+        let number = newest.map_or(1, |newest| newest.number.saturating_add(1));
+        let name = format!("{number}.{now:.0}.{}{EXTENSION}", dump.generation);
+        fs::rename(&unfinished, self.folder.join(name)).with_context(named)?;
+        sync(&self.folder)?;
+        self.prune(keep)?;
+        Ok(Added::New)
     }
 
-    /// Drops the oldest of more than `keep`. The clock may have gone back: the one just made stays.
-    fn prune(&self, made: &Path, keep: usize) -> Result<()> {
+    /// Keeps others from adding one.
+    fn lock(&self) -> Result<File> {
+        let path = self.folder.join(LOCK);
+        let named = || path.display().to_string();
+        let lock = File::create(&path).with_context(named)?;
+        flock(&lock, FlockOperation::LockExclusive).with_context(named)?;
+        Ok(lock)
+    }
+
+    /// Makes the folder, and what it is in; durably.
+    fn make_folder(&self) -> Result<()> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(&self.folder).with_context(|| self.named())?;
+        match self.folder.parent() {
+            Some(parent) => sync(parent),
+            None => Ok(()),
+        }
+    }
+
+    /// Drops the oldest of more than `keep`.
+    fn prune(&self, keep: usize) -> Result<()> {
         let all = self.list()?;
         let too_many = all.len().saturating_sub(keep.max(1));
-        let old = all.into_iter().filter(|backup| backup.path != made);
-        for backup in old.take(too_many) {
-            let named = || backup.path.display().to_string();
-            fs::remove_file(&backup.path).with_context(named)?;
+        for backup in all.iter().take(too_many) {
+            fs::remove_file(&backup.path).with_context(|| backup.named())?;
         }
         Ok(())
     }
+}
+
+/// Makes the entries of a folder durable.
+fn sync(folder: &Path) -> Result<()> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.with_context(|| folder.display().to_string())
 }
 
 #[cfg(test)]
@@ -171,30 +233,35 @@ mod tests {
         };
         assert!(commits().is_empty());
         assert!(backups.find(None).is_err());
-        assert!(backups.add(&dump(1, &[]), at(0), 3).unwrap());
-        assert!(!backups.add(&dump(2, &[]), at(1), 3).unwrap());
-        assert!(backups.add(&dump(3, &[5]), at(2), 3).unwrap());
-        assert!(backups.add(&dump(4, &[]), at(3), 3).unwrap());
-        assert_eq!(commits(), [1, 3, 4]);
-        // A clock that went back.
-        assert!(backups.add(&dump(5, &[6]), at(-9), 3).unwrap());
-        assert_eq!(commits(), [5, 3, 4]);
+        let add = |dump: &Dump, second| backups.add(dump, at(second), 3).unwrap();
+        assert_eq!(add(&dump(1, &[]), 0), Added::New);
+        assert_eq!(add(&dump(2, &[]), 1), Added::Known(1));
+        assert_eq!(add(&dump(3, &[5]), 2), Added::New);
+        assert_eq!(add(&dump(14, &[]), 3), Added::New);
+        assert_eq!(commits(), [1, 3, 14]);
+        // A clock that went back, and a commit that a restore has set back.
+        assert_eq!(add(&dump(5, &[6]), -9), Added::New);
+        assert_eq!(commits(), [3, 14, 5]);
         let found = |when| backups.find(when).map(|backup| backup.commit).ok();
-        assert_eq!(found(None), Some(4));
+        assert_eq!(found(None), Some(5));
         assert_eq!(found(Some(When::Commit(3))), Some(3));
         assert_eq!(found(Some(When::Commit(1))), None);
-        assert_eq!(found(Some(When::Time(at(2)))), Some(3));
+        assert_eq!(found(Some(When::Time(at(2)))), Some(5));
         assert_eq!(found(Some(When::Time(at(-10)))), None);
-        assert_eq!(backups.find(None).unwrap().read().unwrap(), dump(4, &[]));
-        // What was not finished, and what is none, is not listed.
-        fs::write(backups.folder.join(UNFINISHED), "{").unwrap();
-        fs::write(backups.folder.join("2026-11-27T02:40:37Z.json"), "{").unwrap();
-        assert_eq!(commits(), [5, 3, 4]);
-        // One that cannot be read is no reason not to make another.
         let newest = backups.find(None).unwrap();
-        fs::write(&newest.path, "{").unwrap();
-        assert!(newest.read().is_err());
-        assert!(backups.add(&dump(6, &[]), at(4), 9).unwrap());
+        assert_eq!(backups.read(&newest).unwrap(), dump(5, &[6]));
+        // A file that was not finished, or is no backup, is not listed.
+        fs::write(backups.folder.join(UNFINISHED), "{").unwrap();
+        fs::write(backups.folder.join("2026-11-27T02:40:37Z.7.json"), "{").unwrap();
+        assert_eq!(commits(), [3, 14, 5]);
+        // One that is not what its name says, or cannot be read, is no reason not to make another.
+        let other = serde_json::to_vec(&dump(6, &[7])).unwrap();
+        for wrong in [&other[..], b"{"] {
+            let newest = backups.find(None).unwrap();
+            fs::write(&newest.path, wrong).unwrap();
+            assert!(backups.read(&newest).is_err());
+            assert_eq!(add(&dump(6, &[7]), 4), Added::New);
+        }
     }
 
     #[test]

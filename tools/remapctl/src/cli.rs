@@ -184,17 +184,24 @@ pub struct Restore {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
-    pub store: Store,
+    pub backups: Backups,
     #[command(flatten)]
     pub tab: Tab,
 }
 
 /// Where backups of the metadata are.
 #[derive(Args, Clone)]
-pub struct Store {
+pub struct Backups {
     /// The folder of backups; it has a folder for each array.
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/remapctl")]
     pub backups: PathBuf,
+}
+
+/// Where backups of the metadata are kept.
+#[derive(Args, Clone)]
+pub struct Store {
+    #[command(flatten)]
+    pub backups: Backups,
     /// How many backups of an array are kept.
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     pub keep: usize,
@@ -217,7 +224,7 @@ pub struct History {
     /// The name of an array, or its UUID.
     pub name: String,
     #[command(flatten)]
-    pub store: Store,
+    pub backups: Backups,
     #[command(flatten)]
     pub tab: Tab,
 }
@@ -351,7 +358,7 @@ pub struct StatusArgs {
 }
 
 /// Arguments of `monitor`.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Monitor {
     /// Run each program in this folder for each event.
     #[arg(long, value_name = "FOLDER", default_value = "/etc/remapctl/notify.d")]

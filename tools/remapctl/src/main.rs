@@ -25,6 +25,7 @@ mod generate;
 mod ground;
 mod identity;
 mod lists;
+mod lock;
 mod main_alone;
 mod metrics;
 mod monitor;

@@ -5,9 +5,9 @@
 mod event;
 mod hooks;
 mod journal;
+mod keeper;
 mod mail;
 
-use crate::backup;
 use crate::cli;
 use crate::findings::{
     Finding,
@@ -21,12 +21,10 @@ use event::{
     Event, //
 };
 use journal::Journal;
+use keeper::Keeper;
 use remap_active::mapper::Mapper;
 use serde_json::json;
-use std::collections::{
-    BTreeMap,
-    BTreeSet, //
-};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 /// The state of an array whose spare is not there.
@@ -124,16 +122,6 @@ impl Listeners<'_> {
     }
 }
 
-/// Backs up the metadata of the arrays of events. What fails is said, and ends nothing.
-fn back_up(say: &Say, mapper: &Mapper, args: &cli::Monitor, events: &[Event]) {
-    let names: BTreeSet<_> = events.iter().map(|event| &event.array).collect();
-    for name in names {
-        if let Err(error) = backup::make(mapper, name, &args.tab.tab, &args.store) {
-            say.error(&error.context(format!("array '{name}' is not backed up")));
-        }
-    }
-}
-
 /// `remapctl monitor`
 pub fn monitor(say: &Say, args: &cli::Monitor) -> Result<ExitCode> {
     let mapper = Mapper::new()?;
@@ -142,6 +130,7 @@ pub fn monitor(say: &Say, args: &cli::Monitor) -> Result<ExitCode> {
         args,
         journal: Journal::open(),
     };
+    let keeper = (!args.no_backup).then(|| Keeper::start(*say, args.clone()));
     let mut before = Seen::new();
     loop {
         // Armed before it is asked, so that no event is missed in between.
@@ -149,15 +138,15 @@ pub fn monitor(say: &Say, args: &cli::Monitor) -> Result<ExitCode> {
         let all = Shown::all(&mapper)?;
         let now = seen(&all);
         let active = |name: &str| all.iter().any(|shown| shown.name == name);
-        let events = changes(&before, &now, active);
-        for event in &events {
-            listeners.tell(event);
-        }
-        if !args.no_backup {
-            back_up(say, &mapper, args, &events);
+        for event in changes(&before, &now, active) {
+            listeners.tell(&event);
         }
         before = now;
+        if let Some(keeper) = &keeper {
+            keeper.look();
+        }
         if args.once {
+            keeper.map(Keeper::end);
             return Ok(ExitCode::SUCCESS);
         }
         mapper.wait(None)?;

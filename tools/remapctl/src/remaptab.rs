@@ -4,6 +4,7 @@
 
 use crate::cli;
 use crate::identity::Identity;
+use crate::lock::Lock;
 use anyhow::{
     bail,
     Context,
@@ -369,16 +370,27 @@ impl Remaptab {
         Ok(())
     }
 
-    /// Takes an array out; whether there was one of that name.
-    pub fn remove(&mut self, name: &str) -> bool {
+    /// Takes an array out; whether it was there.
+    pub fn remove(&mut self, array: &Uuid) -> bool {
         let before = self.lines.len();
-        let is_other = |line: &Line| !matches!(line, Line::Entry(entry) if entry.name == name);
+        let is_other = |line: &Line| !matches!(line, Line::Entry(entry) if entry.array == *array);
         self.lines.retain(is_other);
         self.lines.len() < before
     }
 
-    /// Writes the table in place of the one that is there: all of it or nothing, and durable.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    /// Changes the table: all of it or nothing, and durable.
+    pub fn change(
+        path: &Path,
+        _lock: &Lock,
+        edit: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let mut table = Self::read(path)?;
+        edit(&mut table)?;
+        table.write(path)
+    }
+
+    /// Writes the table in place of the one that is there.
+    fn write(&self, path: &Path) -> Result<()> {
         let named = || path.display().to_string();
         let folder = path.parent().filter(|folder| *folder != Path::new(""));
         let folder = folder.unwrap_or(Path::new("."));

@@ -55,10 +55,32 @@ pub fn write_new(
     standing: &Standing,
     records: &[Record],
 ) -> Result<usize> {
+    empty(disks, ground, &array)?;
+    disks.mapped = Some(array.main_sectors);
+    let mut journal = Journal::format(array, disks, generation, random_session()?);
+    let total = journal.total();
+    let written = journal
+        .checkpoint(disks, &mut blank_block(), standing, contents(records))
+        .map_err(|_| anyhow!("no copy of the metadata could be written"))?;
+    if written < total {
+        bail!("only {written} of {total} copies of the metadata could be written");
+    }
+    remove_marks(disks, ground)?;
+    Ok(total)
+}
+
+/// Erases the metadata of an array, so that nothing activates it any more. If it is stopped, the
+/// array is as it was, or is refused as unfinished.
+pub fn erase(disks: &mut Disks, ground: &Ground, array: &Array) -> Result<()> {
+    empty(disks, ground, array)?;
+    remove_marks(disks, ground)
+}
+
+/// Puts marks in the places of all heads, and zeroes all else; durably.
+fn empty(disks: &mut Disks, ground: &Ground, array: &Array) -> Result<()> {
     let regions = disks.regions();
     let before = choose(disks, &mut blank_block(), &regions).ok();
-    mark_heads(disks, ground, &array, before.as_ref())?;
-    disks.mapped = Some(array.main_sectors);
+    mark_heads(disks, ground, array, before.as_ref())?;
     for &place in &ground.regions {
         let [a, b] = Slot::BOTH.map(|slot| regions.header(slot));
         zero(disks, place, a + 1..b)?;
@@ -69,22 +91,18 @@ pub fn write_new(
         zero_ours(disks, place, blocks, |kind| kind != Kind::Unfinished)?;
     }
     sync(&disks.main)?;
-    sync(&disks.spare)?;
-    let mut journal = Journal::format(array, disks, generation, random_session()?);
-    let total = journal.total();
-    let written = journal
-        .checkpoint(disks, &mut blank_block(), standing, contents(records))
-        .map_err(|_| anyhow!("no copy of the metadata could be written"))?;
-    if written < total {
-        bail!("only {written} of {total} copies of the metadata could be written");
-    }
+    sync(&disks.spare)
+}
+
+/// Zeroes the marks; durably.
+fn remove_marks(disks: &Disks, ground: &Ground) -> Result<()> {
+    let regions = disks.regions();
     for &place in ground.older.iter().chain(&ground.regions) {
         let heads = Slot::BOTH.map(|slot| regions.header(slot));
         zero_ours(disks, place, heads, |kind| kind == Kind::Unfinished)?;
     }
     sync(&disks.main)?;
-    sync(&disks.spare)?;
-    Ok(total)
+    sync(&disks.spare)
 }
 
 /// Puts marks in the places of all heads, those of the newest state of an array that is there last.

@@ -32,7 +32,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 
 /// The name of what is in the way if units would have other data than now.
-const OLDER: &str = "older";
+const CHANGES: &str = "changes";
 /// How many ranges are named at most.
 const MOST_NAMED: usize = 8;
 
@@ -40,9 +40,8 @@ const MOST_NAMED: usize = 8;
 fn dump_of(args: &cli::Restore) -> Result<Dump> {
     if let Some(name) = &args.of {
         let array = uuid_of(name, &args.tab.tab)?;
-        return Backups::of(&args.store.backups, &array)
-            .find(args.at)?
-            .read();
+        let backups = Backups::of(&args.backups.backups, &array);
+        return backups.read(&backups.find(args.at)?);
     }
     let file = args.file.as_ref().context("no dump")?;
     serde_json::from_str(&read_text(file)?).context("the dump cannot be read")
@@ -63,12 +62,13 @@ fn other_places(found: &Found, dump: &Dump) -> Vec<Range<u64>> {
     lists::merged(sectors.collect())
 }
 
-/// Notes which units would have older data, or those of other units.
-fn note_older(disks: &mut Disks, dump: &Dump, way: &mut InTheWay) {
+/// Notes which units would have other data than now: older data, or those of other units.
+fn note_changes(disks: &mut Disks, dump: &Dump, way: &mut InTheWay) {
+    // What cannot be read is written over.
     let Ok(found) = Found::read(disks) else {
         return;
     };
-    if found.array().uuid.to_string() != dump.array || found.generation() <= dump.generation {
+    if found.array().uuid.to_string() != dump.array {
         return;
     }
     let other = other_places(&found, dump);
@@ -83,10 +83,10 @@ fn note_older(disks: &mut Disks, dump: &Dump, way: &mut InTheWay) {
         named.push(format!("{} other ranges", other.len() - MOST_NAMED));
     }
     way.note(
-        OLDER,
+        CHANGES,
         format!(
-            "commit {} is on the disks, and with commit {} these sectors would have older data, or \
-             those of other sectors: {}",
+            "commit {} is on the disks, and with commit {} of the dump these sectors would have \
+             other data than now: {}",
             found.generation(),
             dump.generation,
             named.join(", ")
@@ -104,12 +104,12 @@ pub fn restore(say: &Say, args: &cli::Restore) -> Result<ExitCode> {
         bail!("the dump is of a spare area of {want} sectors, this one has {have}");
     }
     let (ground, mut way) = Ground::look(&disks, array.main_sectors, array.on_main())?;
-    note_older(&mut disks, &dump, &mut way);
-    way.allow(&args.force)?;
     let generation = dump.generation;
     let geometry = disks.geometry(&array)?;
     rehearse(&geometry, &array, generation, &standing, &records)
         .context("the dump contradicts itself")?;
+    note_changes(&mut disks, &dump, &mut way);
+    way.allow(&args.force)?;
     if !args.dry_run {
         write_new(&mut disks, &ground, array, generation, &standing, &records)?;
     }

@@ -86,7 +86,11 @@ impl Disks {
         std::fs::write(self.path("dump"), dump.to_string()).unwrap();
         let uuid = dump["array"].as_str().unwrap();
         let file = self.path("dump");
-        self.good(&["restore"], &[file.to_str().unwrap(), "--force", uuid]);
+        let force = ["--force", uuid, "--force", "changes"];
+        self.good(
+            &["restore"],
+            &[&[file.to_str().unwrap()], &force[..]].concat(),
+        );
         let back = self.good(&["dump"], &[]);
         let read: serde_json::Value = serde_json::from_str(&back).unwrap();
         assert_eq!(read, dump);
@@ -176,7 +180,7 @@ fn dump_and_restore_are_exact() {
 }
 
 #[test]
-fn older_metadata_are_restored_only_by_name() {
+fn other_metadata_are_restored_only_by_name() {
     let disks = Disks::new();
     let old = disks.with_entries();
     let mut new: serde_json::Value = serde_json::from_str(&old).unwrap();
@@ -186,11 +190,16 @@ fn older_metadata_are_restored_only_by_name() {
     new["relocated"].as_array_mut().unwrap().remove(1);
     std::fs::write(disks.path("dump"), new.to_string()).unwrap();
     let file = disks.path("dump").display().to_string();
-    disks.good(&["restore"], &[&file, "--force", &uuid]);
+    let force = ["--force", &uuid, "--force", "changes"];
+    disks.good(&["restore"], &[&[file.as_str()], &force[..]].concat());
     let folder = disks.path("backups").join(&uuid);
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("2026-11-27T02:40:37Z.77.json"), &old).unwrap();
-    std::fs::write(folder.join("2026-11-27T02:50:00Z.99.json"), new.to_string()).unwrap();
+    std::fs::write(folder.join("1.2026-11-27T02:40:37Z.77.json"), &old).unwrap();
+    std::fs::write(
+        folder.join("2.2026-11-27T02:50:00Z.99.json"),
+        new.to_string(),
+    )
+    .unwrap();
     let backups = disks.path("backups").display().to_string();
     let history = Command::new(env!("CARGO_BIN_EXE_remapctl"))
         .args(["history", &uuid, "--backups", &backups])
@@ -207,16 +216,18 @@ fn older_metadata_are_restored_only_by_name() {
     // The unit that is elsewhere, and the one that was moved back to main.
     for at in ["77", "2026-11-27T02:45:00Z"] {
         let said = disks.refused(&["restore"], &with(&["--at", at]));
-        assert!(said.contains("older data"), "{said}");
+        assert!(said.contains("other data than now"), "{said}");
         assert!(said.contains(": 24-31, 8000-8007; "), "{said}");
-        assert!(said.contains("--force older"), "{said}");
+        assert!(said.contains("--force changes"), "{said}");
         assert_eq!(disks.bytes("spare"), before);
     }
     disks.refused(&["restore"], &with(&["--at", "78"]));
-    disks.good(&["restore"], &with(&["--at", "77", "--force", "older"]));
+    disks.good(&["restore"], &with(&["--at", "77", "--force", "changes"]));
     assert_eq!(disks.good(&["dump"], &[]), old);
-    // The newest, which is newer than what is there.
-    disks.good(&["restore"], &with(&[]));
+    // The newest: the number of a commit tells nothing, as the restore has set it back.
+    let said = disks.refused(&["restore"], &with(&[]));
+    assert!(said.contains(": 24-31, 8000-8007; "), "{said}");
+    disks.good(&["restore"], &with(&["--force", "changes"]));
     assert!(disks.good(&["dump"], &[]).contains("\"generation\": 99"));
 }
 
@@ -460,7 +471,11 @@ fn the_history_that_is_named_is_kept() {
         dump["relocated"][0]["unit"] = 4.into();
         std::fs::write(disks.path("dump"), dump.to_string()).unwrap();
         let (file, uuid) = (disks.path("dump"), disks.uuid());
-        disks.good(&["restore"], &[file.to_str().unwrap(), "--force", &uuid]);
+        let force = ["--force", &uuid, "--force", "changes"];
+        disks.good(
+            &["restore"],
+            &[&[file.to_str().unwrap()], &force[..]].concat(),
+        );
         disks.fill("spare", 0, &first);
         let found = disks.run(&["check"], &[]);
         assert_eq!(found.status.code(), Some(4));

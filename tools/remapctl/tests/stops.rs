@@ -439,7 +439,8 @@ fn array(on_main: bool, kind: u64) -> (Disks, String) {
     let text = dump.to_string();
     fs::write(bench.path("dump"), &text).unwrap();
     let uuid = dump["array"].as_str().unwrap();
-    bench.good(&["restore", "main", "spare", "dump", "--force", uuid]);
+    let force = ["--force", uuid, "--force", "changes"];
+    bench.good(&[&["restore", "main", "spare", "dump"], &force[..]].concat());
     (bench.get(), text)
 }
 
@@ -516,7 +517,7 @@ fn restore() {
     let words = ["restore", "main", "spare", "dump"];
     for on_main in [false, true] {
         let (disks, dump) = array(on_main, 0);
-        let force = ["--force", &uuid(&dump), "--force", "older"];
+        let force = ["--force", &uuid(&dump), "--force", "changes"];
         let words = [&words[..], &force].concat();
         stopped_with(&disks, &words, false, Some(&changed(&dump)));
         // To another spare, and to other disks.
@@ -540,7 +541,8 @@ fn restore_over_regions_of_which_one_is_behind() {
     let newer = changed(&dump).replace("\"generation\":5", "\"generation\":99");
     fs::write(bench.path("dump"), &newer).unwrap();
     let uuid = uuid(&dump);
-    bench.good(&["restore", "main", "spare", "dump", "--force", &uuid]);
+    let force = ["--force", &uuid, "--force", "changes"];
+    bench.good(&[&["restore", "main", "spare", "dump"], &force[..]].concat());
     let middle = SPARE / 2;
     for is_first in [false, true] {
         let mut disks = bench.get();
@@ -549,8 +551,8 @@ fn restore_over_regions_of_which_one_is_behind() {
             false => disks.spare[middle..].copy_from_slice(&old.spare[middle..]),
         }
         let force = ["--force", &uuid];
-        let older = ["--force", "older"];
-        let words = [&["restore", "main", "spare", "dump"], &force[..], &older].concat();
+        let changes = ["--force", "changes"];
+        let words = [&["restore", "main", "spare", "dump"], &force[..], &changes].concat();
         stopped_with(&disks, &words, false, Some(&dump));
         stopped_everywhere(&disks, &[&FORMAT[..], &force].concat(), false);
         stopped_everywhere(&disks, &["repair", "main", "spare"], true);
@@ -591,7 +593,8 @@ fn repair_by_the_history_that_is_named() {
     let other = changed(&dump).replace("\"generation\":5", "\"generation\":70");
     fs::write(bench.path("dump"), &other).unwrap();
     let uuid = uuid(&dump);
-    bench.good(&["restore", "main", "spare", "dump", "--force", &uuid]);
+    let force = ["--force", &uuid, "--force", "changes"];
+    bench.good(&[&["restore", "main", "spare", "dump"], &force[..]].concat());
     let mut disks = bench.get();
     disks.spare[..SPARE / 2].copy_from_slice(&one.spare[..SPARE / 2]);
     assert!(matches!(seen(&disks, MAIN_SECTORS), Seen::Refused(_)));

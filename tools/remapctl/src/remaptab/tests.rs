@@ -195,7 +195,8 @@ fn comments_stay_where_they_are() {
         table.named("safe").unwrap().missing_spare,
         MissingSpare::Refuse
     );
-    assert!(table.remove("safe") && !table.remove("safe"));
+    let array = table.named("safe").unwrap().array;
+    assert!(table.remove(&array) && !table.remove(&array));
     assert_eq!(table.to_string(), "# first\n\n  # last\n");
 }
 
