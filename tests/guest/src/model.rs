@@ -23,11 +23,12 @@ use faults::{
 use std::ops::Range;
 
 crate::tests![
+    // The longest first.
+    main_reallocates(seconds: TORTURE),
     main_fails(seconds: TORTURE, cpus: 2),
     main_fails_in_part(seconds: TORTURE),
     both_fail(seconds: TORTURE),
     main_with_large_blocks(seconds: TORTURE),
-    main_reallocates(seconds: TORTURE),
     writes_in_flight_while_units_move(seconds: TORTURE),
     main_is_gone_at_times(seconds: TORTURE),
     a_scsi_disk_with_bad_sectors(

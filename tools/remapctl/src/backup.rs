@@ -13,6 +13,7 @@ use crate::device::Access;
 use crate::dump::Dump;
 use crate::offline::settled;
 use crate::probe;
+use crate::relocate::devices_of;
 use crate::remaptab::Remaptab;
 use crate::say::Say;
 use anyhow::{
@@ -29,16 +30,43 @@ use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Makes a backup of the metadata of an array that may be in use; the number of its last commit,
-/// and what became of it.
-pub fn make(mapper: &Mapper, name: &str, tab: &Path, store: &cli::Store) -> Result<(u64, Added)> {
-    let devices = probe::devices_of(Some(mapper), name, tab)?;
-    let mut disks = Disks::open(&devices, Access::Read)?;
-    let dump = Dump::of(&settled(&mut disks)?);
-    let array = Uuid::parse(&dump.array).context("no UUID")?;
-    let backups = Backups::of(&store.backups.backups, &array);
+/// Makes backups of the metadata of the arrays of a device, which may be in use, or of an array of
+/// the table; for each the number of its last commit, and what became of it.
+pub fn make(
+    mapper: &Mapper,
+    name: &str,
+    tab: &Path,
+    store: &cli::Store,
+) -> Result<Vec<(u64, Added)>> {
+    let mut lines = mapper.table(name).unwrap_or_default();
+    lines.retain(|line| line.kind == TYPE);
+    if lines.is_empty() {
+        let devices = probe::devices_of(None, name, tab)?;
+        return Ok(vec![make_one(&devices, store)?]);
+    }
+    let devices = lines.iter().map(|line| devices_of(name, line));
+    devices.map(|devices| make_one(&devices?, store)).collect()
+}
+
+fn make_one(devices: &cli::Devices, store: &cli::Store) -> Result<(u64, Added)> {
+    let mut disks = Disks::open(devices, Access::Read)?;
+    let found = settled(&mut disks)?;
+    let backups = Backups::of(&store.backups.backups, &found.array().uuid);
+    let dump = Dump::of(&found);
     let added = backups.add(&dump, Timestamp::now(), store.keep)?;
     Ok((dump.generation, added))
+}
+
+/// Says what became of a backup.
+fn say_added(say: &Say, name: &str, (commit, added): (u64, Added)) {
+    let (word, commit) = match added {
+        Added::New => ("backed up", commit),
+        Added::Known(known) => ("has the same state in the backup of", known),
+    };
+    say.both(
+        &json!({ "name": name, "commit": commit, "new": added == Added::New }),
+        format_args!("array '{name}': {word} commit {commit}"),
+    );
 }
 
 /// `remapctl backup`
@@ -51,16 +79,7 @@ pub fn backup(say: &Say, args: &cli::Backup) -> Result<ExitCode> {
     let mut all_well = true;
     for name in &names {
         match make(&mapper, name, &args.tab.tab, &args.store) {
-            Ok((commit, added)) => {
-                let (word, commit) = match added {
-                    Added::New => ("backed up", commit),
-                    Added::Known(known) => ("has the same state in the backup of", known),
-                };
-                say.both(
-                    &json!({ "name": name, "commit": commit, "new": added == Added::New }),
-                    format_args!("array '{name}': {word} commit {commit}"),
-                );
-            }
+            Ok(all) => all.into_iter().for_each(|one| say_added(say, name, one)),
             Err(error) => {
                 all_well = false;
                 say.error(&error.context(format!("array '{name}'")));

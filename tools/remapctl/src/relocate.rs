@@ -50,7 +50,11 @@ fn target(mapper: &Mapper, name: &str) -> Result<Line> {
 
 /// The devices of an active array.
 pub fn devices(mapper: &Mapper, name: &str) -> Result<cli::Devices> {
-    let line = target(mapper, name)?;
+    devices_of(name, &target(mapper, name)?)
+}
+
+/// The devices of a `remap` line in the table of a device.
+pub fn devices_of(name: &str, line: &Line) -> Result<cli::Devices> {
     let words: Vec<_> = line.words.split(' ').collect();
     let parsed = || {
         let [main, main_start, spare, spare_start, spare_len, ..] = words[..] else {

@@ -6,7 +6,11 @@
 use crate::backup;
 use crate::cli;
 use crate::say::Say;
-use anyhow::Result;
+use anyhow::{
+    anyhow,
+    Context,
+    Result, //
+};
 use remap_active::mapper::Mapper;
 use std::sync::mpsc::{
     sync_channel,
@@ -56,39 +60,45 @@ impl Keeper {
 
 /// Backs up at each look until there is nobody left who asks for one.
 fn keep(say: &Say, args: &cli::Monitor, looks: &Receiver<()>) {
-    let mut is_due = false;
+    let (mut is_due, mut said) = (false, String::new());
     loop {
         if !is_due && looks.recv().is_err() {
             return;
         }
-        is_due = !back_up(say, args);
-        let end = Instant::now() + PAUSE;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match looks.recv_timeout(left) {
-                Ok(()) => is_due = true,
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
+        let failed = back_up(args).err();
+        is_due = failed.is_some();
+        let text = failed.map_or_else(String::new, |error| format!("{error:#}"));
+        // It is tried again and again, and said once.
+        if text != said && !text.is_empty() {
+            say.error(&anyhow!("not backed up: {text}"));
+        }
+        said = text;
+        if !pause(looks, &mut is_due) {
+            return;
         }
     }
 }
 
-/// Backs up all active arrays; whether that worked.
-fn back_up(say: &Say, args: &cli::Monitor) -> bool {
-    let all = || -> Result<bool> {
-        let mapper = Mapper::new()?;
-        let mut all_well = true;
-        for name in backup::active(&mapper)? {
-            if let Err(error) = backup::make(&mapper, &name, &args.tab.tab, &args.store) {
-                say.error(&error.context(format!("array '{name}' is not backed up")));
-                all_well = false;
-            }
+/// Waits for [`PAUSE`], and notes whether somebody asks for a look; whether somebody is left.
+fn pause(looks: &Receiver<()>, is_due: &mut bool) -> bool {
+    let end = Instant::now() + PAUSE;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match looks.recv_timeout(left) {
+            Ok(()) => *is_due = true,
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
         }
-        Ok(all_well)
-    };
-    all().unwrap_or_else(|error| {
-        say.error(&error);
-        false
-    })
+    }
+}
+
+/// Backs up all active arrays; the first error, which keeps none of the others from it.
+fn back_up(args: &cli::Monitor) -> Result<()> {
+    let mapper = Mapper::new()?;
+    let mut all = Ok(());
+    for name in backup::active(&mapper)? {
+        let made = backup::make(&mapper, &name, &args.tab.tab, &args.store);
+        all = all.and(made.map(drop).with_context(|| format!("array '{name}'")));
+    }
+    all
 }
