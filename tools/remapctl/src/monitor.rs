@@ -146,7 +146,9 @@ pub fn monitor(say: &Say, args: &cli::Monitor) -> Result<ExitCode> {
             keeper.look();
         }
         if args.once {
-            keeper.map(Keeper::end);
+            if let Some(keeper) = keeper {
+                keeper.end();
+            }
             return Ok(ExitCode::SUCCESS);
         }
         mapper.wait(None)?;
