@@ -5,7 +5,7 @@
 use crate::kit::*;
 use std::fs;
 
-crate::tests![units_are_moved_back];
+crate::tests![units_are_moved_back, an_array_that_is_in_no_table,];
 
 const TAB: &str = "--tab /tmp/remaptab";
 
@@ -44,7 +44,7 @@ fn units_are_moved_back() -> Result<()> {
     assert_eq!(table()?, "");
     assert!(mapped_names()?.is_empty());
     main.holds(&data)?;
-    ctl_refuses("no array 'r' in /tmp/remaptab", &retire)?;
+    ctl_refuses("no array 'r' is active, or in /tmp/remaptab", &retire)?;
     // An old table, such as that of an initramfs, finds no array any more.
     fs::write("/tmp/remaptab", before)?;
     ctl(&format!("activate --incremental {TAB}"))?;
@@ -56,4 +56,20 @@ fn units_are_moved_back() -> Result<()> {
     let last = spare.read(SPARE - REGION, REGION)?;
     ensure!(last.iter().all(|&byte| byte == 0), "a head");
     Ok(())
+}
+
+fn an_array_that_is_in_no_table() -> Result<()> {
+    let Disks { main, .. } = Disks::new()?;
+    let retire = format!("retire r {TAB}");
+    let unnamed = Remap::create(TABLE)?;
+    ctl_refuses("no array 'r' is active", &retire)?;
+    unnamed.remove()?;
+    ctl("create r /dev/main /dev/spare")?;
+    let r = Remap::at("r")?;
+    r.relocate(8000, UNIT)?;
+    let data = random(64 * MIB);
+    r.write(0, &data)?;
+    ctl(&retire)?;
+    assert!(mapped_names()?.is_empty());
+    main.holds(&data)
 }

@@ -10,15 +10,13 @@ use crate::array::{
     Disks,
     Found, //
 };
+use crate::backup::uuid_of;
 use crate::cli;
 use crate::device::Access;
 use crate::ground::Ground;
 use crate::lock::Lock;
 use crate::probe;
-use crate::remaptab::{
-    Entry,
-    Remaptab, //
-};
+use crate::remaptab::Remaptab;
 use crate::renew;
 use crate::say::Say;
 use crate::sysfs::BlockDevice;
@@ -95,17 +93,17 @@ fn erase(disks: &mut Disks, array: &Uuid, name: &str) -> Result<()> {
     renew::erase(disks, &ground, &array)
 }
 
-/// Deactivates an array whose data are all on main, and takes it out of the table; its devices.
-fn give_up(mapper: &Mapper, entry: &Entry, tab: &Path) -> Result<cli::Devices> {
-    let name = &entry.name;
+/// Deactivates an array whose data are all on main, erases its metadata, and takes it out of the
+/// table; its devices.
+fn give_up(mapper: &Mapper, name: &str, array: &Uuid, tab: &Path) -> Result<cli::Devices> {
     let lock = Lock::take()?;
     let devices = probe::devices_of(Some(mapper), name, tab)?;
     deactivate(mapper, name)?;
     let mut disks = Disks::open(&devices, Access::Write)?;
-    erase(&mut disks, &entry.array, name)
+    erase(&mut disks, array, name)
         .with_context(|| format!("the line of '{name}' is still in {}", tab.display()))?;
     Remaptab::change(tab, &lock, |table| {
-        table.remove(&entry.array);
+        table.remove(array);
         Ok(())
     })?;
     Ok(devices)
@@ -114,11 +112,9 @@ fn give_up(mapper: &Mapper, entry: &Entry, tab: &Path) -> Result<cli::Devices> {
 /// `remapctl retire`
 pub fn retire(say: &Say, args: &cli::Retire) -> Result<ExitCode> {
     let (mapper, name, tab) = (Mapper::new()?, &args.name, &args.tab.tab);
-    let table = Remaptab::read(tab)?;
-    let entry = table.named(name);
-    let entry = entry.with_context(|| format!("no array '{name}' in {}", tab.display()))?;
+    let array = uuid_of(name, tab)?;
     let found = mapper.info(name)?.uuid;
-    if found != dm_uuid(&entry.array) {
+    if found != dm_uuid(&array) {
         bail!("'{name}' is not the array of the table, but another mapped device ({found})");
     }
     let left = move_back(say, &mapper, name)?;
@@ -132,7 +128,7 @@ pub fn retire(say: &Say, args: &cli::Retire) -> Result<ExitCode> {
              anything is relocated anew"
         );
     }
-    let devices = give_up(&mapper, entry, tab)?;
+    let devices = give_up(&mapper, name, &array, tab)?;
     for path in [&devices.main, &devices.spare] {
         BlockDevice::at(path)?.trigger()?;
     }
