@@ -28,7 +28,7 @@ class World:
     def __init__(self, root, folder, packages):
         self.root, self.folder = root, folder
         # The disk image of the system, once it was made.
-        self.system = None
+        self._system = None
         (self.dkms,) = packages.glob("dm-remap-dkms_*_all.deb")
         (self.remapctl,) = packages.glob("remapctl_*_amd64.deb")
         root.apt("update")
@@ -63,6 +63,11 @@ class World:
     def is_installed(self, release):
         """Whether dkms says that the module is installed for a kernel."""
         return ": installed" in self.root.run("dkms", "status", "-m", MODULE, "-k", release)
+
+    def image(self):
+        """The disk image of the system as it is when this is first called."""
+        self._system = self._system or boot.image(self.root, self.folder)
+        return self._system
 
     def metadata(self, release, headers=None):
         """Runs the script that makes what Debian's headers lack: its status, and what it printed."""
@@ -140,13 +145,22 @@ def runs(machine, script, release, **variables):
 
 def stock_kernels_boot(world):
     """Each kernel, unmodified, with systemd, loads the module from the package and relocates."""
-    world.system = boot.image(world.root, world.folder)
     for release in map(world.newest, kernel.SERIES):
         folder = world.folder / release
         folder.mkdir()
-        machine = boot.Stock(world.root, world.system, release, DISKS, folder)
+        machine = boot.Stock(world.root, world.image(), release, DISKS, folder)
         runs(machine, "first_use.sh", release)
         runs(machine, "next_boot.sh", release)
+
+
+def an_adopted_disk_comes_back(world):
+    """A disk with a file system is adopted, and the next boot mounts it by its UUID from the array."""
+    for release in map(world.newest, kernel.SERIES):
+        folder = world.folder / f"adopted-{release}"
+        folder.mkdir()
+        machine = boot.Stock(world.root, world.image(), release, DISKS, folder)
+        runs(machine, "adopt.sh", release)
+        runs(machine, "adopted.sh", release)
 
 
 def secure_boot(world):
@@ -157,7 +171,7 @@ def secure_boot(world):
         for enrolled, key in ((0, None), (1, world.root.path / "var/lib/dkms/mok.pub")):
             folder = world.folder / f"secure-{enrolled}"
             folder.mkdir()
-            machine = SecureStock(world.root, world.system, release, folder, firmware, key)
+            machine = SecureStock(world.root, world.image(), release, folder, firmware, key)
             runs(machine, "secure_boot.sh", release, ENROLLED=enrolled)
     finally:
         firmware.unmount()
@@ -295,6 +309,7 @@ ALL = [
     package_before_kernel,
     the_next_series,
     stock_kernels_boot,
+    an_adopted_disk_comes_back,
     secure_boot,
     without_packages,
     other_kernels_are_refused,
