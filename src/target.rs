@@ -277,7 +277,12 @@ impl Target for RemapTarget {
     }
 
     fn preresume(&self) -> Result {
-        self.instance.make_ready(self.read_only)
+        let ready = self.instance.make_ready(self.read_only);
+        if ready.is_err() {
+            // The device stays suspended, so that nobody else tells of it.
+            self.events.raise();
+        }
+        ready
     }
 
     fn resume(&self) {

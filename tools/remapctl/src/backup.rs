@@ -44,8 +44,10 @@ pub fn make(
         let devices = probe::devices_of(None, name, tab)?;
         return Ok(vec![make_one(&devices, store)?]);
     }
-    let devices = lines.iter().map(|line| devices_of(name, line));
-    devices.map(|devices| make_one(&devices?, store)).collect()
+    // One that fails keeps none of the others from it.
+    let one = |line| make_one(&devices_of(name, line)?, store);
+    let all: Vec<_> = lines.iter().map(one).collect();
+    all.into_iter().collect()
 }
 
 fn make_one(devices: &cli::Devices, store: &cli::Store) -> Result<(u64, Added)> {

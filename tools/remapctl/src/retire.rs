@@ -22,7 +22,6 @@ use crate::say::Say;
 use crate::sysfs::BlockDevice;
 use anyhow::{
     bail,
-    Context,
     Error,
     Result, //
 };
@@ -35,13 +34,19 @@ use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 
+/// How often units are listed and moved back.
+const PASSES: u32 = 4;
+
 /// A unit that stays on the spare, by its first sector, and the reason.
 type Left = (u64, Error);
 
-/// Moves units back to main until none is left, or none of those that are left goes; those.
+/// Moves units back to main; those that are left.
 fn move_back(say: &Say, mapper: &Mapper, name: &str) -> Result<Vec<Left>> {
-    loop {
-        let (mut left, mut moved) = (Vec::new(), 0);
+    let mut left = Vec::new();
+    // The array is in use: units may be relocated meanwhile.
+    for _ in 0..PASSES {
+        let mut moved = 0;
+        left.clear();
         for target in mapper.targets(name)? {
             let ask = |text: &str| mapper.message(name, target.start, text);
             let units = relocations(target.start, ask)?;
@@ -53,11 +58,11 @@ fn move_back(say: &Say, mapper: &Mapper, name: &str) -> Result<Vec<Left>> {
                 say.progress("moving back", at as u64 + 1, units.len() as u64);
             }
         }
-        // The array is in use: units may have been relocated meanwhile.
         if moved == 0 {
-            return Ok(left);
+            break;
         }
     }
+    Ok(left)
 }
 
 /// Lists the units that are left.
@@ -77,10 +82,10 @@ fn say_left(say: &Say, name: &str, left: &[Left]) {
     );
 }
 
-/// Erases the metadata of an array without relocated units; fails if it has some: it was in use
-/// until it was deactivated.
-fn erase(disks: &mut Disks, array: &Uuid, name: &str) -> Result<()> {
-    let found = Found::read(disks)?;
+/// Fails if an array has relocated units: it was in use until it was deactivated.
+fn check_empty(devices: &cli::Devices, array: &Uuid, name: &str) -> Result<()> {
+    let mut disks = Disks::open(devices, Access::Hold)?;
+    let found = Found::read(&mut disks)?;
     let units = found.contents().size.relocated;
     if found.array().uuid != *array || units > 0 {
         bail!(
@@ -88,25 +93,38 @@ fn erase(disks: &mut Disks, array: &Uuid, name: &str) -> Result<()> {
              this again"
         );
     }
-    let array = *found.array();
-    let (ground, _) = Ground::look(disks, array.main_sectors, array.on_main())?;
-    renew::erase(disks, &ground, &array)
+    Ok(())
 }
 
-/// Deactivates an array whose data are all on main, erases its metadata, and takes it out of the
-/// table; its devices.
-fn give_up(mapper: &Mapper, name: &str, array: &Uuid, tab: &Path) -> Result<cli::Devices> {
+/// Erases the metadata of an array, and nothing else: what else looks like metadata belongs to the
+/// users of main.
+fn erase(devices: &cli::Devices) -> Result<()> {
+    let mut disks = Disks::open(devices, Access::Write)?;
+    let array = *Found::read(&mut disks)?.array();
+    let (mut ground, _) = Ground::look(&disks, array.main_sectors, array.on_main())?;
+    ground.older.clear();
+    renew::erase(&mut disks, &ground, &array)
+}
+
+/// Deactivates an array whose data are all on main, and takes it out of the table; its devices, and
+/// why its metadata could not be erased, if they could not.
+fn give_up(
+    mapper: &Mapper,
+    name: &str,
+    array: &Uuid,
+    tab: &Path,
+) -> Result<(cli::Devices, Option<Error>)> {
     let lock = Lock::take()?;
     let devices = probe::devices_of(Some(mapper), name, tab)?;
     deactivate(mapper, name)?;
-    let mut disks = Disks::open(&devices, Access::Write)?;
-    erase(&mut disks, array, name)
-        .with_context(|| format!("the line of '{name}' is still in {}", tab.display()))?;
+    check_empty(&devices, array, name)?;
+    // A spare that fails is a reason to retire.
+    let failed = erase(&devices).err();
     Remaptab::change(tab, &lock, |table| {
         table.remove(array);
         Ok(())
     })?;
-    Ok(devices)
+    Ok((devices, failed))
 }
 
 /// `remapctl retire`
@@ -128,16 +146,25 @@ pub fn retire(say: &Say, args: &cli::Retire) -> Result<ExitCode> {
              anything is relocated anew"
         );
     }
-    let devices = give_up(&mapper, name, &array, tab)?;
+    let (devices, failed) = give_up(&mapper, name, &array, tab)?;
     for path in [&devices.main, &devices.spare] {
         BlockDevice::at(path)?.trigger()?;
     }
     crate::udev::settle();
     let (main, spare) = (devices.main.display(), devices.spare.display());
+    let state = match &failed {
+        None => format!("{spare} is free"),
+        Some(error) => format!(
+            "its metadata could not be erased, so pull {spare}, or overwrite it, before anything \
+             activates the array: {error:#}"
+        ),
+    };
     say.both(
-        &json!({ "name": name, "retired": true, "on": devices.main }),
+        &json!({
+            "name": name, "retired": true, "on": devices.main, "erased": failed.is_none(),
+        }),
         format_args!(
-            "all data are on {main}, and array '{name}' is no more; {spare} is free\n\
+            "all data are on {main}, and array '{name}' is no more; {state}\n\
              if the root file system is on {main}: 'update-initramfs -u' (or 'dracut --force'); \
              the old table there hides {main}"
         ),

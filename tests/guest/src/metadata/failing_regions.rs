@@ -144,6 +144,9 @@ fn a_table_that_becomes_writable_forgets_the_checksum_first() -> Result<()> {
         r.suspend()?;
         r.resume()
     })?;
+    let events = r.events()?;
+    refused("the metadata cannot be read", || r.resume())?;
+    r.wait_for_event_after(events)?;
     assert_eq!(r.status()?.health, "refused");
     mend_regions(&spare)?;
     r.resume()?;

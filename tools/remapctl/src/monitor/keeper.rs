@@ -6,11 +6,7 @@
 use crate::backup;
 use crate::cli;
 use crate::say::Say;
-use anyhow::{
-    anyhow,
-    Context,
-    Result, //
-};
+use anyhow::anyhow;
 use remap_active::mapper::Mapper;
 use std::sync::mpsc::{
     sync_channel,
@@ -65,9 +61,8 @@ fn keep(say: &Say, args: &cli::Monitor, looks: &Receiver<()>) {
         if !is_due && looks.recv().is_err() {
             return;
         }
-        let failed = back_up(args).err();
-        is_due = failed.is_some();
-        let text = failed.map_or_else(String::new, |error| format!("{error:#}"));
+        let text = back_up(args).join("; ");
+        is_due = !text.is_empty();
         // It is tried again and again, and said once.
         if text != said && !text.is_empty() {
             say.error(&anyhow!("not backed up: {text}"));
@@ -92,13 +87,16 @@ fn pause(looks: &Receiver<()>, is_due: &mut bool) -> bool {
     }
 }
 
-/// Backs up all active arrays; the first error, which keeps none of the others from it.
-fn back_up(args: &cli::Monitor) -> Result<()> {
-    let mapper = Mapper::new()?;
-    let mut all = Ok(());
-    for name in backup::active(&mapper)? {
-        let made = backup::make(&mapper, &name, &args.tab.tab, &args.store);
-        all = all.and(made.map(drop).with_context(|| format!("array '{name}'")));
-    }
-    all
+/// Backs up all active arrays; what failed.
+fn back_up(args: &cli::Monitor) -> Vec<String> {
+    let found = Mapper::new().and_then(|mapper| Ok((backup::active(&mapper)?, mapper)));
+    let (names, mapper) = match found {
+        Ok(found) => found,
+        Err(error) => return vec![format!("{error:#}")],
+    };
+    let failed = names.iter().filter_map(|name| {
+        let error = backup::make(&mapper, name, &args.tab.tab, &args.store).err()?;
+        Some(format!("array '{name}': {error:#}"))
+    });
+    failed.collect()
 }
