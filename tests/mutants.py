@@ -393,7 +393,7 @@ BUGS = [
     (
         "a_retired_array_keeps_its_metadata",
         "tools/remapctl/src/retire.rs",
-        "    renew::erase(&mut disks, &ground, &array)",
+        "    renew::erase(&mut disks, &ground, array)",
         "    let _ = renew::erase;\n    Ok(())",
         "retire.units_are_moved_back",
     ),

@@ -42,6 +42,15 @@ pub fn dm_uuid(array: &Uuid) -> String {
     format!("{UUID_PREFIX}{array}")
 }
 
+/// Fails unless the mapped device of that name is this array.
+pub fn check_is(mapper: &Mapper, name: &str, array: &Uuid) -> Result<()> {
+    let found = mapper.info(name)?.uuid;
+    match found == dm_uuid(array) {
+        true => Ok(()),
+        false => bail!("'{name}' is another mapped device ({found})"),
+    }
+}
+
 /// `remapctl create`
 pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
     let access = Access::unless(args.dry_run || args.readonly);

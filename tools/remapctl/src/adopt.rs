@@ -9,7 +9,7 @@
 
 use crate::activate::{
     activate,
-    dm_uuid, //
+    check_is, //
 };
 use crate::array::Disks;
 use crate::cli::{
@@ -298,11 +298,7 @@ fn activate_once(mapper: &Mapper, name: &str, array: &Uuid, line: Line) -> Resul
     if !mapper.names()?.iter().any(|known| known == name) {
         return activate(mapper, name, Some(array), &[line], mapper::Access::Write);
     }
-    let found = mapper.info(name)?.uuid;
-    match found == dm_uuid(array) {
-        true => Ok(()),
-        false => bail!("'{name}' is another mapped device ({found})"),
-    }
+    check_is(mapper, name, array)
 }
 
 /// `remapctl adopt`

@@ -5,7 +5,7 @@
 
 use crate::activate::{
     self,
-    dm_uuid, //
+    check_is, //
 };
 use crate::array::Disks;
 use crate::changed;
@@ -74,11 +74,8 @@ impl Standing {
 fn activate(mapper: &Mapper, entry: &Entry, without_spare: bool) -> Result<Standing> {
     let name = &entry.name;
     if mapper.names()?.contains(name) {
-        let found = mapper.info(name)?.uuid;
-        if found == dm_uuid(&entry.array) {
-            return Ok(Standing::Already);
-        }
-        bail!("'{name}' is another mapped device ({found})");
+        check_is(mapper, name, &entry.array)?;
+        return Ok(Standing::Already);
     }
     let parts = Parts::of(entry)?;
     let Some(main) = parts.main else {

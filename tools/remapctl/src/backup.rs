@@ -13,7 +13,10 @@ use crate::device::Access;
 use crate::dump::Dump;
 use crate::offline::settled;
 use crate::probe;
-use crate::relocate::devices_of;
+use crate::relocate::{
+    devices_of,
+    lines, //
+};
 use crate::remaptab::Remaptab;
 use crate::say::Say;
 use anyhow::{
@@ -21,10 +24,7 @@ use anyhow::{
     Result, //
 };
 use jiff::Timestamp;
-use remap_active::{
-    mapper::Mapper,
-    TYPE, //
-};
+use remap_active::mapper::Mapper;
 use remap_core::metadata::uuid::Uuid;
 use serde_json::json;
 use std::path::Path;
@@ -38,8 +38,7 @@ pub fn make(
     tab: &Path,
     store: &cli::Store,
 ) -> Result<Vec<(u64, Added)>> {
-    let mut lines = mapper.table(name).unwrap_or_default();
-    lines.retain(|line| line.kind == TYPE);
+    let lines = lines(mapper, name).unwrap_or_default();
     if lines.is_empty() {
         let devices = probe::devices_of(None, name, tab)?;
         return Ok(vec![make_one(&devices, store)?]);
@@ -98,10 +97,7 @@ pub fn backup(say: &Say, args: &cli::Backup) -> Result<ExitCode> {
 pub fn active(mapper: &Mapper) -> Result<Vec<String>> {
     let mut names = mapper.names()?;
     // One that has no table any more was removed meanwhile.
-    names.retain(|name| {
-        let table = mapper.table(name).unwrap_or_default();
-        table.iter().any(|line| line.kind == TYPE)
-    });
+    names.retain(|name| lines(mapper, name).is_ok_and(|lines| !lines.is_empty()));
     Ok(names)
 }
 

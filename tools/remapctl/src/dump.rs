@@ -138,8 +138,7 @@ impl Dump {
 
     /// Whether units are in the same places as in another.
     pub fn has_state_of(&self, other: &Self) -> bool {
-        let devices = |dump: &Self| (dump.array.clone(), dump.main.clone(), dump.spare.clone());
-        devices(self) == devices(other)
+        (&self.array, &self.main, &self.spare) == (&other.array, &other.main, &other.spare)
             && (self.main_sectors, self.spare_sectors) == (other.main_sectors, other.spare_sectors)
             && (&self.relocated, &self.retired) == (&other.relocated, &other.retired)
     }

@@ -38,10 +38,16 @@ fn device_of(word: &str) -> Option<BlockDevice> {
     BlockDevice::numbered(number).ok()
 }
 
-/// The only `remap` target in the table of a device.
-fn target(mapper: &Mapper, name: &str) -> Result<Line> {
+/// The `remap` lines in the table of a device.
+pub fn lines(mapper: &Mapper, name: &str) -> Result<Vec<Line>> {
     let mut table = mapper.table(name)?;
     table.retain(|line| line.kind == TYPE);
+    Ok(table)
+}
+
+/// The only `remap` target in the table of a device.
+fn target(mapper: &Mapper, name: &str) -> Result<Line> {
+    let mut table = lines(mapper, name)?;
     match table.pop() {
         Some(line) if table.is_empty() => Ok(line),
         _ => bail!("{name} has not one {TYPE} target, but {}", table.len() + 1),

@@ -29,6 +29,7 @@ use remap_active::{
     list::relocations,
     mapper::Mapper, //
 };
+use remap_core::metadata::array::Array;
 use remap_core::metadata::uuid::Uuid;
 use serde_json::json;
 use std::path::Path;
@@ -82,8 +83,9 @@ fn say_left(say: &Say, name: &str, left: &[Left]) {
     );
 }
 
-/// Fails if an array has relocated units: it was in use until it was deactivated.
-fn check_empty(devices: &cli::Devices, array: &Uuid, name: &str) -> Result<()> {
+/// The array of these devices; fails if it has relocated units: it was in use until it was
+/// deactivated.
+fn empty_array(devices: &cli::Devices, array: &Uuid, name: &str) -> Result<Array> {
     let mut disks = Disks::open(devices, Access::Hold)?;
     let found = Found::read(&mut disks)?;
     let units = found.contents().size.relocated;
@@ -93,17 +95,16 @@ fn check_empty(devices: &cli::Devices, array: &Uuid, name: &str) -> Result<()> {
              this again"
         );
     }
-    Ok(())
+    Ok(*found.array())
 }
 
 /// Erases the metadata of an array, and nothing else: what else looks like metadata belongs to the
 /// users of main.
-fn erase(devices: &cli::Devices) -> Result<()> {
+fn erase(devices: &cli::Devices, array: &Array) -> Result<()> {
     let mut disks = Disks::open(devices, Access::Write)?;
-    let array = *Found::read(&mut disks)?.array();
     let (mut ground, _) = Ground::look(&disks, array.main_sectors, array.on_main())?;
     ground.older.clear();
-    renew::erase(&mut disks, &ground, &array)
+    renew::erase(&mut disks, &ground, array)
 }
 
 /// Deactivates an array whose data are all on main, and takes it out of the table; its devices, and
@@ -117,9 +118,9 @@ fn give_up(
     let lock = Lock::take()?;
     let devices = probe::devices_of(Some(mapper), name, tab)?;
     deactivate(mapper, name)?;
-    check_empty(&devices, array, name)?;
+    let empty = empty_array(&devices, array, name)?;
     // A spare that fails is a reason to retire.
-    let failed = erase(&devices).err();
+    let failed = erase(&devices, &empty).err();
     Remaptab::change(tab, &lock, |table| {
         table.remove(array);
         Ok(())
