@@ -7,15 +7,10 @@
 
 use crate::{
     counters::Count,
-    filter::Filter,
     layout::Layout,
+    lookup::Lookup,
     moment::Moment,
     node_services::NodeServices,
-    published_map::{
-        Map,
-        Maps,
-        NodeReplicas, //
-    },
     summary::{
         PublishedSummary,
         Summary, //
@@ -33,7 +28,6 @@ use kernel::{
             Relaxed,
             Release, //
         },
-        Arc,
         Mutex, //
     }, //
 };
@@ -41,8 +35,6 @@ use kernel_ext::{
     bio::BioSet,
     block_device::BlockDevice,
     device_mapper::TableEvents,
-    per_cpu::Counters,
-    published::Published,
     ratelimit::Ratelimit, //
 };
 use remap_core::geometry::Geometry;
@@ -56,14 +48,8 @@ const BIOS: u32 = 2;
 #[pin_data]
 pub(crate) struct Context {
     layout: Layout,
-    /// The map as the I/O path reads it, for each node; the engine has the one that is changed.
     #[pin]
-    pub(crate) maps: Published<Maps>,
-    /// Whose map this CPU uses.
-    pub(crate) node_replicas: NodeReplicas,
-    /// Where the map has nothing.
-    pub(crate) filter: Arc<Filter>,
-    pub(crate) counters: Counters<Count>,
+    pub(crate) lookup: Lookup,
     /// For I/O on our own account.
     #[pin]
     pub(crate) bios: BioSet,
@@ -100,19 +86,13 @@ impl Context {
     /// Makes one for `layout`, which publishes `summary` first. May sleep.
     pub(crate) fn new(
         layout: Layout,
-        node_replicas: NodeReplicas,
-        filter: Arc<Filter>,
+        lookup: impl PinInit<Lookup, Error>,
         summary: Summary,
     ) -> Result<impl PinInit<Self, Error>> {
-        let counters = Counters::new()?;
-        let maps = Published::new(Maps::EMPTY)?;
         let services = NodeServices::new()?;
         Ok(try_pin_init!(Self {
             layout,
-            maps <- maps,
-            node_replicas,
-            filter,
-            counters,
+            lookup <- lookup,
             bios <- BioSet::new(BIOS),
             client_bios <- BioSet::for_parts(BIOS),
             summary <- PublishedSummary::new(summary),
@@ -130,30 +110,12 @@ impl Context {
         }? Error))
     }
 
-    /// Counts one more of what the metadata keep, which may be as much as there can be. Any
-    /// context.
-    pub(crate) fn count(&self, what: Count) {
-        if self.counters.sum(what) < u64::MAX {
-            self.counters.add(what, 1);
-        }
-    }
-
-    /// The map that this CPU uses. Any context.
-    pub(crate) fn map_of<'a>(&self, maps: &'a Maps) -> &'a Map {
-        maps.at(self.node_replicas.here())
-    }
-
-    /// The map as it is published now. Sleeps, but waits for no device.
-    pub(crate) fn published_map(&self) -> Map {
-        self.map_of(&self.maps.read()).clone()
-    }
-
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {
-        &self.layout.geometry
+        self.lookup.geometry()
     }
 
     /// A sector of the target as the mapped device counts.

@@ -26,6 +26,7 @@ use crate::{
     },
     filter::Filter,
     layout::Layout,
+    lookup::Lookup,
     main_sum::durable_main_sum,
     published_map::NodeReplicas,
     replicas::Replicas,
@@ -125,7 +126,8 @@ impl Instance {
         let machines = machines.map_err(memory)?;
         let scan = Scan::new(&geometry).map_err(memory)?;
         let summary = machines.summary();
-        let ctx = Context::new(layout, node_replicas, filter, summary).map_err(memory)?;
+        let lookup = Lookup::new(geometry, node_replicas, filter).map_err(memory)?;
+        let ctx = Context::new(layout, lookup, summary).map_err(memory)?;
         let tasks = TaskPool::new(task_cache.clone()).map_err(memory)?;
         let unit_bytes = (geometry.unit_sectors() << 9) as usize;
         let buffers = BufferPool::new(unit_bytes).map_err(memory)?;

@@ -223,8 +223,8 @@ impl Instance {
         (block, choice): (&mut Block, &Choice),
     ) -> Result<(), NotReady> {
         let ctx = &self.ctx;
-        let home = ctx.node_replicas.nodes().next().ok_or(ENODEV)?;
-        let nodes = Nodes::for_home(self.caches.clone(), home, ctx.filter.clone())?;
+        let home = ctx.lookup.node_replicas.nodes().next().ok_or(ENODEV)?;
+        let nodes = Nodes::for_home(self.caches.clone(), home, ctx.lookup.filter.clone())?;
         let memory = (nodes, engine_memory::spares(ctx.geometry())?);
         let ready = |nodes: &mut Nodes| nodes.fill(Effort::All).map_err(|_| NotReady::NoMemory);
         let place = (block, choice);
@@ -232,9 +232,9 @@ impl Instance {
         check_main(ctx, restored.map(), &standing)?;
         ctx.set_scan_position(standing.cursor);
         for (&count, &value) in Count::SURVIVE.iter().zip(&standing.counters) {
-            ctx.counters.add(count, value);
+            ctx.lookup.counters.add(count, value);
         }
-        self.scan.resume(ctx.counters.sum(Count::ScanPasses));
+        self.scan.resume(ctx.lookup.counters.sum(Count::ScanPasses));
         let journal = Journal::resume(choice, random_session());
         let before = self.with_engine(|machines, _| {
             machines.restored = standing.counters;
@@ -286,7 +286,7 @@ impl Machines {
         self.has_main_sum = false;
         let restored = core::mem::take(&mut self.restored);
         for (&count, &value) in Count::SURVIVE.iter().zip(&restored) {
-            ctx.counters.add(count, value.wrapping_neg());
+            ctx.lookup.counters.add(count, value.wrapping_neg());
         }
     }
 

@@ -197,7 +197,7 @@ fn info(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
 fn stats(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
     let bases = *ctx.reset_at.lock();
     for (&(count, name), &base) in Count::ALL.iter().zip(&bases) {
-        let now = ctx.counters.sum(count).wrapping_sub(base);
+        let now = ctx.lookup.counters.sum(count).wrapping_sub(base);
         writeln!(out, "{name} {now}")?;
     }
     let summary = ctx.summary();
@@ -211,13 +211,13 @@ fn stats(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
 fn reset(ctx: &Context) {
     let mut bases = ctx.reset_at.lock();
     for (&(count, _), base) in Count::ALL.iter().zip(bases.iter_mut()) {
-        *base = ctx.counters.sum(count);
+        *base = ctx.lookup.counters.sum(count);
     }
 }
 
 fn debug(ctx: &Context, out: &mut Text<'_>) -> fmt::Result {
     let summary = ctx.summary();
-    let entries = ctx.published_map().iter_from(Unit(0)).count();
+    let entries = ctx.lookup.published_map().iter_from(Unit(0)).count();
     writeln!(out, "map_entries {entries}")?;
     writeln!(out, "map_nodes_put_aside {}", summary.nodes_put_aside)?;
     writeln!(out, "writes_parked {}", summary.writes_parked)?;
@@ -288,7 +288,7 @@ type Line = fn(&Context, &mut Text<'_>, Unit, Entry) -> Option<fmt::Result>;
 /// Writes a line for each entry that has one, and where to go on if there are too many.
 fn list(ctx: &Context, from: u64, out: &mut Text<'_>, line: Line) -> fmt::Result {
     let within = from.saturating_sub(ctx.layout().begin);
-    let map = ctx.published_map();
+    let map = ctx.lookup.published_map();
     let mut lines = 0;
     for (unit, entry) in map.iter_from(ctx.geometry().unit_of(within)) {
         if lines == LINES {

@@ -166,7 +166,7 @@ fn remap_some(
         .end
         .min(units.start.saturating_add(UNITS_AT_ONCE as u64));
     let mut wanted = KVec::with_capacity(UNITS_AT_ONCE, GFP_KERNEL)?;
-    let map = instance.ctx.published_map();
+    let map = instance.ctx.lookup.published_map();
     let mut already = 0usize;
     for unit in (units.start..end).map(Unit) {
         match map.get(unit).map(|entry| entry.state) {
@@ -212,7 +212,7 @@ impl Remapped {
                 self.moved += 1;
                 self.lost += u64::from(lost);
                 self.group = self.group.max(group);
-                ctx.counters.add(Count::Remapped, 1);
+                ctx.lookup.counters.add(Count::Remapped, 1);
             }
             relocation::Outcome::Stays(Obstacle::Changed) => self.already += 1,
             relocation::Outcome::Stays(Obstacle::Unreadable) => {
@@ -271,7 +271,7 @@ pub(crate) fn unremap(
         unrelocation::Outcome::Staged { .. } => return Err(Refusal::Frozen),
         unrelocation::Outcome::Stays(why) => return Err(refusal_back(why, at)),
     }
-    instance.ctx.counters.add(Count::Unremapped, 1);
+    instance.ctx.lookup.counters.add(Count::Unremapped, 1);
     writeln!(out, "unremapped 1 unit").map_err(|_| Refusal::NoMemory)
 }
 
@@ -296,7 +296,11 @@ pub(crate) fn retest(
     if ctx.is_suspended() {
         return Err(Refusal::Suspended);
     }
-    let state = ctx.published_map().get(unit).map(|entry| entry.state);
+    let state = ctx
+        .lookup
+        .published_map()
+        .get(unit)
+        .map(|entry| entry.state);
     if state != Some(State::Suspect) {
         return Err(Refusal::NotSuspect(sector));
     }

@@ -25,6 +25,7 @@ mod filter;
 mod instance;
 mod layout;
 mod load;
+mod lookup;
 mod main_sum;
 mod messages;
 mod metadata;

@@ -402,7 +402,7 @@ impl Scanner {
                 interval
             );
         }
-        host.ctx().count(Count::ScanPasses);
+        host.ctx().lookup.count(Count::ScanPasses);
         host.ctx().set_scan_position(0);
         host.note_change();
     }
@@ -713,7 +713,7 @@ impl Scanner {
         }
         self.found(unit, Trouble::Unreadable);
         if is_new {
-            host.ctx().count(Count::ScanFound);
+            host.ctx().lookup.count(Count::ScanFound);
             if let Some(pass) = &mut self.scan.state.lock().pass {
                 pass.found += 1;
             }
@@ -727,7 +727,7 @@ impl Scanner {
             self.judge.doubt(unit.0..unit.0 + 1);
             return Err(Later);
         };
-        host.ctx().count(Count::ScanWeak);
+        host.ctx().lookup.count(Count::ScanWeak);
         let is_proactive = self.scan.state.lock().is_proactive;
         let moved = host.found_weak(unit, is_proactive);
         self.found(unit, Trouble::Weak);
@@ -743,7 +743,7 @@ impl Scanner {
 
 /// How many requests others have made.
 fn others(ctx: &Context) -> u64 {
-    let sum = |count| ctx.counters.sum(count);
+    let sum = |count| ctx.lookup.counters.sum(count);
     sum(Count::Reads).wrapping_add(sum(Count::Writes))
 }
 

@@ -34,7 +34,7 @@ impl ScrubHost for Instance {
     }
 
     fn snapshot(&self) -> Map {
-        self.ctx.published_map()
+        self.ctx.lookup.published_map()
     }
 
     fn found_well(&self, unit: Unit) {
@@ -55,7 +55,7 @@ impl ScrubHost for Instance {
         let moved = may_move && self.move_weak(unit);
         self.note_change();
         if moved {
-            self.ctx.count(Count::ScanMoved);
+            self.ctx.lookup.count(Count::ScanMoved);
         }
         moved
     }

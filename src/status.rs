@@ -32,8 +32,8 @@ pub(crate) fn info(instance: &Instance, out: &mut Text<'_>) -> fmt::Result {
         summary.spares_retired,
         summary.suspects,
         summary.lost_blocks,
-        instance.ctx.counters.sum(Count::ReadErrors),
-        instance.ctx.counters.sum(Count::WriteErrors),
+        instance.ctx.lookup.counters.sum(Count::ReadErrors),
+        instance.ctx.lookup.counters.sum(Count::WriteErrors),
         if instance.ctx.is_read_only() {
             "ro"
         } else {

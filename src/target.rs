@@ -235,10 +235,10 @@ impl Target for RemapTarget {
             Op::Flush => return self.map_flush(bio),
             Op::Other => return bio.complete(Status::NOTSUPP),
         };
-        ctx.counters.add(count, 1);
-        let maps = ctx.maps.read();
+        ctx.lookup.counters.add(count, 1);
+        let maps = ctx.lookup.maps.read();
         let sectors = bio.sectors();
-        if !ctx.filter.is_clear(&sectors) {
+        if !ctx.lookup.filter.is_clear(&sectors) {
             return self.map_by_entries(bio, maps, count);
         }
         let sector = ctx.geometry().on_main(sectors.start);
@@ -255,7 +255,7 @@ impl Target for RemapTarget {
             Op::Read => Count::ReadErrors,
             _ => Count::WriteErrors,
         };
-        self.instance.ctx.counters.add(count, 1);
+        self.instance.ctx.lookup.counters.add(count, 1);
         bio.per_bio().has_failed = true;
         let (bio, ended) = bio.take();
         self.crew.hand_over(bio);
@@ -356,7 +356,7 @@ impl RemapTarget {
         let ctx: &Context = &self.instance.ctx;
         let geometry = ctx.geometry();
         let sectors = bio.sectors();
-        let step = plan(geometry, ctx.map_of(&maps), access, &sectors);
+        let step = plan(geometry, ctx.lookup.map_of(&maps), access, &sectors);
         if !bio.accept(step.sectors) {
             return bio.complete(Status::NOTSUPP);
         }
@@ -369,12 +369,12 @@ impl RemapTarget {
                 bio.complete(Status::OK)
             }
             Place::Spare(unit) => {
-                ctx.counters.add(Count::Redirected, 1);
+                ctx.lookup.counters.add(Count::Redirected, 1);
                 let sector = geometry.on_spare(unit, sectors.start);
                 bio.remap(self.spare, sector, BioContext::within(maps))
             }
             Place::Lost => {
-                ctx.counters.add(Count::LostReads, 1);
+                ctx.lookup.counters.add(Count::LostReads, 1);
                 bio.complete(Status::MEDIUM)
             }
             Place::Busy | Place::Repair if !bio.is_nowait() => {
@@ -389,7 +389,7 @@ impl RemapTarget {
 
     /// Sends the first copy of a flush to main, the second to the spare.
     fn map_flush<'a>(&self, bio: MapBio<'a, BioContext>) -> Mapped<'a> {
-        self.instance.ctx.counters.add(Count::Flushes, 1);
+        self.instance.ctx.lookup.counters.add(Count::Flushes, 1);
         let device = match bio.flush_number() {
             0 => self.main,
             _ => self.spare,

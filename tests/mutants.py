@@ -108,7 +108,7 @@ BUGS = [
     (
         "writes_in_flight_are_not_waited_for",
         "src/executor/quiesce.rs",
-        "            this.instance.ctx.maps.synchronize();\n",
+        "            this.instance.ctx.lookup.maps.synchronize();\n",
         "",
         "races.write_in_flight_is_not_lost",
     ),

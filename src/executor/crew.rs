@@ -127,7 +127,7 @@ impl Crew {
         let Some(lane) = self.lane() else {
             return bio.complete(Status::IOERR);
         };
-        self.instance.ctx.counters.add(Count::Repaired, 1);
+        self.instance.ctx.lookup.counters.add(Count::Repaired, 1);
         // The bio may have ended, and the table with it, before the lane is woken. Device mapper
         // waits for a grace period before it destroys a table, and so for this section.
         let guard = rcu::read_lock();

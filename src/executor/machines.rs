@@ -174,7 +174,7 @@ impl Machines {
             action => {
                 if matches!(&action, Action::Io(io) if io.is_mapped) {
                     // From now on whoever moves a unit waits for this.
-                    task.section = Some(ctx.maps.read().hold());
+                    task.section = Some(ctx.lookup.maps.read().hold());
                 }
                 task.next = Next::Begin(action);
                 Some(task)
@@ -250,17 +250,17 @@ impl Machines {
             self.regions.note_complete();
         }
         let counts = self.engine.take_counts();
-        ctx.counters.add(Count::Transient, counts.transient);
-        ctx.counters.add(Count::Relocated, counts.relocated);
-        ctx.counters.add(Count::Retired, counts.retired);
-        ctx.counters.add(Count::NoSpare, counts.no_spare);
+        ctx.lookup.counters.add(Count::Transient, counts.transient);
+        ctx.lookup.counters.add(Count::Relocated, counts.relocated);
+        ctx.lookup.counters.add(Count::Retired, counts.retired);
+        ctx.lookup.counters.add(Count::NoSpare, counts.no_spare);
         ctx.set_tripped(!self.engine.is_closed());
         ctx.set_short(self.engine.is_short());
         let summary = self.summary();
         ctx.publish(summary, core::mem::take(&mut self.is_event_due));
         ctx.services.publish(
             self.replicas
-                .services(&ctx.node_replicas, &self.engine.nodes),
+                .services(&ctx.lookup.node_replicas, &self.engine.nodes),
         );
         Settled {
             woken: core::mem::take(&mut self.woken),
@@ -350,7 +350,7 @@ impl Machines {
 fn show(ctx: &Context, replicas: &Replicas, nodes: &mut Nodes) -> bool {
     match nodes.blank() {
         Ok(blank) => {
-            ctx.maps.replace(blank, replicas.maps());
+            ctx.lookup.maps.replace(blank, replicas.maps());
             true
         }
         Err(_) => {

@@ -68,7 +68,7 @@ impl WorkItem for Quiescer {
     fn run(this: Arc<Quiescer>) {
         let tasks = this.waiting.take_all();
         if !tasks.is_empty() {
-            this.instance.ctx.maps.synchronize();
+            this.instance.ctx.lookup.maps.synchronize();
         }
         tasks.for_each(|task| go_on(task, Event::Quiesced));
     }

@@ -105,7 +105,7 @@ fn part_of<'a>(
 pub(super) fn standing(ctx: &Context) -> Standing {
     let mut counters = [0; COUNTERS];
     for (slot, &count) in counters.iter_mut().zip(Count::SURVIVE) {
-        *slot = ctx.counters.sum(count);
+        *slot = ctx.lookup.counters.sum(count);
     }
     Standing {
         end: None,
