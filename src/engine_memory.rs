@@ -39,6 +39,8 @@ const CLAIMS: usize = 256;
 /// How many units may change between two publications before all of the map is copied again for
 /// other NUMA nodes.
 const CHANGED: usize = CLAIMS + 2 * CHANGES;
+/// How many units may change while the map is copied for another NUMA node.
+const MISSED: usize = 512;
 /// How many spare units are remembered that are free as soon as all regions of the metadata have
 /// all commits.
 const MOST_WITHHELD: usize = 1024;
@@ -64,6 +66,11 @@ fn spare_units(count: usize) -> Result<KVec<SpareUnit>> {
 
 fn units(count: usize) -> Result<KVec<Unit>> {
     Ok(KVec::from_elem(Unit(0), count, GFP_KERNEL)?)
+}
+
+/// Allocates room for the units that change while the map is copied. May sleep.
+pub(crate) fn missed() -> Result<KVec<Unit>> {
+    units(MISSED)
 }
 
 fn group() -> Result<Group<KernelMemory>> {

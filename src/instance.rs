@@ -296,13 +296,13 @@ impl Instance {
     pub(crate) fn refill(&self) -> bool {
         let mut supply = None;
         loop {
-            let missing = self.with_engine(|machines, ctx| {
+            let missing = self.with_engine(|machines, _| {
                 if let Some(supply) = supply.take() {
                     machines.engine.nodes.deposit(supply);
                 }
                 let missing = machines.engine.nodes.missing();
                 if missing.is_none() {
-                    machines.end_shortage(ctx);
+                    machines.engine.set_short(false);
                 }
                 missing
             });
@@ -313,6 +313,20 @@ impl Instance {
             if supply.is_none() {
                 self.with_engine(|machines, _| machines.engine.set_short(true));
                 return false;
+            }
+        }
+    }
+
+    /// Makes replicas of the map that were given up, as far as there is memory. Sleeps, but waits for
+    /// no device.
+    pub(crate) fn restore_replicas(&self) {
+        while let Ok(room) = engine_memory::missed() {
+            let begun = self.with_engine(|machines, _| machines.begin_copy(room));
+            let Ok(copying) = begun else { return };
+            let mut copied = copying.copy(&self.caches);
+            // What is left over is freed without the lock.
+            if !self.with_engine(|machines, ctx| machines.end_copy(ctx, &mut copied)) {
+                return;
             }
         }
     }

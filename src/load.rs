@@ -243,6 +243,7 @@ impl Instance {
         });
         // Without the lock.
         drop(before);
+        self.restore_replicas();
         Ok(())
     }
 

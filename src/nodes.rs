@@ -117,9 +117,9 @@ impl Missing {
 }
 
 impl Nodes {
-    /// Puts memory aside for maps on `node`. May sleep.
-    pub(crate) fn new(caches: Arc<Caches>, node: numa::Node) -> Result<Self, AllocError> {
-        let mut this = Self {
+    /// For maps on `node`, with nothing put aside.
+    pub(crate) fn empty(caches: Arc<Caches>, node: numa::Node) -> Self {
+        Self {
             node,
             caches,
             spare: Blanks::new(),
@@ -128,7 +128,12 @@ impl Nodes {
             wanted: 0,
             is_refused: false,
             per_update: NODES_PER_UPDATE,
-        };
+        }
+    }
+
+    /// Puts memory aside for maps on `node`. May sleep.
+    pub(crate) fn new(caches: Arc<Caches>, node: numa::Node) -> Result<Self, AllocError> {
+        let mut this = Self::empty(caches, node);
         this.fill(Effort::All)?;
         Ok(this)
     }
@@ -253,6 +258,12 @@ impl Nodes {
     /// The node for which it allocates.
     pub(crate) fn node(&self) -> numa::Node {
         self.node
+    }
+
+    /// Counts what others allocated for the same node, whose place it takes.
+    pub(crate) fn count_as(&mut self, others: &Self) {
+        self.served.local += others.served.local;
+        self.served.remote += others.served.remote;
     }
 
     /// Where what it allocated lies.

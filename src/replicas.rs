@@ -5,10 +5,14 @@
 //! That of the *home* node shares its memory with the map of the engine; the others repeat
 //! each change in memory of their own nodes. A replica can be given up at any time, and its CPUs
 //! then use the home's: so what fails for want of memory, or what memory is needed for elsewhere,
-//! costs no more than a longer way to memory.
+//! costs no more than a longer way to memory. Replicas are made again without the lock of the
+//! engine.
 
 use crate::{
-    caches::Caches,
+    caches::{
+        Caches,
+        SlabMemory, //
+    },
     filter::Filter,
     nodes::{
         Nodes,
@@ -32,32 +36,58 @@ use kernel_ext::{
 };
 use remap_core::{
     geometry::Unit,
-    index::{
-        Entry,
-        OutOfMemory, //
+    index::OutOfMemory,
+    replica::{
+        CopyNumber,
+        Replica, //
     }, //
 };
 
+/// How long to wait before replicas are made again, in milliseconds: twice as long each time that
+/// they were given up, up to the most.
+const LEAST_PAUSE: u64 = 1000;
+const MOST_PAUSE: u64 = 64_000;
+
 /// A map in the memory of another node than the home.
-struct Replica {
+struct Other {
     nodes: Nodes,
-    /// `None` where it was given up.
-    map: Option<Map>,
+    replica: Replica<SlabMemory, KVec<Unit>>,
 }
 
-impl Replica {
-    fn set(&mut self, unit: Unit, entry: Option<Entry>) {
-        let Some(map) = self.map.take() else {
-            return;
-        };
-        if map.get(unit) == entry {
-            self.map = Some(map);
-            return;
+/// A replica that is made without the lock of the engine.
+pub(crate) struct Copying {
+    copy: CopyNumber,
+    /// Which of the others it is.
+    at: usize,
+    node: numa::Node,
+    /// The home's map at the beginning.
+    home: Map,
+}
+
+/// Such a replica when it was made: `None` where there was no memory for it.
+pub(crate) struct Copied {
+    copy: CopyNumber,
+    at: usize,
+    made: Option<(Map, Nodes)>,
+}
+
+impl Copying {
+    /// Copies the map, as far as there is memory. Sleeps.
+    pub(crate) fn copy(self, caches: &Arc<Caches>) -> Copied {
+        let mut nodes = Nodes::empty(caches.clone(), self.node);
+        let fill = |nodes: &mut Nodes| nodes.fill(Effort::Some).map_err(|_| OutOfMemory);
+        let map = self.home.copied(&mut nodes, fill);
+        Copied {
+            copy: self.copy,
+            at: self.at,
+            made: map.ok().map(|map| (map, nodes)),
         }
-        // What was put aside may do.
-        let _ = self.nodes.fill(Effort::Now);
-        self.map = map.set(&mut self.nodes, unit, entry).ok();
     }
+}
+
+/// Adds to a reserve for an update; what was put aside may do.
+fn add_now(nodes: &mut Nodes) {
+    let _ = nodes.fill(Effort::Now);
 }
 
 /// How a node is served.
@@ -72,7 +102,8 @@ pub(crate) struct Service {
 /// The map as it is published, on each node.
 pub(crate) struct Replicas {
     home: Map,
-    others: KVec<Replica>,
+    others: KVec<Other>,
+    pause: u64,
 }
 
 impl Replicas {
@@ -86,61 +117,91 @@ impl Replicas {
         let home = nodes.next().ok_or(AllocError)?;
         let mut others = KVec::with_capacity(MOST_REPLICAS, GFP_KERNEL)?;
         for node in nodes {
-            let replica = Replica {
+            let other = Other {
                 nodes: Nodes::new(caches.clone(), node)?,
-                map: Some(Map::new()),
+                replica: Replica::default(),
             };
-            others.push(replica, GFP_KERNEL)?;
+            others.push(other, GFP_KERNEL)?;
         }
         let this = Self {
             home: Map::new(),
             others,
+            pause: LEAST_PAUSE,
         };
         Ok((this, Nodes::for_home(caches.clone(), home, filter)?))
     }
 
-    /// Shows `map`, in which `changed` are not as they were shown before; any may not be if that is
-    /// not known.
+    /// Shows `map`, in which `changed` are not as they were shown before. Any may not be if that is
+    /// not known, and the others are given up then.
     pub(crate) fn follow(&mut self, map: &Map, changed: Option<&[Unit]>) {
         self.home = map.clone();
-        let Some(changed) = changed else {
-            self.give_up();
-            return self.restore();
+        for Other { nodes, replica } in &mut self.others {
+            match changed {
+                Some(changed) => replica.follow(map, changed, nodes, add_now),
+                None => replica.give_up(),
+            }
+        }
+    }
+
+    /// Begins to make a replica that was given up, with room for the units that change meanwhile,
+    /// which is given back if it is not needed.
+    pub(crate) fn begin_copy(&mut self, mut room: KVec<Unit>) -> Result<Copying, KVec<Unit>> {
+        for (at, Other { nodes, replica }) in self.others.iter_mut().enumerate() {
+            match replica.begin(room) {
+                Ok(copy) => {
+                    return Ok(Copying {
+                        copy,
+                        at,
+                        node: nodes.node(),
+                        home: self.home.clone(),
+                    })
+                }
+                Err(unused) => room = unused,
+            }
+        }
+        Err(room)
+    }
+
+    /// Takes a replica that was made; whether it is to be shown. Memory that is not needed is left in
+    /// `copied`.
+    pub(crate) fn end_copy(&mut self, copied: &mut Copied) -> bool {
+        let Some(Other { nodes, replica }) = self.others.get_mut(copied.at) else {
+            return false;
         };
-        for replica in &mut self.others {
-            for &unit in changed {
-                replica.set(unit, map.get(unit));
-            }
+        let (map, own) = match &mut copied.made {
+            Some((map, own)) => (Some(map.clone()), own),
+            None => (None, &mut *nodes),
+        };
+        let is_shown = replica.end(copied.copy, map, &self.home, own, add_now);
+        if let Some((_, own)) = copied.made.as_mut().filter(|_| is_shown) {
+            own.count_as(nodes);
+            core::mem::swap(nodes, own);
         }
+        is_shown
     }
 
-    /// Makes those that were given up again, as far as there is memory for them.
-    pub(crate) fn restore(&mut self) {
-        for Replica { nodes, map } in &mut self.others {
-            if map.is_none() {
-                let fill = |nodes: &mut Nodes| nodes.fill(Effort::Now).map_err(|_| OutOfMemory);
-                *map = self.home.copied(nodes, fill).ok();
-            }
-        }
-    }
-
-    /// Frees what others than the home have; whether they had anything.
+    /// Frees what others than the home have, since memory is short; whether they had anything.
     pub(crate) fn give_up(&mut self) -> bool {
         let mut had_some = false;
-        for replica in &mut self.others {
-            had_some |= replica.map.take().is_some();
+        for Other { replica, .. } in &mut self.others {
+            had_some |= replica.shown().is_some();
+            replica.give_up();
+        }
+        if had_some {
+            self.pause = (2 * self.pause).min(MOST_PAUSE);
         }
         had_some
     }
 
-    /// Whether some were given up.
-    pub(crate) fn lacks_some(&self) -> bool {
-        self.others.iter().any(|replica| replica.map.is_none())
+    /// In how many milliseconds those that were given up are to be made again, if some were.
+    pub(crate) fn copy_due(&self) -> Option<u64> {
+        let lacks_some = self.others.iter().any(|other| other.replica.is_absent());
+        lacks_some.then_some(self.pause)
     }
 
     /// What is to be published.
     pub(crate) fn maps(&self) -> Maps {
-        let own = |at: usize| self.others.get(at)?.map.as_ref();
+        let own = |at: usize| self.others.get(at)?.replica.shown();
         Maps::from_fn(|place| {
             let map = place.checked_sub(1).and_then(own);
             map.unwrap_or(&self.home).clone()
@@ -156,7 +217,7 @@ impl Replicas {
         numa::Node::possible().filter_map(move |node| {
             let near = node_replicas.node_of(node)?;
             let other = self.others.iter().find(|other| other.nodes.node() == near);
-            let given_up = other.is_some_and(|other| other.map.is_none());
+            let given_up = other.is_some_and(|other| other.replica.shown().is_none());
             let memory = match other {
                 Some(other) => &other.nodes,
                 None => home,

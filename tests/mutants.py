@@ -51,9 +51,9 @@ BUGS = [
     ),
     (
         "another_node_is_not_told",
-        "src/replicas.rs",
-        "        self.map = map.set(&mut self.nodes, unit, entry).ok();",
-        "        self.map = Some(map);",
+        "src/core/replica.rs",
+        "            *map = map.set(nodes, unit, entry)?;",
+        "            map.set(nodes, unit, entry)?;",
         "memory.each_node_has_its_map",
     ),
     (

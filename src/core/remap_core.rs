@@ -33,6 +33,7 @@ pub mod metadata;
 pub mod number;
 pub mod plan;
 pub mod region_layout;
+pub mod replica;
 pub mod scan;
 pub mod spares;
 pub mod table;

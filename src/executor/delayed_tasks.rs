@@ -55,9 +55,10 @@ impl DelayedItem for Recovery {
             if may_try && machines.regions.is_due(ctx.milliseconds()) {
                 machines.engine.want_checkpoint(Which::Dropped);
             }
-            machines.restore_replicas(ctx);
-            machines.summary().recovery_due
-        })
+        });
+        NoIo::run(|| self.0.restore_replicas());
+        self.0
+            .with_engine(|machines, _| machines.summary().recovery_due)
     }
 }
 

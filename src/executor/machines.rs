@@ -25,7 +25,11 @@ use crate::{
     counters::Count,
     engine_memory::Engine,
     nodes::Nodes,
-    replicas::Replicas,
+    replicas::{
+        Copied,
+        Copying,
+        Replicas, //
+    },
     summary::Summary, //
 };
 use kernel::prelude::*;
@@ -48,11 +52,11 @@ use remap_core::{
             Event, //
         }, //
     },
+    geometry::Unit,
     metadata::standing::COUNTERS, //
 };
 
-/// How long to wait before replicas are made again, or the reserve is filled again, in
-/// milliseconds.
+/// How long to wait before the end of a shortage of memory is looked for, in milliseconds.
 const MEMORY_PAUSE: u64 = 1000;
 
 /// The memory of the prober, while it does not run.
@@ -226,7 +230,7 @@ impl Machines {
     pub(crate) fn settle(&mut self, ctx: &Context) -> Settled {
         self.publish(ctx);
         if self.engine.is_short() && self.engine.nodes.is_full() {
-            self.end_shortage(ctx);
+            self.engine.set_short(false);
         }
         if self.engine.is_short() && self.replicas.give_up() {
             self.republish(ctx);
@@ -289,18 +293,22 @@ impl Machines {
         let _ = self.engine.nodes.fill(Effort::Now);
     }
 
-    /// The reserve is full: a shortage of memory ends.
-    pub(crate) fn end_shortage(&mut self, ctx: &Context) {
-        self.engine.set_short(false);
-        self.restore_replicas(ctx);
+    /// Begins to make a replica of the map that was given up, with room for the changes of
+    /// meanwhile. Room that is not needed is given back.
+    pub(crate) fn begin_copy(&mut self, missed: KVec<Unit>) -> Result<Copying, KVec<Unit>> {
+        match self.engine.is_short() {
+            true => Err(missed),
+            false => self.replicas.begin_copy(missed),
+        }
     }
 
-    /// Makes replicas of the map that were given up, as far as there is memory.
-    pub(crate) fn restore_replicas(&mut self, ctx: &Context) {
-        if !self.engine.is_short() && self.replicas.lacks_some() {
-            self.replicas.restore();
+    /// Shows a replica of the map that was made; whether it is shown.
+    pub(crate) fn end_copy(&mut self, ctx: &Context, copied: &mut Copied) -> bool {
+        let is_made = self.replicas.end_copy(copied);
+        if is_made {
             self.republish(ctx);
         }
+        is_made
     }
 
     /// Publishes the same in other memory, if there is some.
@@ -317,11 +325,12 @@ impl Machines {
         } = self;
         let spares = engine.spares();
         let journal = engine.journal();
-        let recovery_due = if engine.is_short() || replicas.lacks_some() {
-            Some(MEMORY_PAUSE)
-        } else {
-            engine.lacks_region().then(|| self.regions.pause())
+        let copy_due = match engine.is_short() {
+            true => Some(MEMORY_PAUSE),
+            false => replicas.copy_due(),
         };
+        let region_due = engine.lacks_region().then(|| self.regions.pause());
+        let recovery_due = [copy_due, region_due].into_iter().flatten().min();
         Summary {
             spares_used: engine.used_spares(),
             spares_retired: spares.retired(),
