@@ -212,7 +212,9 @@ impl<B: DerefMut<Target = [u64]>> Spares<B> {
     pub fn retired_from(&self, first: SpareUnit) -> impl Iterator<Item = SpareUnit> + '_ {
         let (begin, mask) = place(first);
         let both = self.taken.iter().zip(self.bad.iter());
-        let words = (0..).zip(both).skip(begin);
+        // Most often there is none to look for.
+        let most = if self.retired == 0 { 0 } else { usize::MAX };
+        let words = (0..).zip(both).skip(begin).take(most);
         words.flat_map(move |(at, (taken, bad))| {
             let mut left = taken & bad;
             if at == begin as u64 {
