@@ -283,7 +283,7 @@ BUGS = [
         "one_bad_block_says_that_main_takes_no_writes",
         "src/core/engine/probe.rs",
         "outcome.is_err() || took_one != Some(false)",
-        "outcome.is_err() || engine.can_commit_to_main()",
+        "outcome.is_err() || took_one.is_none() | engine.can_commit_to_main()",
         "breaker.one_bad_block_of_metadata_on_main",
     ),
     (
@@ -312,7 +312,7 @@ BUGS = [
         "src/core/scan/judge.rs",
         "        if self.singles.is_slow(sample.milliseconds) {",
         "        if self.singles.is_slow(sample.milliseconds) && piece.slow > SLOW {",
-        "host.scan.simulation",
+        "host.scan.judge",
     ),
     (
         "a_path_that_failed_makes_units_weak",
@@ -325,7 +325,7 @@ BUGS = [
         "a_pass_tries_for_ever_what_fails_for_other_reasons",
         "src/core/scan/tries.rs",
         "        if self.failed < TRIES && !is_over {",
-        "        if self.failed > 0 {",
+        "        if self.failed > 0 * TRIES {",
         "scan.units_that_fail_for_other_reasons_are_passed_over",
     ),
     (
@@ -444,7 +444,8 @@ BUGS = [
         "engine_frees_a_spare_unit_before_the_commit",
         "src/core/engine/relocation.rs",
         "        let number = match engine.stage(",
-        "        if let Some(old) = old {\n            engine.release(old);\n        }\n        let number = match engine.stage(",
+        "        if let Some(old) = self.from.spare() {\n            engine.release(old);\n        }\n"
+        "        let number = match engine.stage(",
         "host.runs",
     ),
     (

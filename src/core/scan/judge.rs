@@ -677,6 +677,22 @@ mod tests {
         assert!(weak.is_empty() && judge.is_done());
     }
 
+    /// What holds the disk up for moments holds up all of it.
+    #[test]
+    fn a_unit_is_not_weak_when_those_far_away_are_as_slow() {
+        let mut judge = doubting(640..641);
+        let mut controls = 0;
+        for _ in 0..40 {
+            // What is usual stays so.
+            (0..50).for_each(|_| judge.singles.learn(10));
+            if let Some(ask) = next(&mut judge) {
+                controls += u32::from(matches!(ask, Ask::Control(_)));
+                assert_eq!(judge.measured(sample(3000, QUIET)), None);
+            }
+        }
+        assert!(controls > 5, "{controls}");
+    }
+
     #[test]
     fn what_is_left_out_is_not_asked_for() {
         let mut judge = doubting(640..704);
