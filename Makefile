@@ -29,7 +29,7 @@
 #   make lint            runs rustfmt, clippy, shellcheck, checkpatch, promtool
 #   make doc             builds the documentation without warnings
 #   make deb             builds the Debian packages in build/
-#   make packages        tests the packages on Debian's kernels, in half an hour
+#   make packages        tests the packages on Debian's kernels, in an hour
 #   make rust-analyzer   writes rust-project.json
 #   make program         builds remapctl without the build root; for this, make install and
 #                        other targets see scripts/install.mk

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# After a reboot: the file system of the adopted disk was mounted by its UUID, from the array.
+# After a reboot: the file system of the adopted disk was mounted by its UUID, from the array. The disk is that with the
+# SCSI target TARGET.
 set -euxo pipefail
 
 systemctl start srv-disk.mount
@@ -13,6 +14,6 @@ for number in $(seq 0 $(($(cat /root/count) - 1))); do
 done
 dmsetup status safe | grep -q ' remap relocated 3/'
 remapctl status safe
-main=$(realpath /dev/disk/by-path/*-scsi-0:0:0:0)
+main=$(realpath /dev/disk/by-path/*-scsi-0:0:"$TARGET":0)
 [ "$(lsblk -no FSTYPE "$main" | head -1)" = remap_member ]
 uname -r

@@ -54,9 +54,13 @@ def image(root, folder):
 class Stock:
     """A machine with an unmodified kernel of Debian's: its system disk and others, which stay from boot to boot."""
 
+    # pylint: disable-next=too-many-arguments
     def __init__(self, root, system, kernel, disks, folder):
         self.kernel, self.folder = kernel, folder
         self.disks = [vm.Disk(text) for text in disks]
+        # The numbers of the disks that are there at the next boot, in the order in which they are found.
+        self.present = list(range(len(disks)))
+        self.line = LINE
         self.vmlinuz = root.path / f"boot/vmlinuz-{kernel}"
         self.initrd = root.path / f"boot/initrd.img-{kernel}"
         self.layer = folder / "system.qcow2"
@@ -73,9 +77,13 @@ class Stock:
         run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", tree, disk])
         return disk
 
+    def image(self, number):
+        """The file with the contents of a disk."""
+        return self.disks[number].image(number, self.folder)
+
     def machine(self):
         """QEMU's arguments for the machine and what it starts."""
-        return ["-machine", "q35", "-kernel", self.vmlinuz, "-initrd", self.initrd, "-append", LINE]
+        return ["-machine", "q35", "-kernel", self.vmlinuz, "-initrd", self.initrd, "-append", self.line]
 
     def _command(self, script):
         words = ["qemu-system-x86_64", *self.machine(), "-accel", "tcg,thread=multi", "-cpu", vm.CPU]
@@ -83,15 +91,19 @@ class Stock:
         words += ["-drive", f"if=virtio,format=qcow2,file={self.layer}"]
         words += ["-drive", f"if=virtio,format=raw,readonly=on,file={self._payload(script)}"]
         words += ["-device", "virtio-rng-pci", "-device", "virtio-scsi-pci,id=scsi"]
-        for number, disk in enumerate(self.disks):
+        for place, number in enumerate(self.present):
+            disk = self.disks[number]
             words += ["-blockdev", json.dumps(disk.backend(number, self.folder))]
-            words += ["-device", json.dumps(disk.device(number))]
+            # A disk that says who it is is found again wherever it is plugged in.
+            words += ["-device", json.dumps({**disk.device(number, place), "serial": f"disk{number}"})]
         for name in ("kernel", "output"):
             words += ["-chardev", f"socket,id={name},path={self.folder / name}", "-serial", f"chardev:{name}"]
         return [str(word) for word in words]
 
-    def boot(self, script):
-        """Boots, runs the script, and powers off: the script's status, or `None`; what it printed; the kernel's log."""
+    def boot(self, script, moment=None):
+        """Boots, runs the script, and powers off: the script's status, or `None`; what it printed; the kernel's log.
+
+        When the script has printed `moment`, the machine loses its power."""
         listeners = {}
         for name in ("kernel", "output"):
             (self.folder / name).unlink(missing_ok=True)
@@ -100,7 +112,7 @@ class Stock:
             listeners[name].listen(1)
         with subprocess.Popen(self._command(script), stdin=subprocess.DEVNULL) as qemu:
             try:
-                texts = self._read(qemu, listeners)
+                texts = self._read(qemu, listeners, moment)
             finally:
                 qemu.kill()
         lines = texts["output"].replace("\r", "").splitlines()
@@ -119,8 +131,8 @@ class Stock:
                 if qemu.poll() is not None:
                     raise Failed("QEMU does not start") from None
 
-    def _read(self, qemu, listeners):
-        """What comes from both serial lines until QEMU closes them."""
+    def _read(self, qemu, listeners, moment):
+        """What comes from both serial lines until QEMU closes them, or until `moment` came."""
         sockets = {self._accept(qemu, listener): name for name, listener in listeners.items()}
         texts = {name: b"" for name in listeners}
         limit = time.monotonic() + SECONDS
@@ -130,6 +142,9 @@ class Stock:
                 texts[sockets[one]] += data
                 if not data:
                     del sockets[one]
+                if moment and moment.encode() in texts["output"]:
+                    sockets.clear()
+                    break
         return {name: text.decode(errors="replace") for name, text in texts.items()}
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is tested of the packages, in order."""
 
-import pathlib
 import re
 import shutil
 import subprocess
@@ -11,15 +10,12 @@ import deb
 import kernel
 from cache import TOP
 
-from secure import Firmware, SecureStock
+import boots
 
-HERE = pathlib.Path(__file__).parent
 MODULE = "dm-remap"
 # The names of files that the packages bring or make; the kernel's headers have other names with `remap`.
 OURS = re.compile(r"dm.remap|remapctl|remaptab|/[0-9]+-?remap|/systemd/system/remap-|/initramfs-tools/.*remap")
 BACKPORTS = ["-t", "trixie-backports"]
-# The disks of a boot: main, of which four sectors cannot be written, and spare.
-DISKS = ["scsi:256M:write@4133+2:write@9001:write@20011", "scsi:16M"]
 
 
 class World:
@@ -131,50 +127,6 @@ def the_next_series(world):
     for release in map(world.newest, kernel.SERIES[1:]):
         world.add_kernel(release)
         assert world.is_installed(release), world.root.run("dkms", "status")
-
-
-def runs(machine, script, release, **variables):
-    """Boots a machine for a script that must succeed, with that kernel, and without a complaint of it."""
-    text = "".join(f"{name}={value}\n" for name, value in variables.items())
-    status, text, log = machine.boot(text + (HERE / script).read_text(encoding="utf-8"))
-    told = f"{release}, {script}, {variables}:\n{text}\nthe kernel's log:\n" + "\n".join(log[-60:])
-    assert status == 0, told
-    assert release in text, told
-    assert not boot.alarms(log), told
-
-
-def stock_kernels_boot(world):
-    """Each kernel, unmodified, with systemd, loads the module from the package and relocates."""
-    for release in map(world.newest, kernel.SERIES):
-        folder = world.folder / release
-        folder.mkdir()
-        machine = boot.Stock(world.root, world.image(), release, DISKS, folder)
-        runs(machine, "first_use.sh", release)
-        runs(machine, "next_boot.sh", release)
-
-
-def an_adopted_disk_comes_back(world):
-    """A disk with a file system is adopted, and the next boot mounts it by its UUID from the array."""
-    for release in map(world.newest, kernel.SERIES):
-        folder = world.folder / f"adopted-{release}"
-        folder.mkdir()
-        machine = boot.Stock(world.root, world.image(), release, DISKS, folder)
-        runs(machine, "adopt.sh", release)
-        runs(machine, "adopted.sh", release)
-
-
-def secure_boot(world):
-    """With Secure Boot, the module is loaded once its key is enrolled, and not before."""
-    release = world.newest(kernel.SERIES[-1])
-    firmware = Firmware(world.folder / "firmware")
-    try:
-        for enrolled, key in ((0, None), (1, world.root.path / "var/lib/dkms/mok.pub")):
-            folder = world.folder / f"secure-{enrolled}"
-            folder.mkdir()
-            machine = SecureStock(world.root, world.image(), release, folder, firmware, key)
-            runs(machine, "secure_boot.sh", release, ENROLLED=enrolled)
-    finally:
-        firmware.unmount()
 
 
 def without_packages(world):
@@ -308,9 +260,11 @@ ALL = [
     remapctl_comes_and_goes,
     package_before_kernel,
     the_next_series,
-    stock_kernels_boot,
-    an_adopted_disk_comes_back,
-    secure_boot,
+    boots.stock_kernels_boot,
+    boots.an_adopted_disk_comes_back,
+    boots.an_adopted_disk_survives,
+    boots.secure_boot,
+    boots.root_on_an_array,
     without_packages,
     other_kernels_are_refused,
     older_kernel_waits_for_its_source,
