@@ -18,6 +18,7 @@ TOP = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "scripts/dev"))
 
 # pylint: disable=wrong-import-position
+import clean  # noqa: E402
 from cache import CACHE, digest, say  # noqa: E402
 
 # The output of a failed test: a guest test with an error or an assertion, or a host test.
@@ -582,8 +583,7 @@ def main():
             missed += not was_seen
             print(text)
             print(f"{'ok' if was_seen else 'not ok'} {number} {bug[0]}", flush=True)
-        for built in CACHE.glob(f"module-{digest(str(tree))}-*"):
-            shutil.rmtree(built)
+        clean.remove(lambda name: digest(str(tree)) in name)
     print(f"{len(bugs) - missed} detected, {missed} missed", flush=True)
     sys.exit(1 if missed else 0)
 

@@ -13,17 +13,21 @@ def belongs(name):
     return digest(str(TOP)) in name or name.startswith("run-")
 
 
-def main():
-    """Removes the entries."""
+def remove(is_wanted):
+    """Removes the entries of the cache whose names are wanted."""
     for path in CACHE.iterdir():
-        # This program itself runs in the build root.
-        if path.name.startswith("root-"):
-            continue
-        if os.environ.get("ALL") or belongs(path.name):
+        if is_wanted(path.name):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
+
+
+def main():
+    """Removes the entries."""
+    # This program itself runs in the build root.
+    is_kept = lambda name: name.startswith("root-")  # noqa: E731
+    remove(lambda name: not is_kept(name) and (os.environ.get("ALL") or belongs(name)))
     shutil.rmtree(TOP / "build", ignore_errors=True)
     say("cleaned; the build root remains, and can be removed from the cache by hand")
 
