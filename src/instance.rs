@@ -322,7 +322,7 @@ impl Instance {
     pub(crate) fn restore_replicas(&self) {
         while let Ok(room) = engine_memory::missed() {
             let begun = self.with_engine(|machines, _| machines.begin_copy(room));
-            let Ok(copying) = begun else { return };
+            let Some(copying) = begun else { return };
             let mut copied = copying.copy(&self.caches);
             // What is left over is freed without the lock.
             if !self.with_engine(|machines, ctx| machines.end_copy(ctx, &mut copied)) {

@@ -143,23 +143,17 @@ impl Replicas {
         }
     }
 
-    /// Begins to make a replica that was given up, with room for the units that change meanwhile,
-    /// which is given back if it is not needed.
-    pub(crate) fn begin_copy(&mut self, mut room: KVec<Unit>) -> Result<Copying, KVec<Unit>> {
-        for (at, Other { nodes, replica }) in self.others.iter_mut().enumerate() {
-            match replica.begin(room) {
-                Ok(copy) => {
-                    return Ok(Copying {
-                        copy,
-                        at,
-                        node: nodes.node(),
-                        home: self.home.clone(),
-                    })
-                }
-                Err(unused) => room = unused,
-            }
-        }
-        Err(room)
+    /// Begins to make a replica that was given up, if one was, with room for the units that change
+    /// meanwhile.
+    pub(crate) fn begin_copy(&mut self, missed: KVec<Unit>) -> Option<Copying> {
+        let mut places = self.others.iter_mut().enumerate();
+        let (at, other) = places.find(|(_, other)| other.replica.is_absent())?;
+        Some(Copying {
+            copy: other.replica.begin(missed)?,
+            at,
+            node: other.nodes.node(),
+            home: self.home.clone(),
+        })
     }
 
     /// Takes a replica that was made; whether it is to be shown. Memory that is not needed is left in

@@ -94,14 +94,14 @@ impl<M: NodeMemory, U: DerefMut<Target = [Unit]>> Replica<M, U> {
     }
 
     /// Has the map be copied, if there is no copy and none is made. `missed` is room for the units
-    /// that change meanwhile, which is given back if it is not needed.
-    pub fn begin(&mut self, missed: U) -> Result<CopyNumber, U> {
+    /// that change meanwhile.
+    pub fn begin(&mut self, missed: U) -> Option<CopyNumber> {
         if !self.is_absent() {
-            return Err(missed);
+            return None;
         }
         self.state = State::Copied(List::new(missed));
         self.begun += 1;
-        Ok(CopyNumber(self.begun))
+        Some(CopyNumber(self.begun))
     }
 
     /// Takes a copy that was made of the map as it was at the beginning, in memory from `nodes`, or
@@ -207,7 +207,7 @@ mod tests {
         let first = replica.begin(vec![Unit(0); 4]).unwrap();
         replica.give_up();
         let second = replica.begin(vec![Unit(0); 4]).unwrap();
-        assert!(replica.begin(vec![]).is_err());
+        assert!(replica.begin(vec![]).is_none());
         assert!(!replica.end(first, Some(Map::new()), &home, nodes, |_| {}));
         assert!(replica.end(second, Some(Map::new()), &home, nodes, |_| {}));
         assert!(replica.shown().is_some());
@@ -242,7 +242,7 @@ mod tests {
                         replica.follow(&home, &[Unit(unit)], &mut few, |_| {});
                     }
                     Act::Begin => {
-                        if let Ok(copy) = replica.begin(vec![Unit(0); room]) {
+                        if let Some(copy) = replica.begin(vec![Unit(0); room]) {
                             copied = Some((copy, home.copied(&mut plenty, |_| Ok(())).unwrap()));
                         }
                     }

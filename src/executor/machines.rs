@@ -293,11 +293,11 @@ impl Machines {
         let _ = self.engine.nodes.fill(Effort::Now);
     }
 
-    /// Begins to make a replica of the map that was given up, with room for the changes of
-    /// meanwhile. Room that is not needed is given back.
-    pub(crate) fn begin_copy(&mut self, missed: KVec<Unit>) -> Result<Copying, KVec<Unit>> {
+    /// Begins to make a replica of the map that was given up, if one was and memory is not short,
+    /// with room for the changes of meanwhile.
+    pub(crate) fn begin_copy(&mut self, missed: KVec<Unit>) -> Option<Copying> {
         match self.engine.is_short() {
-            true => Err(missed),
+            true => None,
             false => self.replicas.begin_copy(missed),
         }
     }
