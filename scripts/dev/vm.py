@@ -92,16 +92,15 @@ class Disk:
             node["set-state"] = [{"event": "pwritev_zero", **change} for change in self.states]
         return {"driver": "raw", "node-name": f"disk{number}", "file": node}
 
-    def device(self, number, place=None):
-        """The device, as arguments of QEMU's `device_add`. The guest finds disks of a kind in the
-        order of their places, which are their numbers unless others are given."""
+    def device(self, number):
+        """The device, as arguments of QEMU's `device_add`."""
         device = {"id": f"device{number}", "drive": f"disk{number}"}
         device |= {"logical_block_size": self.block, "physical_block_size": self.block}
         if self.kind == "nvme":
             return {"driver": "nvme", "bus": f"port{number}", "serial": f"disk{number}", **device}
         if self.kind == "scsi":
             errors = {"werror": "report", "rerror": "report"}
-            return {"driver": "scsi-hd", "bus": "scsi.0", "scsi-id": number if place is None else place, **device, **errors}
+            return {"driver": "scsi-hd", "bus": "scsi.0", "scsi-id": number, **device, **errors}
         return {"driver": "virtio-blk-pci", "serial": f"disk{number}", **device}
 
     def is_plugged_in(self):

@@ -93,9 +93,12 @@ class Stock:
         words += ["-device", "virtio-rng-pci", "-device", "virtio-scsi-pci,id=scsi"]
         for place, number in enumerate(self.present):
             disk = self.disks[number]
+            device = disk.device(number)
+            if disk.kind == "scsi":
+                # It is found in this order, and as it says who it is, it is known wherever that is.
+                device |= {"scsi-id": place, "serial": f"disk{number}"}
             words += ["-blockdev", json.dumps(disk.backend(number, self.folder))]
-            # A disk that says who it is is found again wherever it is plugged in.
-            words += ["-device", json.dumps({**disk.device(number, place), "serial": f"disk{number}"})]
+            words += ["-device", json.dumps(device)]
         for name in ("kernel", "output"):
             words += ["-chardev", f"socket,id={name},path={self.folder / name}", "-serial", f"chardev:{name}"]
         return [str(word) for word in words]
