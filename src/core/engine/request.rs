@@ -16,6 +16,7 @@
 //! | `Trying` | a write to main fails for good | `AskingReads`, `AskingWrites`, `Rewriting`, `Moving` |
 //! | `Trying` | a write to a spare unit fails for good | `Moving` |
 //! | `Trying` | a read fails for good | `Judging` whether its device works; end |
+//! | `Judging` | the unit moved meanwhile | `Choosing` |
 //! | `Verifying` | a suspect that was written reads | `Choosing`: it is none any more |
 //! | `Verifying` | it had to wait for a buffer | `Trying`: the piece is written again |
 //! | `Growing` | lost blocks of a relocated unit were written | `Choosing`: their commit is awaited at the end |

@@ -33,8 +33,11 @@ pub struct Config {
     pub commits: u64,
     /// How many machines may have buffers at a time.
     pub buffers: usize,
-    /// How many nodes the map has memory for, ever.
+    /// How many nodes the map has memory for.
     pub nodes: usize,
+    /// How many more there are when machines wait for memory, and nothing else happens; 0 if they
+    /// must never wait for more than what others give back.
+    pub more_nodes: usize,
 }
 
 impl Config {
@@ -55,12 +58,20 @@ impl Config {
         commits: 0,
         buffers: 3,
         nodes: 1000,
+        more_nodes: 0,
     };
-    /// The same, with memory for a few nodes and no more.
+    /// The same, with so little memory that machines wait for it.
     pub const STARVED: Self = Self {
         buffers: 1,
-        nodes: 40,
+        nodes: 10,
+        more_nodes: 8,
         ..Self::ROUGH
+    };
+    /// The same, with memory for the map and a few changes, and no more for ever.
+    pub const RATIONED: Self = Self {
+        nodes: 24,
+        more_nodes: 0,
+        ..Self::STARVED
     };
     /// The same, with few spare units, and writes that wait for them.
     pub const TIGHT: Self = Self {
@@ -93,11 +104,22 @@ impl Config {
         operations: 4000,
         ..Self::ROUGH
     };
+    /// Healthy disks, whose few units are moved all the time while clients use them.
+    pub const CROWDED: Self = Self {
+        units: 3,
+        power_cuts: 400,
+        messages: 1,
+        faults: 0,
+        operations: 1000,
+        ..Self::CALM
+    };
     /// All in which clients are at work.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("calm", Self::CALM),
+        ("crowded", Self::CROWDED),
         ("rough", Self::ROUGH),
         ("starved", Self::STARVED),
+        ("rationed", Self::RATIONED),
         ("tight", Self::TIGHT),
         ("wild", Self::WILD),
         ("dying", Self::DYING),
@@ -120,6 +142,7 @@ impl Config {
         commits: 0,
         buffers: 3,
         nodes: 200,
+        more_nodes: 0,
     };
     /// Bad sectors of main and spare, and power cuts.
     pub const ROUGH: Self = Self {
@@ -138,6 +161,7 @@ impl Config {
         commits: 0,
         buffers: 3,
         nodes: 1000,
+        more_nodes: 0,
     };
     /// Bad sectors of main alone, for which there are spare units: nothing that is written may
     /// fail.
@@ -157,6 +181,7 @@ impl Config {
         commits: 0,
         buffers: 3,
         nodes: 1000,
+        more_nodes: 0,
     };
 }
 

@@ -69,10 +69,11 @@ pub const ALL: &[(&str, &[State])] = &[
     ]),
 ];
 
-/// Transitions for which three requests must meet in one unit: a run need not see them.
+/// Transitions for which several requests or moves must meet in one unit: a run need not see them.
 const RARE: &[Transition] = &[
     ("Request", "AskingWrites", "Trying"),
     ("Request", "Growing", "Queued"),
+    ("Request", "Judging", "Trying"),
     ("Request", "Moving", "AskingReads"),
     ("Request", "Moving", "Growing"),
     ("Request", "Queued", "AskingReads"),

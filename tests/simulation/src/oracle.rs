@@ -10,9 +10,9 @@ use std::ops::Range;
 /// What is known of a sector.
 #[derive(Clone, Debug)]
 struct Known {
-    /// What a read may find.
+    /// What a read may find, in the order in which it was written.
     now: Vec<u64>,
-    /// What a read may find after a power cut.
+    /// What a read may find after a power cut, in the same order.
     durable: Vec<u64>,
     /// When it was written last.
     written: u64,
@@ -32,9 +32,17 @@ pub struct Oracle {
     moment: u64,
 }
 
+/// The value was written after all others.
 fn add(values: &mut Vec<u64>, value: u64) {
-    if !values.contains(&value) {
+    if values.last() != Some(&value) {
         values.push(value);
+    }
+}
+
+/// The value is there, so that nothing took effect that was written after it.
+fn forget_after(values: &mut Vec<u64>, value: u64) {
+    if let Some(at) = values.iter().rposition(|other| *other == value) {
+        values.truncate(at + 1);
     }
 }
 
@@ -145,9 +153,10 @@ impl Oracle {
                 ));
             }
             // A failed write either took effect or did not: what a reader saw stays, over power
-            // cuts too.
-            if !known.is_volatile {
-                known.durable = vec![*value];
+            // cuts too, unless a cache loses it for what was there before.
+            match known.is_volatile {
+                true => forget_after(&mut known.durable, *value),
+                false => known.durable = vec![*value],
             }
             known.now = vec![*value];
         }

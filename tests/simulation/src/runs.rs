@@ -64,7 +64,9 @@ mod tests {
             "{missing:?} {unknown:?}"
         );
         assert!(
-            sum.tally.relocated > 10_000 && sum.tally.power_cuts > 1000,
+            sum.tally.relocated > 10_000
+                && sum.tally.power_cuts > 1000
+                && sum.tally.shortages > 100,
             "{:?}",
             sum.tally
         );

@@ -87,6 +87,8 @@ pub(crate) struct Pending {
     pub(crate) who: Who,
     pub(crate) io: Io,
     pub(crate) section: Option<u64>,
+    /// It ends when nothing else happens.
+    pub(crate) is_slow: bool,
 }
 
 /// How many sectors I/O has.

@@ -168,6 +168,8 @@ pub struct World {
     is_updating: bool,
     /// How slow commits are to begin and to end.
     laziness: u64,
+    /// One I/O in so many is slow.
+    slowness: u64,
     /// How much happens between two operations of clients.
     pace: u32,
     /// The power is to go now.
@@ -275,6 +277,7 @@ impl World {
             orders: Vec::new(),
             is_updating: false,
             laziness: Rng::with_seed(!seed).u64(1..150),
+            slowness: Rng::with_seed(seed ^ 2).u64(2..40),
             pace: Rng::with_seed(seed ^ 1).u32(2..16),
             is_power_off: false,
             has_prober: false,

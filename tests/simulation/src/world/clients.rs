@@ -97,8 +97,7 @@ impl World {
                 },
                 is_mapped: true,
             };
-            let who = Who::Fast(id);
-            self.ios.push(Pending { who, io, section });
+            self.begin_io(Who::Fast(id), io, section);
         }
     }
 

@@ -26,7 +26,7 @@ impl World {
         for _ in 0..8 {
             let happened = match self.rng.u8(0..7) {
                 0 | 1 => self.run_task()?,
-                2 | 3 => self.finish_io(),
+                2 | 3 => self.finish_io(false),
                 4 if self.chance(self.laziness) => self.finish_order(),
                 4 => false,
                 5 => self.finish_quiesce() || self.finish_flush(),
@@ -38,11 +38,12 @@ impl World {
             }
         }
         let happened = self.run_task()?
-            || self.finish_io()
+            || self.finish_io(false)
             || self.finish_order()
             || self.finish_quiesce()
             || self.finish_flush()
             || self.begin_update()
+            || self.finish_io(true)
             || self.let_time_pass();
         self.end_operations()?;
         Ok(happened)
@@ -71,8 +72,11 @@ impl World {
         let waits = |task: &Task| task.waits_for == Some(Key::Memory);
         let is_short = self.tasks.values().any(waits);
         if is_short {
+            if self.config.more_nodes == 0 {
+                return Err("machines wait for memory for ever".into());
+            }
             self.tally.shortages += 1;
-            self.engine.nodes.grow(8);
+            self.engine.nodes.grow(self.config.more_nodes);
             self.engine.set_short(false);
             self.after_engine()?;
         }
@@ -161,8 +165,7 @@ impl World {
                 } else {
                     None
                 };
-                let who = Who::Task(id);
-                self.ios.push(Pending { who, io, section });
+                self.begin_io(Who::Task(id), io, section);
             }
             Action::Compare(_) => {
                 let is_alike = self
@@ -302,11 +305,24 @@ impl World {
             .collect()
     }
 
-    pub(super) fn finish_io(&mut self) -> bool {
-        let Some(at) = self.pick(self.ios.len()) else {
+    pub(super) fn begin_io(&mut self, who: Who, io: Io, section: Option<u64>) {
+        let is_slow = self.chance(self.slowness);
+        self.ios.push(Pending {
+            who,
+            io,
+            section,
+            is_slow,
+        });
+    }
+
+    /// Ends I/O that is slow, or some that is not.
+    pub(super) fn finish_io(&mut self, is_slow: bool) -> bool {
+        let matching = |(at, io): (usize, &Pending)| (io.is_slow == is_slow).then_some(at);
+        let candidates: Vec<usize> = self.ios.iter().enumerate().filter_map(matching).collect();
+        let Some(at) = self.pick(candidates.len()) else {
             return false;
         };
-        let pending = self.ios.swap_remove(at);
+        let pending = self.ios.swap_remove(candidates[at]);
         if let Some(section) = pending.section {
             self.sections.remove(&section);
         }
