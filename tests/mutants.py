@@ -327,7 +327,7 @@ BUGS = [
         "src/core/scan/tries.rs",
         "        if self.failed < TRIES && !is_over {",
         "        if self.failed > 0 * TRIES {",
-        "scan.units_that_fail_for_other_reasons_are_passed_over",
+        "host.scan.tries",
     ),
     (
         "units_are_passed_over_while_main_does_not_work",

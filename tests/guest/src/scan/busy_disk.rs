@@ -74,14 +74,16 @@ impl SharedDisk {
     }
 }
 
+/// The number of reads of the pass by the logarithm of the milliseconds that they took.
+fn reads_by_time(r: &Remap) -> Result<Vec<u64>> {
+    let counts = line(r, "reads_by_milliseconds")?;
+    let numbers = counts.split(' ').map(|count| Ok(count.parse()?));
+    numbers.collect()
+}
+
 /// The number of reads of the pass that took more than half a second.
 fn slow_reads(r: &Remap) -> Result<u64> {
-    let counts = line(r, "reads_by_milliseconds")?;
-    counts
-        .split(' ')
-        .skip(10)
-        .map(|count| Ok(count.parse::<u64>()?))
-        .sum()
+    Ok(reads_by_time(r)?.iter().skip(10).sum())
 }
 
 /// Waits for the given number of further slow reads.
@@ -126,8 +128,11 @@ fn a_weak_unit_of_a_busy_disk_is_moved_when_it_is_quiet() -> Result<()> {
         let reader = a.read_past_r()?;
         a.r.message("scan start")?;
         until(|| Ok(position(&a.r)? == 4096 || a.r.status()?.scan != "running"))?;
+        let reads = reads_by_time(&a.r)?;
         let thread = ScanThread::of(&a.main)?;
         thread.until_it_has_looked_again(&a.r)?;
+        // Not even what is read while a doubtful unit rests.
+        assert_eq!(reads_by_time(&a.r)?, reads);
         assert_eq!(pass(&a.r)?, NOTHING);
         assert_eq!(a.r.status()?.scan, "running");
         a.let_be(reader)?;

@@ -120,6 +120,7 @@ fn it_waits_while_the_path_fails() -> Result<()> {
         // Read first, because another attempt may follow.
         reads = disk.counted()?.reads - before;
         seconds = waits_for_main(&r)?.unwrap_or(0);
+        assert_eq!(passed_over(&r)?, None);
         Ok(seconds >= 4)
     })?;
     // The pause starts with a second and doubles with each attempt, which reads a batch and a unit
