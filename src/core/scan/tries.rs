@@ -76,6 +76,7 @@ mod tests {
             let units = batch * 64..batch * 64 + 64;
             loop {
                 reads += 1;
+                assert!(reads < 10_010 && singles <= 130, "{reads} {singles}");
                 match tries.failed(&units) {
                     Answer::Again => {}
                     Answer::PassOver => break,
@@ -84,6 +85,7 @@ mod tests {
                             singles += 1;
                             while tries.failed(&(unit..unit + 1)) != Answer::PassOver {
                                 singles += 1;
+                                assert!(singles <= 130, "{singles}");
                             }
                         }
                         break;
@@ -91,6 +93,5 @@ mod tests {
                 }
             }
         }
-        assert!(reads < 10_010 && singles <= 130, "{reads} {singles}");
     }
 }
