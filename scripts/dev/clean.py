@@ -13,21 +13,24 @@ def belongs(name):
     return digest(str(TOP)) in name or name.startswith("run-")
 
 
-def remove(is_wanted):
-    """Removes the entries of the cache whose names are wanted."""
+def remove(is_unwanted):
+    """Removes the entries of the cache whose names are unwanted."""
     for path in CACHE.iterdir():
-        if is_wanted(path.name):
+        if is_unwanted(path.name):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
 
 
+def is_unwanted(name):
+    """Whether `make clean` removes an entry: never the build root, in which it runs itself."""
+    return not name.startswith("root-") and (os.environ.get("ALL") or belongs(name))
+
+
 def main():
     """Removes the entries."""
-    # This program itself runs in the build root.
-    is_kept = lambda name: name.startswith("root-")  # noqa: E731
-    remove(lambda name: not is_kept(name) and (os.environ.get("ALL") or belongs(name)))
+    remove(is_unwanted)
     shutil.rmtree(TOP / "build", ignore_errors=True)
     say("cleaned; the build root remains, and can be removed from the cache by hand")
 
