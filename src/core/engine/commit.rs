@@ -87,7 +87,7 @@ impl<M: Memory> Engine<M> {
     pub const fn writing(&self) -> &'static str {
         match (&self.writer.update, self.writer.is_read_only) {
             (Some((_, Job::Commit)), _) => "Commit",
-            (Some((_, Job::Checkpoint(_))), _) => "Checkpoint",
+            (Some((_, Job::Checkpoint(..))), _) => "Checkpoint",
             (None, false) => "Idle",
             (None, true) => "Dead",
         }
@@ -120,7 +120,7 @@ impl<M: Memory> Engine<M> {
 
     /// Has a checkpoint made; the number to give to [`Self::checkpoint_outcome`].
     pub fn want_checkpoint(&mut self, which: Which) -> u64 {
-        let is_under_way = matches!(self.writer.update, Some((_, Job::Checkpoint(_))));
+        let is_under_way = matches!(self.writer.update, Some((_, Job::Checkpoint(..))));
         self.writer.wanted = match self.writer.wanted {
             Some(Which::All) => Some(Which::All),
             _ => Some(which),
@@ -128,9 +128,10 @@ impl<M: Memory> Engine<M> {
         self.writer.checkpoints + 1 + u64::from(is_under_way)
     }
 
-    /// To how many regions the checkpoint of this number was written, once it has ended.
+    /// To how many regions the checkpoint of this number was written, if it was to be written to
+    /// all, or a later one; once it has ended.
     pub fn checkpoint_outcome(&self, number: u64) -> Option<Result<usize, Dead>> {
-        (self.writer.checkpoints >= number).then_some(self.writer.last_checkpoint)
+        (self.writer.checkpoints >= number).then_some(self.writer.last_whole)
     }
 
     /// Has the changes that are gathered committed, since somebody waits for them or for what they
@@ -204,7 +205,7 @@ impl<M: Memory> Engine<M> {
         let begun = match which {
             Some(which) => journal
                 .begin_checkpoint(standing, size, which)
-                .map(|update| (update, Job::Checkpoint(None))),
+                .map(|update| (update, Job::Checkpoint(which, None))),
             None => journal
                 .begin_commit(standing, records)
                 .map(|update| (update, Job::Commit)),
@@ -223,7 +224,7 @@ impl<M: Memory> Engine<M> {
                 self.writer.gathering += 1;
                 self.writer.commits_to_wait = self.writer.commits_to_wait.saturating_sub(1);
             }
-            Job::Checkpoint(_) => {
+            Job::Checkpoint(..) => {
                 self.writer.commits_to_wait = COMMITS_BETWEEN_TRIES;
                 self.writer.wanted = None;
             }
@@ -254,12 +255,12 @@ impl<M: Memory> Engine<M> {
                 let orders = journal.orders(&mut update, block, &mut self.written.iter());
                 (orders, job)
             }
-            Job::Checkpoint(mut last) => {
+            Job::Checkpoint(which, mut last) => {
                 let left = records_after(&self.map, &self.spares, last);
                 let mut left = left.inspect(|record| last = Some(*record));
                 let orders = journal.orders(&mut update, block, &mut left);
                 drop(left);
-                (orders, Job::Checkpoint(last))
+                (orders, Job::Checkpoint(which, last))
             }
         };
         if orders.is_some() {
@@ -295,9 +296,11 @@ impl<M: Memory> Engine<M> {
     }
 
     fn end_update(&mut self, job: Job, done: Result<usize, Dead>) {
-        if matches!(job, Job::Checkpoint(_)) {
+        if let Job::Checkpoint(which, _) = job {
             self.writer.checkpoints += 1;
-            self.writer.last_checkpoint = done;
+            if which == Which::All {
+                self.writer.last_whole = done;
+            }
             self.wake(Key::Checkpoint);
         }
         let is_still_due = self.journal.as_ref().is_some_and(Journal::is_due);
@@ -358,7 +361,7 @@ impl<M: Memory> Engine<M> {
     fn drop_groups(&mut self) {
         self.writer.wanted = None;
         self.writer.checkpoints += 1;
-        self.writer.last_checkpoint = Err(Dead);
+        self.writer.last_whole = Err(Dead);
         self.take_back_written(true);
         core::mem::swap(&mut self.gathered, &mut self.written);
         self.take_back_written(false);

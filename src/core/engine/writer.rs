@@ -13,8 +13,8 @@ use crate::metadata::update::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Job {
     Commit,
-    /// A checkpoint, and the last record that was written.
-    Checkpoint(Option<Record>),
+    /// A checkpoint of these regions, and the last record that was written.
+    Checkpoint(Which, Option<Record>),
 }
 
 /// The state of what is written.
@@ -29,9 +29,9 @@ pub(super) struct Writer {
     pub(super) update: Option<(Update, Job)>,
     /// A checkpoint that somebody wants.
     pub(super) wanted: Option<Which>,
-    /// How many of the checkpoints that were wanted have ended, and what the last one came to.
+    /// How many checkpoints have ended, and what the last one of all regions came to.
     pub(super) checkpoints: u64,
-    pub(super) last_checkpoint: Result<usize, Dead>,
+    pub(super) last_whole: Result<usize, Dead>,
     /// How many commits pass before regions that failed are tried again.
     pub(super) commits_to_wait: u32,
 }
@@ -45,7 +45,7 @@ impl Writer {
             update: None,
             wanted: None,
             checkpoints: 0,
-            last_checkpoint: Ok(0),
+            last_whole: Ok(0),
             commits_to_wait: 0,
         }
     }
