@@ -27,7 +27,10 @@ use kernel_ext::{
     slab::Effort, //
 };
 use remap_core::{
-    engine::activate::Restored,
+    engine::activate::{
+        ReadOnlyFormat,
+        Restored, //
+    },
     geometry::Geometry,
     metadata::{
         array::{
@@ -249,12 +252,12 @@ impl Instance {
 
     /// Brings all regions up to date and marks the array as in use, if the table may write. Sleeps.
     fn begin_writing(&self, was_ready: bool) -> Result<(), NotReady> {
-        let group = self.with_engine(|machines, _| machines.begin_writing());
+        let group = self.with_engine(|machines, _| machines.engine.begin_writing());
         let begun = match group {
             Ok(Some(group)) if self.write_durable(group) => Ok(()),
             Ok(Some(_)) => Err(NotReady::Dead),
             Ok(None) => return Ok(()),
-            Err(reason) => Err(reason),
+            Err(ReadOnlyFormat) => Err(NotReady::ReadOnlyFormat),
         };
         self.with_engine(|machines, ctx| machines.begun(ctx, was_ready, begun))
     }
@@ -309,18 +312,5 @@ impl Machines {
             }
         }
         Ok(())
-    }
-
-    /// Has all regions brought up to date and the array marked as in use; the group whose commit
-    /// does so, unless nothing is to be written.
-    fn begin_writing(&mut self) -> Result<Option<u64>, NotReady> {
-        if self.engine.is_read_only() {
-            return Ok(None);
-        }
-        if !self.engine.journal().is_some_and(Journal::may_write) {
-            return Err(NotReady::ReadOnlyFormat);
-        }
-        self.engine.try_regions_again();
-        Ok(Some(self.engine.want_commit(None)))
     }
 }

@@ -80,7 +80,24 @@ impl<M: Memory> Restored<M> {
     }
 }
 
+/// The features of the array allow reading only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOnlyFormat;
+
 impl<M: Memory> Engine<M> {
+    /// Has all regions brought up to date and the array marked as in use, as writes need; the
+    /// number of the group whose commit does so, unless nothing is to be written.
+    pub fn begin_writing(&mut self) -> Result<Option<u64>, ReadOnlyFormat> {
+        if self.is_read_only() {
+            return Ok(None);
+        }
+        if !self.journal().is_some_and(Journal::may_write) {
+            return Err(ReadOnlyFormat);
+        }
+        self.try_regions_again();
+        Ok(Some(self.want_commit(None)))
+    }
+
     /// Goes on from the state of an array, with the journal that follows it; the state of before,
     /// which may take long to free. No machine may be under way.
     pub fn activate(&mut self, restored: Restored<M>, journal: Journal) -> Restored<M> {

@@ -63,7 +63,7 @@ impl<M: Memory> Engine<M> {
     }
 
     /// Has the next update try all regions again that miss commits.
-    pub fn try_regions_again(&mut self) {
+    pub(super) fn try_regions_again(&mut self) {
         self.writer.commits_to_wait = 0;
     }
 

@@ -31,6 +31,8 @@ pub struct Config {
     pub lost_checkpoints: u64,
     /// One operation in so many is preceded by an empty commit; 0 for none.
     pub commits: u64,
+    /// Whether main has copies of the metadata.
+    pub on_main: bool,
     /// How many machines may have buffers at a time.
     pub buffers: usize,
     /// How many nodes the map has memory for.
@@ -56,6 +58,7 @@ impl Config {
         lost_commits: 0,
         lost_checkpoints: 0,
         commits: 0,
+        on_main: false,
         buffers: 3,
         nodes: 1000,
         more_nodes: 0,
@@ -113,8 +116,14 @@ impl Config {
         operations: 1000,
         ..Self::CALM
     };
+    /// Disks that come and go, and main with copies of the metadata.
+    pub const COPIED: Self = Self {
+        on_main: true,
+        lost_checkpoints: 40,
+        ..Self::WILD
+    };
     /// All in which clients are at work.
-    pub const ALL: [(&'static str, Self); 9] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("calm", Self::CALM),
         ("crowded", Self::CROWDED),
         ("rough", Self::ROUGH),
@@ -123,6 +132,7 @@ impl Config {
         ("tight", Self::TIGHT),
         ("wild", Self::WILD),
         ("dying", Self::DYING),
+        ("copied", Self::COPIED),
         ("lasting", Self::LASTING),
     ];
     /// Nothing but what a sequence says.
@@ -140,6 +150,7 @@ impl Config {
         lost_commits: 0,
         lost_checkpoints: 0,
         commits: 0,
+        on_main: false,
         buffers: 3,
         nodes: 200,
         more_nodes: 0,
@@ -159,6 +170,7 @@ impl Config {
         lost_commits: 0,
         lost_checkpoints: 0,
         commits: 0,
+        on_main: false,
         buffers: 3,
         nodes: 1000,
         more_nodes: 0,
@@ -179,6 +191,7 @@ impl Config {
         lost_commits: 0,
         lost_checkpoints: 0,
         commits: 0,
+        on_main: false,
         buffers: 3,
         nodes: 1000,
         more_nodes: 0,

@@ -6,6 +6,7 @@ use crate::disk::{
     Disk,
     Sector, //
 };
+use remap_core::engine::task::Device;
 use remap_core::geometry::Geometry;
 use remap_core::metadata::block::{
     Block,
@@ -18,6 +19,7 @@ use remap_core::metadata::storage::{
     Region,
     Storage, //
 };
+use remap_core::region_layout::SPARE_REGIONS;
 use std::ops::Range;
 
 /// A block as the sectors of a disk.
@@ -42,16 +44,43 @@ pub fn block_of(sectors: &[Sector], block: &mut Block) {
     }
 }
 
-/// Where block `number` of a region begins on the spare.
-pub fn sector_of(geometry: &Geometry, region: Region, number: u64) -> Option<u64> {
-    let start = geometry.spare_regions().get(region.0).copied()?;
-    Some(start + number * BLOCK_SECTORS)
-}
+/// The sectors of main, of which the last are behind those of the target.
+pub const MAIN_SECTORS: u64 = 1 << 20;
 
-/// The regions of the spare.
-pub struct Regions<'a> {
+/// Where regions are.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
     /// The array's shape.
     pub geometry: Geometry,
+    /// Whether there are regions on main.
+    pub on_main: bool,
+}
+
+impl Places {
+    /// The device of a region, and where its block `number` begins there.
+    pub fn of(&self, region: Region, number: u64) -> Option<(Device, u64)> {
+        let (device, start) = match region.0.checked_sub(SPARE_REGIONS) {
+            None => (
+                Device::Spare,
+                self.geometry.spare_regions().get(region.0).copied(),
+            ),
+            Some(_) if !self.on_main => return None,
+            Some(at) => {
+                let regions = self.geometry.regions();
+                let starts = regions.on_main(self.geometry.sectors(), MAIN_SECTORS);
+                (Device::Main, starts.get(at).copied().flatten())
+            }
+        };
+        Some((device, start? + number * BLOCK_SECTORS))
+    }
+}
+
+/// The regions of an array.
+pub struct Regions<'a> {
+    /// Where they are.
+    pub places: Places,
+    /// Main.
+    pub main: &'a mut Disk,
     /// The spare.
     pub spare: &'a mut Disk,
 }
@@ -60,12 +89,12 @@ impl Storage for Regions<'_> {
     const CRC32C: Crc32c = crc32c::crc32c;
 
     fn has(&self, region: Region) -> bool {
-        sector_of(&self.geometry, region, 0).is_some()
+        self.places.of(region, 0).is_some()
     }
 
     fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed> {
-        let at = sector_of(&self.geometry, region, number).ok_or(Failed)?;
-        let read = self.spare.read(at..at + BLOCK_SECTORS);
+        let (disk, at) = self.disk(region, number)?;
+        let read = disk.read(at..at + BLOCK_SECTORS);
         block_of(&read.map_err(|_| Failed)?, block);
         Ok(())
     }
@@ -87,12 +116,22 @@ impl Storage for Regions<'_> {
         self.put(region, number, block, true)
     }
 
-    fn flush(&mut self, _: Region) -> Result<(), Failed> {
-        self.spare.flush().map_err(|_| Failed)
+    fn flush(&mut self, region: Region) -> Result<(), Failed> {
+        let (disk, _) = self.disk(region, 0)?;
+        disk.flush().map_err(|_| Failed)
     }
 }
 
 impl Regions<'_> {
+    fn disk(&mut self, region: Region, number: u64) -> Result<(&mut Disk, u64), Failed> {
+        let (device, at) = self.places.of(region, number).ok_or(Failed)?;
+        let disk = match device {
+            Device::Main => &mut *self.main,
+            Device::Spare => &mut *self.spare,
+        };
+        Ok((disk, at))
+    }
+
     fn put(
         &mut self,
         region: Region,
@@ -101,8 +140,8 @@ impl Regions<'_> {
         is_durable: bool,
     ) -> Result<(), Failed> {
         debug_assert_eq!(block.len(), BLOCK_BYTES);
-        let at = sector_of(&self.geometry, region, number).ok_or(Failed)?;
-        let written = self.spare.write(at, &sectors_of(block), is_durable);
+        let (disk, at) = self.disk(region, number)?;
+        let written = disk.write(at, &sectors_of(block), is_durable);
         written.map_err(|_| Failed)
     }
 }

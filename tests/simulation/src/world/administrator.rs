@@ -4,10 +4,13 @@
 
 use super::*;
 
+/// How many units are read with a table that may not write.
+const READS: u32 = 8;
+
 impl World {
     pub(super) fn administer(&mut self) -> Result<(), String> {
         if self.chance(self.config.messages) {
-            self.message();
+            self.message()?;
         }
         if self.chance(self.config.commits) {
             self.engine.want_commit(None);
@@ -18,7 +21,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn message(&mut self) {
+    pub(super) fn message(&mut self) -> Result<(), String> {
         let unit = Unit(self.rng.u64(0..self.geometry.units()));
         let machine = match self.rng.u8(0..10) {
             0..=2 => {
@@ -31,16 +34,11 @@ impl World {
             }
             3..=6 => Machine::Unrelocation(Unrelocation::new(unit)),
             7 => Machine::Finding(Finding::new(unit)),
-            8 => {
-                self.engine.want_checkpoint(Which::All);
-                return;
-            }
-            _ => {
-                self.engine.want_checkpoint(Which::Dropped);
-                return;
-            }
+            8 => return self.ask_checkpoint(Which::All),
+            _ => return self.ask_checkpoint(Which::Dropped),
         };
         self.spawn(machine, 0);
+        Ok(())
     }
 
     /// Suspends the device, as a reload does, and resumes it.
@@ -48,17 +46,53 @@ impl World {
         self.engine.set_suspended(true);
         self.after_engine()?;
         self.drain()?;
-        if !self.tasks.is_empty() {
-            return Err("a suspend waits for ever".into());
-        }
         self.check_accounts()?;
         self.engine.want_commit(Some(End::default()));
         self.drain()?;
+        if self.rng.u8(0..4) == 0 {
+            self.look_only()?;
+        }
+        self.begin_writing()?;
         self.engine.set_suspended(false);
         for (id, kind, sectors) in std::mem::take(&mut self.requeued) {
             self.submit(id, kind, sectors);
             self.end_part(id, Ok(()));
         }
         Ok(())
+    }
+
+    /// Has the device read with a table that may not write, and suspends it again.
+    fn look_only(&mut self) -> Result<(), String> {
+        let updates = self.tally.updates;
+        self.engine.set_writable(false);
+        if self.engine.begin_writing() != Ok(None) {
+            return Err("a table that may not write marks the array as in use".into());
+        }
+        self.engine.set_suspended(false);
+        for _ in 0..READS {
+            let unit = Unit(self.rng.u64(0..self.geometry.units()));
+            self.client(Kind::Read, self.geometry.sectors_of(unit));
+            self.advance()?;
+        }
+        self.drain()?;
+        self.engine.set_suspended(true);
+        self.engine.set_writable(true);
+        match self.tally.updates == updates {
+            true => Ok(()),
+            false => Err("a table that may not write has the metadata written".into()),
+        }
+    }
+
+    /// Marks the array as in use, as a resume does before anything else is written.
+    fn begin_writing(&mut self) -> Result<(), String> {
+        let (session, failures) = (self.session, self.promises.failed_orders);
+        let begun = self.engine.begin_writing();
+        let is_begun = begun.map_err(|error| format!("{error:?}"))?.is_some();
+        self.drain()?;
+        let is_undisturbed = self.session == session && self.promises.failed_orders == failures;
+        match is_begun && is_undisturbed && self.engine.lacks_region() {
+            true => Err("a resume leaves a region behind".into()),
+            false => Ok(()),
+        }
     }
 }

@@ -27,10 +27,10 @@ impl World {
             let happened = match self.rng.u8(0..7) {
                 0 | 1 => self.run_task()?,
                 2 | 3 => self.finish_io(false),
-                4 if self.chance(self.laziness) => self.finish_order(),
+                4 if self.chance(self.laziness) => self.finish_order()?,
                 4 => false,
                 5 => self.finish_quiesce() || self.finish_flush(),
-                _ if self.chance(self.laziness) => self.begin_update(),
+                _ if self.chance(self.laziness) => self.begin_update()?,
                 _ => false,
             };
             if happened {
@@ -39,27 +39,38 @@ impl World {
         }
         let happened = self.run_task()?
             || self.finish_io(false)
-            || self.finish_order()
+            || self.finish_order()?
             || self.finish_quiesce()
             || self.finish_flush()
-            || self.begin_update()
+            || self.begin_update()?
             || self.finish_io(true)
-            || self.let_time_pass();
+            || self.let_time_pass()?;
         self.end_operations()?;
         Ok(happened)
     }
 
-    /// Lets everything end. Where nothing happens any more, what is away comes back.
+    /// Lets everything end. Where nothing happens any more, what is away comes back, and then
+    /// administrators wait for what they changed.
     pub(super) fn drain(&mut self) -> Result<(), String> {
         loop {
             while self.advance()? {}
             if self.find_memory()? {
                 continue;
             }
-            let is_done = self.tasks.is_empty() && self.operations.len() == self.requeued.len();
+            let is_back = |id: &u64| self.requeued.iter().any(|(own, ..)| own == id);
+            let is_done = self.tasks.is_empty() && self.operations.keys().all(is_back);
             let is_well = self.main.mode == Mode::Well && self.spare.mode == Mode::Well;
-            if is_done || is_well {
-                return Ok(());
+            if is_done {
+                self.engine.hasten();
+                if !self.engine.wants_update() {
+                    return self.check_promises();
+                }
+                continue;
+            }
+            if is_well {
+                let waits: Vec<_> = self.tasks.values().map(|task| task.waits_for).collect();
+                let operations = self.operations.len();
+                return Err(format!("{operations} operations never end: {waits:?}"));
             }
             self.note_outage();
             self.main.mode = Mode::Well;
@@ -115,13 +126,14 @@ impl World {
         };
         task.waits_for = None;
         let (before, position) = (task.machine.states(), task.machine.position());
+        let mut is_staged = false;
         let action = match &mut task.machine {
             Machine::Request(request) => request.step(&mut self.engine, event, now),
             Machine::Prober(prober) => prober.step(&mut self.engine, event, now),
             Machine::Unrelocation(back) => match back.step(&mut self.engine, event) {
                 Turn::Act(action) => action,
                 Turn::Ended(unrelocation::Outcome::Staged { .. }) => {
-                    self.engine.hasten();
+                    is_staged = true;
                     Action::End(Status::Ok)
                 }
                 Turn::Ended(unrelocation::Outcome::Stays(_)) => Action::End(Status::IoErr),
@@ -134,7 +146,7 @@ impl World {
                 match relocation.step(&mut self.engine, event, now) {
                     Turn::Act(action) => action,
                     Turn::Ended(relocation::Outcome::Staged { .. }) => {
-                        self.engine.hasten();
+                        is_staged = true;
                         Action::End(Status::Ok)
                     }
                     Turn::Ended(relocation::Outcome::Stays(_)) => Action::End(Status::IoErr),
@@ -154,6 +166,10 @@ impl World {
             for (from, to) in [(from, between.unwrap_or(to)), (between.unwrap_or(from), to)] {
                 *self.coverage.entry((machine, from, to)).or_default() += 1;
             }
+        }
+        // An administrator may move other units before the commit is waited for.
+        if is_staged && self.rng.bool() {
+            self.engine.hasten();
         }
         self.trace(|| format!("task {id}: {event:?} -> {action:?}"));
         match action {
@@ -234,22 +250,7 @@ impl World {
                 self.ready.push((id, Event::Woken));
             }
         }
-        let counts = self.engine.take_counts();
-        self.tally.relocated += counts.relocated;
-        for notice in self.engine.take_notices().iter() {
-            use remap_core::engine::notice::Notice;
-            match notice {
-                Notice::Suspect { .. } => self.tally.suspects += 1,
-                Notice::ReadOnly => {
-                    self.tally.read_only += 1;
-                    self.was_read_only = true;
-                }
-                Notice::Tripped(_) => self.tally.tripped += 1,
-                Notice::MapIncomplete => return Err("the map is incomplete".into()),
-                _ => {}
-            }
-        }
-        Ok(())
+        self.heed()
     }
 
     pub(super) fn publish(&mut self) {
@@ -456,17 +457,21 @@ impl World {
         *self.coverage.entry(transition).or_default() += 1;
     }
 
-    pub(super) fn begin_update(&mut self) -> bool {
+    pub(super) fn begin_update(&mut self) -> Result<bool, String> {
         if self.is_updating || !self.engine.wants_update() {
-            return false;
+            return Ok(false);
         }
         let before = self.engine.writing();
         if self.engine.begin_update(Standing::default()) {
             self.cover_writer(before);
             self.is_updating = true;
             self.tally.updates += 1;
+            self.promises.updates += 1;
             let losses = match self.engine.writing() {
-                "Checkpoint" => self.config.lost_checkpoints,
+                "Checkpoint" => {
+                    self.promises.checkpoints += 1;
+                    self.config.lost_checkpoints
+                }
                 _ => self.config.lost_commits,
             };
             if self.chance(losses) {
@@ -475,7 +480,8 @@ impl World {
             }
             self.next_orders();
         }
-        self.after_engine().is_ok()
+        self.after_engine()?;
+        Ok(true)
     }
 
     pub(super) fn next_orders(&mut self) {
@@ -496,44 +502,50 @@ impl World {
         }
     }
 
-    pub(super) fn finish_order(&mut self) -> bool {
+    pub(super) fn finish_order(&mut self) -> Result<bool, String> {
         let Some(at) = self.pick(self.orders.len()) else {
-            return false;
+            return Ok(false);
         };
         let (region, order, block) = self.orders.swap_remove(at);
-        let geometry = self.geometry;
-        let write = |spare: &mut Disk, number, is_durable| {
-            let at = sector_of(&geometry, region, number).ok_or(Failed)?;
-            let written = spare.write(at, &sectors_of(&block), is_durable);
+        let (device, start) = self.places().of(region, 0).expect("a region that there is");
+        let write = |disk: &mut Disk, number, is_durable| {
+            let at = start + number * BLOCK_SECTORS;
+            let written = disk.write(at, &sectors_of(&block), is_durable);
             written.map_err(|_| Failed)
         };
         let failure = self.next_failure();
         let done = match order {
             _ if matches!(failure, Some(Failure::Medium | Failure::Path)) => Err(Failed),
-            RegionIo::Write(number) => write(&mut self.spare, number, false),
-            RegionIo::WriteThrough(number) => write(&mut self.spare, number, true),
-            RegionIo::Flush => self.spare.flush().map_err(|_| Failed),
+            RegionIo::Write(number) => write(self.disk(device), number, false),
+            RegionIo::WriteThrough(number) => write(self.disk(device), number, true),
+            RegionIo::Flush => self.disk(device).flush().map_err(|_| Failed),
         };
         let done = match failure {
             Some(Failure::Lost) => Err(Failed),
             _ => done,
         };
+        if done.is_err() {
+            self.promises.failed_orders += 1;
+            self.promises.updates = 0;
+        }
         self.engine.note(region, done);
         if self.orders.is_empty() {
             self.next_orders();
         }
-        self.after_engine().is_ok()
+        self.after_engine()?;
+        Ok(true)
     }
 
     /// Lets the time pass until somebody wakes.
-    pub(super) fn let_time_pass(&mut self) -> bool {
+    pub(super) fn let_time_pass(&mut self) -> Result<bool, String> {
         let Some(at) = (0..self.sleeping.len()).min_by_key(|&at| self.sleeping[at]) else {
             let Some(left) = self.engine.no_spare_deadline(self.now) else {
-                return false;
+                return Ok(false);
             };
             self.now += left;
             self.engine.expire(self.now);
-            return self.after_engine().is_ok();
+            self.after_engine()?;
+            return Ok(true);
         };
         self.now = self.now.max(self.sleeping[at].0);
         // All whose time has come go on, in any order.
@@ -544,6 +556,6 @@ impl World {
         let due: Vec<(u64, u64)> = due;
         self.ready
             .extend(due.into_iter().map(|(_, id)| (id, Event::Slept)));
-        true
+        Ok(true)
     }
 }

@@ -83,10 +83,10 @@ impl World {
 
     pub(super) fn break_spare(&mut self) {
         if self.chance(3) {
-            let region = Region(self.rng.usize(0..2));
+            let region = Region(self.rng.usize(0..MAX_REGIONS));
             let number = self.rng.u64(0..256);
-            if let Some(at) = sector_of(&self.geometry, region, number) {
-                self.spare.set_fault(at, Some(Fault::Unwritable));
+            if let Some((device, at)) = self.places().of(region, number) {
+                self.disk(device).set_fault(at, Some(Fault::Unwritable));
             }
             return;
         }
@@ -134,10 +134,10 @@ impl World {
                 continue;
             };
             let kept = self.rng.usize(0..=8);
-            if let Some(at) = sector_of(&self.geometry, region, number) {
+            if let Some((device, at)) = self.places().of(region, number) {
                 let is_durable = matches!(order, RegionIo::WriteThrough(_));
                 for (sector, content) in (at..).zip(sectors_of(&block).iter().take(kept)) {
-                    self.spare.put(sector, content, is_durable);
+                    self.disk(device).put(sector, content, is_durable);
                 }
             }
         }
@@ -171,9 +171,12 @@ impl World {
         self.was_read_only = false;
         self.session += 1;
         self.engine = engine(&self.geometry, self.config.nodes);
-        let geometry = self.geometry;
-        let spare = &mut self.spare;
-        let mut storage = Regions { geometry, spare };
+        let (geometry, places) = (self.geometry, self.places());
+        let mut storage = Regions {
+            places,
+            main: &mut self.main,
+            spare: &mut self.spare,
+        };
         let choice = choose(&mut storage, &mut self.block, &geometry.regions())
             .map_err(|refused| format!("not loaded: {refused:?}"))?;
         let memory = state_memory(&geometry, self.config.nodes);
@@ -184,7 +187,9 @@ impl World {
         let (restored, _) = read.map_err(|error| error.to_string())?;
         let journal = Journal::resume(&choice, self.session);
         self.engine.activate(restored, journal);
-        self.engine.want_commit(None);
+        let begun = self.engine.begin_writing();
+        begun.map_err(|error| format!("{error:?}"))?;
+        self.renew_promises();
         self.publish();
         self.configure();
         Ok(())

@@ -75,10 +75,10 @@ impl World {
             }
             Act::Unrelocate => self.spawn(Machine::Unrelocation(Unrelocation::new(unit)), 0),
             Act::Commit => drop(self.engine.want_commit(None)),
-            Act::Checkpoint => drop(self.engine.want_checkpoint(Which::All)),
+            Act::Checkpoint => self.ask_checkpoint(Which::All)?,
             Act::LoseRegion => {
                 for number in 0..256 {
-                    if let Some(at) = sector_of(&self.geometry, Region(0), number) {
+                    if let Some((_, at)) = self.places().of(Region(0), number) {
                         self.spare.set_fault(at, Some(Fault::Unwritable));
                     }
                 }
@@ -88,7 +88,7 @@ impl World {
                 for at in faulty {
                     self.spare.set_fault(at, None);
                 }
-                self.engine.want_checkpoint(Which::Dropped);
+                self.ask_checkpoint(Which::Dropped)?;
             }
             Act::Suspend => self.suspend()?,
             Act::PowerCut => self.cut_power()?,
@@ -142,9 +142,12 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use remap_core::geometry::SpareUnit;
+    use remap_core::region_layout::Slot;
 
     const FAILING: u64 = 12;
     const SEEDS: u64 = 100;
+    /// More than a commit takes.
+    const STEPS: u32 = 1000;
 
     /// A world whose breaker lets two units fail.
     fn limited(seed: u64) -> World {
@@ -186,6 +189,25 @@ mod tests {
         }
     }
 
+    /// A region that failed comes back after some commits, without anybody's doing.
+    #[test]
+    fn a_region_that_failed_is_tried_again() {
+        let mut world = World::new(Config::QUIET, 1);
+        let run = |world: &mut World, act| {
+            world.act(act).expect("no lie");
+            world.drain().expect("no lie");
+        };
+        run(&mut world, Act::LoseRegion);
+        run(&mut world, Act::Commit);
+        let faulty: Vec<u64> = world.spare.faulty().collect();
+        for at in faulty {
+            world.spare.set_fault(at, None);
+        }
+        assert!(world.engine.lacks_region());
+        (0..20).for_each(|_| run(&mut world, Act::Commit));
+        assert!(!world.engine.lacks_region());
+    }
+
     /// The spare takes none of them: it has lost nothing, so that the breaker stays closed.
     #[test]
     fn units_that_cannot_be_moved_do_not_open_the_breaker() {
@@ -198,5 +220,52 @@ mod tests {
         }
         write_to_bad_units(&mut world);
         assert_eq!((world.tally.relocated, world.tally.tripped), (0, 0));
+    }
+
+    /// Writes a unit of main, which has copies of the metadata; until all has ended.
+    fn write_with_copies(spoil: impl FnOnce(&mut Disk, u64)) -> Tally {
+        let config = Config {
+            on_main: true,
+            ..Config::QUIET
+        };
+        let mut world = World::new(config, 1);
+        let sectors = world.geometry.sectors_of(Unit(1));
+        spoil(&mut world.main, sectors.start);
+        world.note_outage();
+        world.client(Kind::Write, sectors);
+        world.drain().expect("no lie");
+        world.tally
+    }
+
+    /// A main that takes no write at all has no bad units, which a commit to its copies shows.
+    #[test]
+    fn a_main_that_takes_no_write_opens_the_breaker() {
+        let tally = write_with_copies(|main, _| main.mode = Mode::ReadOnly);
+        assert_eq!((tally.relocated, tally.tripped), (0, 1));
+        let tally = write_with_copies(|main, at| main.set_fault(at, Some(Fault::Unwritable)));
+        assert_eq!((tally.relocated, tally.tripped), (1, 0));
+    }
+
+    /// Where a checkpoint is due that no region takes, nobody waits for it for ever.
+    #[test]
+    fn a_due_checkpoint_that_no_region_takes_ends_all_commits() {
+        let mut world = World::new(Config::QUIET, 1);
+        let regions = world.geometry.regions();
+        for region in Region::of_spare() {
+            for slot in Slot::BOTH {
+                let place = world.places().of(region, regions.header(slot));
+                let (_, at) = place.expect("a region that there is");
+                world.spare.set_fault(at, Some(Fault::Unwritable));
+            }
+        }
+        for _ in 0..2 * regions.log_blocks() {
+            world.act(Act::Commit).expect("no lie");
+            for _ in 0..STEPS {
+                if !world.advance().expect("no lie") {
+                    break;
+                }
+            }
+        }
+        assert!(world.engine.is_dead());
     }
 }
