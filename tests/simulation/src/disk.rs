@@ -24,6 +24,8 @@ pub enum Fault {
     Unwritable,
     /// It can neither be read nor written.
     Dead,
+    /// It takes writes, and cannot be read afterwards either.
+    Forgetful,
     /// It keeps what it has at the next write.
     Deaf,
     /// It fails so many times more, then it is well.
@@ -70,6 +72,11 @@ impl Disk {
         self.faults.keys().copied()
     }
 
+    /// Whether a sector takes writes and cannot be read.
+    pub fn is_forgetful(&self, sector: u64) -> bool {
+        self.faults.get(&sector) == Some(&Fault::Forgetful)
+    }
+
     fn meet(&mut self, sector: u64, is_write: bool) -> Result<(), Status> {
         let Some(fault) = self.faults.get_mut(&sector) else {
             return Ok(());
@@ -79,9 +86,12 @@ impl Disk {
                 self.faults.remove(&sector);
                 Ok(())
             }
+            Fault::Forgetful if is_write => Ok(()),
             Fault::Unwritable if !is_write => Ok(()),
             Fault::Deaf => Ok(()),
-            Fault::Unreadable | Fault::Unwritable | Fault::Dead => Err(Status::Medium),
+            Fault::Unreadable | Fault::Unwritable | Fault::Dead | Fault::Forgetful => {
+                Err(Status::Medium)
+            }
             Fault::Flaky(0) | Fault::Path(0) => {
                 self.faults.remove(&sector);
                 Ok(())

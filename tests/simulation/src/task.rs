@@ -13,6 +13,8 @@ use remap_core::engine::task::{
     Key, //
 };
 use remap_core::engine::unrelocation::Unrelocation;
+use remap_core::geometry::Unit;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 pub(crate) enum Machine {
@@ -68,6 +70,8 @@ pub(crate) struct Operation {
     pub(crate) left: usize,
     pub(crate) status: Status,
     pub(crate) begun: u64,
+    /// The units that were suspects when it began: what is written to them is read at once.
+    pub(crate) suspects: BTreeSet<Unit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,10 +43,20 @@ impl World {
             left: 1,
             status: Status::Ok,
             begun,
+            suspects: self.suspects(&sectors),
         };
         self.operations.insert(id, operation);
         self.submit(id, kind, sectors);
         self.end_part(id, Ok(()));
+    }
+
+    /// The units of sectors that are suspects.
+    fn suspects(&self, sectors: &Range<u64>) -> BTreeSet<Unit> {
+        let units = sectors.clone().map(|sector| self.geometry.unit_of(sector));
+        let state = |unit: &Unit| self.published.get(*unit).map(|entry| entry.state);
+        units
+            .filter(|unit| state(unit) == Some(State::Suspect))
+            .collect()
     }
 
     /// The fast path: sends each part of a bio where the published map says.
@@ -183,6 +193,7 @@ impl World {
             (_, true) => {
                 self.oracle
                     .wrote(sectors, operation.value, operation.begun, false);
+                self.forget(operation);
                 Ok(())
             }
             (_, false) => {
@@ -192,6 +203,19 @@ impl World {
                     return Err(format!("failed with {:?}", operation.status));
                 }
                 Ok(())
+            }
+        }
+    }
+
+    /// Some sectors take what they cannot give back, and nobody knows until it is read, which is
+    /// done at once where a unit is a suspect.
+    fn forget(&mut self, operation: &Operation) {
+        for sector in operation.sectors.clone() {
+            let unit = self.geometry.unit_of(sector);
+            if !operation.suspects.contains(&unit)
+                && self.main.is_forgetful(self.geometry.on_main(sector))
+            {
+                self.oracle.may_fail(&(sector..sector + 1));
             }
         }
     }

@@ -52,7 +52,8 @@ impl World {
         let sector = self.rng.u64(0..self.geometry.sectors());
         let at = self.geometry.on_main(sector);
         let fault = match self.rng.u8(0..8) {
-            0 | 1 => Fault::Unreadable,
+            0 => Fault::Unreadable,
+            1 => Fault::Forgetful,
             2 | 3 => Fault::Unwritable,
             4 | 5 => Fault::Dead,
             6 => Fault::Flaky(self.rng.u32(1..6)),
