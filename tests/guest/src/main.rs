@@ -39,6 +39,7 @@ mod races;
 mod remapctl;
 mod retire;
 mod scan;
+mod spare;
 mod swap;
 
 use anyhow::{
@@ -92,6 +93,7 @@ fn all() -> Vec<Test> {
         remapctl::tests(),
         retire::tests(),
         scan::tests(),
+        spare::tests(),
         swap::tests(),
     ];
     subjects.into_iter().flatten().collect()

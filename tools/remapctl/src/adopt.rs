@@ -22,7 +22,8 @@ use crate::fstab;
 use crate::ground::{
     Ground,
     InTheWay,
-    FOREIGN, //
+    FOREIGN,
+    SAME_DISK, //
 };
 use crate::identity::Identity;
 use crate::lists::{
@@ -69,8 +70,6 @@ use std::process::ExitCode;
 
 /// What is in the way where main holds nothing.
 const UNKNOWN: &str = "unknown";
-/// What is in the way where both devices are parts of one disk.
-const SAME_DISK: &str = "same-disk";
 
 /// A device, and what is on it.
 struct Looked {

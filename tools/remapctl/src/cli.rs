@@ -66,6 +66,9 @@ pub enum Command {
     Activate(Activate),
     /// Give an array up: move its units back to main, as far as main takes them.
     Retire(Retire),
+    /// Change the spare device of an array.
+    #[command(subcommand)]
+    Spare(SpareAction),
     /// Activate an array.
     Create(Create),
     /// Deactivate an array.
@@ -299,6 +302,43 @@ fn policy(text: &str) -> Result<Policy, String> {
 /// Reads a rate in KiB a second.
 fn rate() -> RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=MOST_RATE)
+}
+
+/// What there is to do with spare devices.
+#[derive(Subcommand)]
+pub enum SpareAction {
+    /// Copy the spare of an array that is not active to another device, which takes its place.
+    Replace(SpareReplace),
+}
+
+/// Arguments of `spare replace`.
+#[derive(Args)]
+pub struct SpareReplace {
+    /// The array: its name in the table, or the path of its main device.
+    pub array: PathBuf,
+    /// The spare device that it has.
+    pub old: PathBuf,
+    /// The device that takes its place; it is overwritten.
+    #[arg(long = "with", value_name = "DEVICE")]
+    pub new: PathBuf,
+    /// The first sector of the target on main, if that is given by its path.
+    #[arg(long, default_value_t = 0, value_name = "SECTOR")]
+    pub main_start: u64,
+    /// The first sector of the spare area on both devices.
+    #[arg(long, default_value_t = 0, value_name = "SECTOR")]
+    pub spare_start: u64,
+    /// The length of the spare area; all that is left of each device if not given.
+    #[arg(long, value_name = "SECTORS")]
+    pub spare_len: Option<u64>,
+    /// Go on in spite of what is in the way; WHAT must be the name that is given when it is refused.
+    /// May be given more than once.
+    #[arg(long, value_name = "WHAT")]
+    pub force: Vec<String>,
+    /// Say what would be copied, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub tab: Tab,
 }
 
 /// Arguments of `create`.

@@ -53,6 +53,16 @@ impl InTheWay {
         }
     }
 
+    /// Notes all that is in places that are to be overwritten.
+    pub fn note_places(&mut self, disks: &Disks, places: &[Place]) {
+        places.iter().for_each(|&place| look(disks, place, self));
+    }
+
+    /// Forgets one thing, which may be overwritten.
+    pub fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     /// Notes what is in the way of an array in places where it has no copy any more.
     pub fn note_all(&mut self, disks: &Disks, array: &Array, places: &[Place]) {
         let mut found = Self::default();
@@ -131,12 +141,15 @@ impl Ground {
 
 /// The names that are no UUID; this one is of something on the spare that is not ours.
 pub const FOREIGN: &str = "foreign";
+/// The name of main and the spare on one disk.
+pub const SAME_DISK: &str = "same-disk";
 const MAIN_TAIL: &str = "main-tail";
 const DAMAGED: &str = "damaged";
 const NEWER: &str = "newer";
 /// The name of what cannot be read.
 pub const UNREADABLE: &str = "unreadable";
-const UNFINISHED: &str = "unfinished";
+/// The name of what an interrupted command left.
+pub const UNFINISHED: &str = "unfinished";
 const SHORTER: &str = "shorter";
 
 /// Whether a name stands for an array, whole or begun.

@@ -41,6 +41,7 @@ mod restore;
 mod retire;
 mod say;
 mod scan;
+mod spare;
 mod status;
 mod sysfs;
 mod udev;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         Command::Adopt(args) => adopt::adopt(&say, args),
         Command::Activate(args) => assemble::assemble(&say, args),
         Command::Retire(args) => retire::retire(&say, args),
+        Command::Spare(cli::SpareAction::Replace(args)) => spare::replace(&say, args),
         Command::Create(args) => activate::create(&say, args),
         Command::Remove(args) => activate::remove(&say, args),
         Command::Status(args) => status::status(&say, args),

@@ -24,6 +24,7 @@ use remap_core::metadata::block::{
     Header,
     Kind,
     Role,
+    ALONE,
     BLOCK_SECTORS, //
 };
 use remap_core::metadata::uuid::Uuid;
@@ -73,6 +74,10 @@ pub fn spare_of(device: &Device, start: u64, len: Option<u64>) -> Option<SpareOf
                 && address.number == number;
             let here = match header.kind {
                 Kind::Checkpoint if is_at_home => SpareOf::Array(address.array),
+                // Nothing beside it is to be believed.
+                Kind::Unfinished if is_at_home && header.count == ALONE => {
+                    return Some(SpareOf::Unfinished)
+                }
                 Kind::Unfinished if is_at_home => SpareOf::Unfinished,
                 _ => continue,
             };
@@ -104,7 +109,7 @@ fn is_candidate(device: &BlockDevice) -> bool {
 }
 
 /// Whether a device is main of an array in the table.
-fn is_main(entry: &Entry, device: &BlockDevice) -> Result<bool> {
+pub fn is_main(entry: &Entry, device: &BlockDevice) -> Result<bool> {
     Ok(match &entry.main {
         Main::Identity(identity) => identity.is_of(&Identity::of(device)?),
         Main::Path(path) => BlockDevice::at(path).is_ok_and(|found| found.number == device.number),

@@ -55,7 +55,20 @@ pub fn write_new(
     standing: &Standing,
     records: &[Record],
 ) -> Result<usize> {
-    empty(disks, ground, &array)?;
+    begin(disks, ground, &array)?;
+    let total = checkpoint(disks, array, generation, standing, records)?;
+    remove_marks(disks, ground)?;
+    Ok(total)
+}
+
+/// Writes all of a new array beside the marks; how many copies of its metadata.
+pub fn checkpoint(
+    disks: &mut Disks,
+    array: Array,
+    generation: u64,
+    standing: &Standing,
+    records: &[Record],
+) -> Result<usize> {
     disks.mapped = Some(array.main_sectors);
     let mut journal = Journal::format(array, disks, generation, random_session()?);
     let total = journal.total();
@@ -65,19 +78,19 @@ pub fn write_new(
     if written < total {
         bail!("only {written} of {total} copies of the metadata could be written");
     }
-    remove_marks(disks, ground)?;
     Ok(total)
 }
 
 /// Erases the metadata of an array, so that nothing activates it any more. If it is stopped, the
 /// array is as it was, or is refused as unfinished.
 pub fn erase(disks: &mut Disks, ground: &Ground, array: &Array) -> Result<()> {
-    empty(disks, ground, array)?;
+    begin(disks, ground, array)?;
     remove_marks(disks, ground)
 }
 
-/// Puts marks in the places of all heads, and zeroes all else; durably.
-fn empty(disks: &mut Disks, ground: &Ground, array: &Array) -> Result<()> {
+/// Puts marks in the places of all heads, and zeroes all else; durably. What is whole is so until
+/// the last of its heads is gone.
+pub fn begin(disks: &mut Disks, ground: &Ground, array: &Array) -> Result<()> {
     let regions = disks.regions();
     let before = choose(disks, &mut blank_block(), &regions).ok();
     mark_heads(disks, ground, array, before.as_ref())?;
@@ -94,8 +107,18 @@ fn empty(disks: &mut Disks, ground: &Ground, array: &Array) -> Result<()> {
     sync(&disks.spare)
 }
 
+/// As [`begin`], but what is whole is erased first, so that the marks stand [`ALONE`]: what is
+/// written beside them is refused until they are [removed](remove_marks).
+pub fn begin_alone(disks: &mut Disks, ground: &Ground, array: &Array) -> Result<()> {
+    let regions = disks.regions();
+    if choose(disks, &mut blank_block(), &regions).is_ok() {
+        erase(disks, ground, array)?;
+    }
+    begin(disks, ground, array)
+}
+
 /// Zeroes the marks; durably.
-fn remove_marks(disks: &Disks, ground: &Ground) -> Result<()> {
+pub fn remove_marks(disks: &Disks, ground: &Ground) -> Result<()> {
     let regions = disks.regions();
     for &place in ground.older.iter().chain(&ground.regions) {
         let heads = Slot::BOTH.map(|slot| regions.header(slot));

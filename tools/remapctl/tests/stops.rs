@@ -8,7 +8,12 @@
 //! run shows all instants, those of a disk with a volatile cache too, and nothing of it is in the
 //! tool itself.
 
-use remap_core::geometry::Geometry;
+use remap_core::blocks::Blocks;
+use remap_core::geometry::{
+    Geometry,
+    SpareUnit,
+    Unit, //
+};
 use remap_core::metadata::array::Array;
 use remap_core::metadata::block::{
     Block,
@@ -57,11 +62,15 @@ const SPARE_SECTORS: u64 = SPARE as u64 / 512;
 /// The length of a target with copies on main.
 const SHORT: u64 = MAIN_SECTORS - 4104;
 
-/// What the two disks hold.
+/// The names of the disks; the third takes the place of the spare.
+const NAMES: [&str; 3] = ["main", "spare", "new"];
+
+/// What the disks hold.
 #[derive(Clone, PartialEq)]
 struct Disks {
     main: Vec<u8>,
     spare: Vec<u8>,
+    new: Vec<u8>,
 }
 
 impl Disks {
@@ -69,13 +78,23 @@ impl Disks {
         Self {
             main: vec![0; MAIN],
             spare: vec![0; SPARE],
+            new: vec![0; SPARE],
         }
     }
 
-    fn file(&mut self, is_spare: bool) -> &mut Vec<u8> {
-        match is_spare {
-            true => &mut self.spare,
-            false => &mut self.main,
+    fn file(&mut self, name: &str) -> &mut Vec<u8> {
+        match name {
+            "main" => &mut self.main,
+            "spare" => &mut self.spare,
+            _ => &mut self.new,
+        }
+    }
+
+    /// The disks with the new one in the place of the spare.
+    fn renewed(&self) -> Self {
+        Self {
+            spare: self.new.clone(),
+            ..self.clone()
         }
     }
 }
@@ -178,31 +197,26 @@ fn seen(disks: &Disks, mapped: u64) -> Seen {
 /// What the tool did to a file.
 enum Step {
     Write {
-        is_spare: bool,
+        name: &'static str,
         at: usize,
         bytes: Vec<u8>,
     },
     Sync {
-        is_spare: bool,
+        name: &'static str,
     },
 }
 
 impl Step {
     /// Does the first bytes of a write.
     fn part(&self, disks: &mut Disks, most: usize) {
-        if let Self::Write {
-            is_spare,
-            at,
-            bytes,
-        } = self
-        {
+        if let Self::Write { name, at, bytes } = self {
             let bytes = &bytes[..bytes.len().min(most)];
-            disks.file(*is_spare)[*at..*at + bytes.len()].copy_from_slice(bytes);
+            disks.file(name)[*at..*at + bytes.len()].copy_from_slice(bytes);
         }
     }
 }
 
-/// Two files, and the library.
+/// A file for each disk, and the library.
 struct Bench {
     folder: TempDir,
 }
@@ -224,21 +238,24 @@ impl Bench {
     fn put(&self, disks: &Disks) {
         fs::write(self.path("main"), &disks.main).unwrap();
         fs::write(self.path("spare"), &disks.spare).unwrap();
+        fs::write(self.path("new"), &disks.new).unwrap();
     }
 
     fn get(&self) -> Disks {
         Disks {
             main: fs::read(self.path("main")).unwrap(),
             spare: fs::read(self.path("spare")).unwrap(),
+            new: fs::read(self.path("new")).unwrap(),
         }
     }
 
-    /// Runs `remapctl WORDS`; behind the first `main`, `spare` and `dump` are files of the bench.
+    /// Runs `remapctl WORDS`; behind the first, names of disks and `dump` are files of the bench,
+    /// but in `spare replace`.
     fn run(&self, words: &[&str], log: Option<&Path>) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_remapctl"));
         for (at, &word) in words.iter().enumerate() {
             match word {
-                "main" | "spare" | "dump" if at > 0 => command.arg(self.path(word)),
+                "main" | "spare" | "new" | "dump" if at > 0 => command.arg(self.path(word)),
                 word => command.arg(word),
             };
         }
@@ -261,19 +278,20 @@ impl Bench {
         let done = self.run(words, Some(&log));
         assert!(done.status.success(), "{words:?}: {done:?}");
         let bytes = fs::read(&log).unwrap_or_default();
-        let spare = fs::metadata(self.path("spare")).unwrap().ino();
+        let numbers = NAMES.map(|name| (fs::metadata(self.path(name)).unwrap().ino(), name));
         let (mut steps, mut at) = (Vec::new(), 0);
         while at < bytes.len() {
             let number = |index: usize| {
                 let place = at + index * 8;
                 u64::from_le_bytes(bytes[place..place + 8].try_into().unwrap())
             };
-            let (is_spare, offset, length) = (number(0) == spare, number(1), number(2) as usize);
+            let (disk, offset, length) = (number(0), number(1), number(2) as usize);
+            let (_, name) = numbers.iter().find(|(number, _)| *number == disk).unwrap();
             at += 24;
             steps.push(match offset {
-                u64::MAX => Step::Sync { is_spare },
+                u64::MAX => Step::Sync { name },
                 offset => Step::Write {
-                    is_spare,
+                    name,
                     at: offset as usize,
                     bytes: bytes[at..at + length].to_vec(),
                 },
@@ -355,21 +373,37 @@ fn stopped_with(before: &Disks, words: &[&str], always: bool, dump: Option<&str>
         ends: ends.to_vec(),
         always,
     };
+    let check = |disks: &Disks, what: &str| allowed.check(disks, what);
+    let again = |disks: &Disks, what: &str| again(&bench, disks, words, what);
+    let last = at_each_instant(before, &steps, words, check, again);
+    assert!(last == after);
+    after
+}
+
+/// Looks at what the disks may hold at each instant of a command, and runs it again at those before
+/// and after a wait; what they hold at the end.
+fn at_each_instant(
+    before: &Disks,
+    steps: &[Step],
+    words: &[&str],
+    check: impl Fn(&Disks, &str),
+    again: impl Fn(&Disks, &str),
+) -> Disks {
     let mut dice = Dice(words.len() as u64);
     let (mut now, mut durable) = (before.clone(), before.clone());
     let mut pending: Vec<&Step> = Vec::new();
     for (at, step) in steps.iter().enumerate() {
         let what = |how: &str| format!("{words:?}, step {at} of {}, {how}", steps.len());
-        allowed.check(&now, &what("stopped"));
+        check(&now, &what("stopped"));
         if !pending.is_empty() {
-            allowed.check(&durable, &what("only what was durable"));
+            check(&durable, &what("only what was durable"));
             for _ in 0..3 {
                 let mut some = durable.clone();
                 for write in &pending {
                     let most = [0, 512, 2048, usize::MAX][dice.roll() as usize % 4];
                     write.part(&mut some, most);
                 }
-                allowed.check(&some, &what("some of what was not durable"));
+                check(&some, &what("some of what was not durable"));
             }
         }
         match step {
@@ -377,17 +411,15 @@ fn stopped_with(before: &Disks, words: &[&str], always: bool, dump: Option<&str>
                 for most in [512, 1024, 3584, bytes.len() - 512] {
                     let mut torn = now.clone();
                     step.part(&mut torn, most);
-                    allowed.check(&torn, &what("torn"));
+                    check(&torn, &what("torn"));
                 }
                 step.part(&mut now, usize::MAX);
                 pending.push(step);
             }
-            Step::Sync { is_spare } => {
-                again(&bench, &now, words, &what("run again"));
+            Step::Sync { name } => {
+                again(&now, &what("run again"));
                 let of = |write: &&Step| match write {
-                    Step::Write {
-                        is_spare: other, ..
-                    } => other == is_spare,
+                    Step::Write { name: other, .. } => other == name,
                     Step::Sync { .. } => false,
                 };
                 pending.iter().copied().filter(of).for_each(|write| {
@@ -397,13 +429,12 @@ fn stopped_with(before: &Disks, words: &[&str], always: bool, dump: Option<&str>
             }
         }
     }
-    assert!(now == after);
     assert!(
         pending.is_empty(),
         "{words:?}: not all is durable at the end"
     );
-    allowed.check(&after, "at the end");
-    after
+    check(&now, "at the end");
+    now
 }
 
 /// Runs a command again, with the force that is asked for.
@@ -603,4 +634,154 @@ fn repair_by_the_history_that_is_named() {
         let after = stopped_everywhere(&disks, &words, false);
         assert_eq!(seen(&after, MAIN_SECTORS), seen(from, MAIN_SECTORS));
     }
+}
+
+const REPLACE: [&str; 6] = ["spare", "replace", "main", "spare", "--with", "new"];
+
+/// An array whose units hold data, with a unit of which one block was lost.
+fn array_with_data() -> Disks {
+    let (mut disks, _) = array(false, 0);
+    let geometry = plain_geometry(MAIN_SECTORS, SPARE_SECTORS).unwrap();
+    for (number, byte) in [(9, 0x91), (0, 0x92)] {
+        let at = geometry.on_spare(SpareUnit(number), 0) as usize * 512;
+        disks.spare[at..at + 4096].fill(byte);
+    }
+    disks
+}
+
+/// What the array of the disks holds in its relocated units.
+fn data(disks: &Disks) -> Vec<(Unit, Blocks, Vec<u8>)> {
+    let Seen::Whole(read) = seen(disks, MAIN_SECTORS) else {
+        panic!("no array");
+    };
+    let geometry = plain_geometry(MAIN_SECTORS, SPARE_SECTORS).unwrap();
+    let units = read.2.iter().filter_map(|record| match *record {
+        Record::Relocated { unit, spare, valid } => {
+            let bytes = valid.runs().flat_map(|run| {
+                let sectors = geometry.sectors_at(unit, run);
+                let at = geometry.on_spare(spare, sectors.start) as usize * 512;
+                let length = (sectors.end - sectors.start) as usize * 512;
+                disks.spare[at..at + length].to_vec()
+            });
+            Some((unit, valid, bytes.collect()))
+        }
+        _ => None,
+    });
+    units.collect()
+}
+
+/// At no instant both spares hold the array, nor one of them other data; and whenever it is
+/// stopped, the same command comes to its end.
+fn replaced_everywhere(before: &Disks, force: &[&str]) {
+    let words = [&REPLACE[..], force].concat();
+    let bench = Bench::new(before);
+    let steps = bench.logged(&words);
+    let after = bench.get();
+    let (want, old) = (data(before), seen(before, MAIN_SECTORS));
+    assert_eq!(data(&after.renewed()), want);
+    assert_eq!(seen(&after, MAIN_SECTORS), Seen::Blank);
+    let ends = [&before.renewed(), &after.renewed()].map(|disks| seen(disks, MAIN_SECTORS));
+    let check = |disks: &Disks, what: &str| {
+        assert!(disks.main == before.main, "{what}: main was written");
+        let [spare, new] = [disks, &disks.renewed()].map(|disks| seen(disks, MAIN_SECTORS));
+        let is_old = spare == old;
+        assert!(
+            is_old || !matches!(spare, Seen::Whole(_)),
+            "{what}: {spare:?}"
+        );
+        match &new {
+            Seen::Whole(_) if new == ends[1] => assert!(!is_old, "{what}: both hold it"),
+            Seen::Whole(_) => assert!(is_old && new == ends[0], "{what}: {new:?}"),
+            Seen::Refused(_) | Seen::Blank => {}
+        }
+    };
+    let again = |disks: &Disks, what: &str| {
+        bench.put(disks);
+        let done = bench.run(&words, None);
+        assert!(done.status.success(), "{what}: {done:?}");
+        let now = bench.get();
+        assert_eq!(data(&now.renewed()), want, "{what}");
+        assert!(
+            !matches!(seen(&now, MAIN_SECTORS), Seen::Whole(_)),
+            "{what}"
+        );
+    };
+    let last = at_each_instant(before, &steps, &words, check, again);
+    assert!(last == after);
+}
+
+#[test]
+fn replace_the_spare() {
+    let mut disks = array_with_data();
+    replaced_everywhere(&disks, &[]);
+    disks.new.fill(7);
+    replaced_everywhere(&disks, &["--force", "foreign"]);
+}
+
+/// What the new device held is whole until it is overwritten, and no mixture is seen.
+#[test]
+fn replace_the_spare_by_that_of_another_array() {
+    let mut disks = array_with_data();
+    let (other, dump) = array(false, 1);
+    disks.new = other.spare;
+    replaced_everywhere(&disks, &["--force", &uuid(&dump)]);
+}
+
+/// The disks when the copy is complete, and when the old spare was given up, and nothing more.
+fn copied_and_given_up(before: &Disks) -> (Disks, Disks) {
+    let steps = Bench::new(before).logged(&REPLACE);
+    let is_of = |step: &Step, own: &str| matches!(step, Step::Write { name, .. } if *name == own);
+    let copied = steps.iter().position(|step| is_of(step, "spare")).unwrap();
+    let taken = steps
+        .iter()
+        .skip(copied)
+        .position(|step| is_of(step, "new"))
+        .unwrap()
+        + copied;
+    let [copied, given_up] = [copied, taken].map(|count| {
+        let mut disks = before.clone();
+        steps[..count]
+            .iter()
+            .for_each(|step| step.part(&mut disks, usize::MAX));
+        disks
+    });
+    (copied, given_up)
+}
+
+/// What may be older than the array was at last is not taken for it.
+#[test]
+fn replace_the_spare_by_a_copy_of_unknown_age() {
+    let before = array_with_data();
+    let (copied, given_up) = copied_and_given_up(&before);
+    let (other, _) = copied_and_given_up(&before);
+    let bench = Bench::new(&Disks {
+        new: other.new,
+        ..given_up.clone()
+    });
+    let refused = |bench: &Bench, want: &str| {
+        let (done, disks) = (bench.run(&REPLACE, None), bench.get().new);
+        assert_eq!(done.status.code(), Some(1), "{done:?}");
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(said.contains(want), "{said}");
+        let new = Disks {
+            spare: disks,
+            ..before.clone()
+        };
+        assert!(
+            !matches!(seen(&new, MAIN_SECTORS), Seen::Whole(_)),
+            "{said}"
+        );
+    };
+    refused(&bench, "was given up for another device than");
+    bench.put(&given_up);
+    bench.good(&REPLACE);
+    // The old spare is nowhere.
+    let blank = Disks {
+        spare: vec![0; SPARE],
+        ..copied
+    };
+    bench.put(&blank);
+    refused(&bench, "'--force stale' makes");
+    bench.good(&[&REPLACE[..], &["--force", "stale"]].concat());
+    assert_eq!(data(&bench.get().renewed()), data(&before));
 }
