@@ -222,7 +222,9 @@ fn prepare(
         .iter()
         .filter(|name| ![LOST, STALE].contains(&name.as_str()));
     way.allow(&force.cloned().collect::<Vec<_>>())?;
-    let (generation, standing) = (found.generation() + 1, found.contained.standing);
+    let generation = found.generation().checked_add(1);
+    let generation = generation.context("the array has no room for another commit")?;
+    let standing = found.contained.standing;
     let records: Vec<Record> = kept.iter().map(Kept::record).collect();
     rehearse(&geometry, &after, generation, &standing, &records)?;
     if args.dry_run {

@@ -18,6 +18,7 @@ use remap_core::metadata::array::{
     Head, //
 };
 use remap_core::metadata::block::{
+    Flaw,
     Header,
     Kind,
     Role,
@@ -128,16 +129,30 @@ pub fn was_begun(disks: &Disks, array: &Uuid) -> bool {
     headers.any(|header| header.kind == Kind::Unfinished && header.address.array == *array)
 }
 
-/// What marks say, if nothing else is in the places of heads.
+/// What marks say, if each place of a head can be read, and holds one of them or nothing: a head
+/// that cannot be read may be that of the array.
 fn given_up(disks: &Disks) -> Option<GivenUp> {
-    let mut said = heads(disks).into_iter().map(|(header, _)| {
-        (header.kind == Kind::Unfinished).then_some(GivenUp {
-            array: header.address.array,
-            device: header.address.device,
-        })
-    });
-    let first = said.next()??;
-    said.all(|other| other == Some(first)).then_some(first)
+    let (regions, mut said) = (disks.regions(), None);
+    for place in ground_of(disks).regions {
+        for number in Slot::BOTH.map(|slot| regions.header(slot)) {
+            let (sector, mut block) = (place.start + number * BLOCK_SECTORS, blank_block());
+            disks.spare.read(sector, block.as_mut_slice()).ok()?;
+            let header = match Header::read(&block, crc32c::crc32c) {
+                Ok(header) if header.kind == Kind::Unfinished => header,
+                Err(Flaw::Blank) => continue,
+                _ => return None,
+            };
+            let here = GivenUp {
+                array: header.address.array,
+                device: header.address.device,
+            };
+            if said.is_some_and(|said| said != here) {
+                return None;
+            }
+            said = Some(here);
+        }
+    }
+    said
 }
 
 /// What the new device holds.
