@@ -130,7 +130,7 @@ fn traced(options: &[&str], more: &[&str]) -> Result<Ended> {
 
 fn a_spare_that_does_not_answer_loses_nothing() -> Result<()> {
     let all = Adopted::new()?;
-    // From the first read on that is not of metadata.
+    // From the first read on that a dry run does not make.
     traced(&[], &["--dry-run"])?.well()?;
     let reads = fs::read_to_string("/tmp/reads")?.lines().count();
     let inject = format!("inject=pread64:error=EIO:when={}+", reads + 1);
