@@ -175,7 +175,8 @@ impl Disks {
         Some((self.device(region), place.start))
     }
 
-    fn block(&self, region: Region, number: u64) -> Result<(&Device, u64), Failed> {
+    /// The device of a block of a region, and the block's first sector on it.
+    pub fn block(&self, region: Region, number: u64) -> Result<(&Device, u64), Failed> {
         let (device, start) = self.place(region).ok_or(Failed)?;
         Ok((device, start + number * BLOCK_SECTORS))
     }

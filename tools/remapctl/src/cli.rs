@@ -117,6 +117,18 @@ pub struct Devices {
     pub spare_len: Option<u64>,
 }
 
+/// How a command writes to devices.
+#[derive(Args)]
+pub struct Writing {
+    /// Write in spite of what is in the way; WHAT must be the name that is given when it is refused.
+    /// May be given more than once.
+    #[arg(long, value_name = "WHAT")]
+    pub force: Vec<String>,
+    /// Say what would be written, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// Arguments of `format`.
 #[derive(Args)]
 pub struct Format {
@@ -131,13 +143,8 @@ pub struct Format {
     /// The length of a unit in bytes.
     #[arg(long, value_name = "BYTES")]
     pub unit: Option<u64>,
-    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be
-    /// given more than once.
-    #[arg(long, value_name = "WHAT")]
-    pub force: Vec<String>,
-    /// Say what would be written, and write nothing.
-    #[arg(long)]
-    pub dry_run: bool,
+    #[command(flatten)]
+    pub writing: Writing,
 }
 
 /// Forms of a dump.
@@ -179,13 +186,8 @@ pub struct Restore {
     /// history' shows them.
     #[arg(long, value_name = "COMMIT|TIME", requires = "of")]
     pub at: Option<When>,
-    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be
-    /// given more than once.
-    #[arg(long, value_name = "WHAT")]
-    pub force: Vec<String>,
-    /// Say what would be written, and write nothing.
-    #[arg(long)]
-    pub dry_run: bool,
+    #[command(flatten)]
+    pub writing: Writing,
     #[command(flatten)]
     pub backups: Backups,
     #[command(flatten)]
@@ -278,13 +280,8 @@ pub struct Repair {
     /// relocated units keep their data.
     #[arg(long, conflicts_with_all = ["spare_is", "believe"])]
     pub accept_main: bool,
-    /// Overwrite what is in the way; WHAT must be the name that is given when it is refused. May be
-    /// given more than once.
-    #[arg(long, value_name = "WHAT")]
-    pub force: Vec<String>,
-    /// Say what would be written, and write nothing.
-    #[arg(long)]
-    pub dry_run: bool,
+    #[command(flatten)]
+    pub writing: Writing,
 }
 
 /// Reads `UNITS,SECONDS`.
@@ -330,13 +327,8 @@ pub struct SpareReplace {
     /// The length of the spare area; all that is left of each device if not given.
     #[arg(long, value_name = "SECTORS")]
     pub spare_len: Option<u64>,
-    /// Go on in spite of what is in the way; WHAT must be the name that is given when it is refused.
-    /// May be given more than once.
-    #[arg(long, value_name = "WHAT")]
-    pub force: Vec<String>,
-    /// Say what would be copied, and write nothing.
-    #[arg(long)]
-    pub dry_run: bool,
+    #[command(flatten)]
+    pub writing: Writing,
     #[command(flatten)]
     pub tab: Tab,
 }

@@ -66,16 +66,12 @@ impl InTheWay {
     /// Notes what is in the way of an array in places where it has no copy any more.
     pub fn note_all(&mut self, disks: &Disks, array: &Array, places: &[Place]) {
         let mut found = Self::default();
-        for &place in places {
-            look(disks, place, &mut found);
-        }
+        found.note_places(disks, places);
         // What is left of it, or of an attempt to mend it, is what is to be written over.
         for name in [&array.uuid.to_string(), DAMAGED, UNFINISHED] {
-            found.0.remove(name);
+            found.forget(name);
         }
-        for (name, text) in found.0 {
-            self.note(&name, text);
-        }
+        self.add(found);
     }
 
     /// Refuses to go on where there is something that `force` does not name.
@@ -116,9 +112,7 @@ impl Ground {
         let is_new = |place: &Place| on_main || place.region.role() == Role::SPARE;
         let regions: Vec<_> = all.iter().copied().filter(is_new).collect();
         let mut way = InTheWay::default();
-        for &place in &regions {
-            look(disks, place, &mut way);
-        }
+        way.note_places(disks, &regions);
         let mut older: Vec<Place> = Vec::new();
         for place in all.into_iter().chain(disks.older_places()) {
             if regions.iter().chain(&older).any(|other| other.is_at(place)) {

@@ -14,6 +14,9 @@ use anyhow::{
 use std::fmt::Write;
 use std::ops::Range;
 
+/// How many ranges are named at most.
+const MOST_NAMED: usize = 8;
+
 /// Merges ranges that touch, and puts them in order.
 pub fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     ranges.retain(|range| range.start < range.end);
@@ -34,6 +37,18 @@ fn block_sectors(bytes: u64) -> Result<u64> {
         bail!("a block size of {bytes} bytes is not a multiple of 512");
     }
     Ok(bytes / 512)
+}
+
+/// The first and the last sector of ranges, for people: of the first few, and how many more.
+pub fn named(ranges: &[Range<u64>]) -> String {
+    let first = ranges.iter().take(MOST_NAMED);
+    let mut named: Vec<_> = first
+        .map(|range| format!("{}-{}", range.start, range.end - 1))
+        .collect();
+    if ranges.len() > MOST_NAMED {
+        named.push(format!("{} other ranges", ranges.len() - MOST_NAMED));
+    }
+    named.join(", ")
 }
 
 /// The blocks that the ranges touch, one number a line, as badblocks(8) writes them.

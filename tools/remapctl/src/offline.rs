@@ -74,7 +74,7 @@ pub fn new_array(geometry: &Geometry, on_main: bool) -> Result<Array> {
 
 /// `remapctl format`
 pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
-    let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
+    let mut disks = Disks::open(&args.devices, Access::unless(args.writing.dry_run))?;
     let regions = disks.regions();
     let room = if args.main_metadata {
         2 * regions.region_sectors() + 8
@@ -90,13 +90,13 @@ pub fn format(say: &Say, args: &cli::Format) -> Result<ExitCode> {
     }
     let geometry = disks.lay_out(disks.main.kind, len, args.unit)?;
     let (ground, way) = Ground::look(&disks, geometry.sectors(), args.main_metadata)?;
-    way.allow(&args.force)?;
+    way.allow(&args.writing.force)?;
     let array = new_array(&geometry, args.main_metadata)?;
     let clean = Standing {
         end: Some(End::default()),
         ..Standing::default()
     };
-    let copies = if args.dry_run {
+    let copies = if args.writing.dry_run {
         None
     } else {
         Some(write_new(&mut disks, &ground, array, 0, &clean, &[])?)

@@ -299,16 +299,16 @@ fn forget_main(disks: &mut Disks, array: &mut Found) -> Result<()> {
 fn accept_main(say: &Say, disks: &mut Disks, mut array: Found, args: &cli::Repair) -> Result<()> {
     let mut way = InTheWay::default();
     note_unread(disks, &array, &mut way);
-    way.allow(&args.force)?;
+    way.allow(&args.writing.force)?;
     let is_changed = changed::is_main_changed(disks, &array);
-    let is_done = is_changed == Some(true) && !args.dry_run;
+    let is_done = is_changed == Some(true) && !args.writing.dry_run;
     if is_done {
         forget_main(disks, &mut array)?;
     }
     let text = match is_changed {
         None => "main cannot be compared with what it was: nothing is refused",
         Some(false) => "main was not changed without the array",
-        Some(true) if args.dry_run => "would accept main as it is",
+        Some(true) if args.writing.dry_run => "would accept main as it is",
         Some(true) => "main is accepted as it is",
     };
     say.both(
@@ -320,7 +320,7 @@ fn accept_main(say: &Say, disks: &mut Disks, mut array: Found, args: &cli::Repai
 
 /// `remapctl repair`
 pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
-    let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
+    let mut disks = Disks::open(&args.devices, Access::unless(args.writing.dry_run))?;
     let (array, spare) = match args.believe {
         Some(copy) => {
             let array = Found::read_region(&mut disks, copy.region());
@@ -346,19 +346,19 @@ pub fn repair(say: &Say, args: &cli::Repair) -> Result<ExitCode> {
     }
     let places = overwritten(&disks, &array, spare);
     way.note_all(&disks, array.array(), &places);
-    way.allow(&args.force)?;
+    way.allow(&args.writing.force)?;
     let mut found = complaints(&disks, &choice.surveys, Some(array.generation()));
     if args.believe.is_some() {
         found.extend(histories(&disks, &choice.surveys));
     }
     let mut written = 0;
-    if !found.is_empty() && !args.dry_run {
+    if !found.is_empty() && !args.writing.dry_run {
         written = match args.believe {
             Some(_) => impose(&mut disks, array)?,
             None => mend(&mut disks, &array, spare)?,
         };
     }
-    let text = match (found.is_empty(), args.dry_run) {
+    let text = match (found.is_empty(), args.writing.dry_run) {
         (true, _) => "nothing to repair".to_string(),
         (_, true) => std::format!("would mend:\n{}", found.join("\n")),
         _ => std::format!("mended, {written} copies written:\n{}", found.join("\n")),

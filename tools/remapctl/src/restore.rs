@@ -33,8 +33,6 @@ use std::process::ExitCode;
 
 /// The name of what is in the way if units would have other data than now.
 const CHANGES: &str = "changes";
-/// How many ranges are named at most.
-const MOST_NAMED: usize = 8;
 
 /// The dump that is meant.
 fn dump_of(args: &cli::Restore) -> Result<Dump> {
@@ -75,13 +73,6 @@ fn note_changes(disks: &mut Disks, dump: &Dump, way: &mut InTheWay) {
     if other.is_empty() {
         return;
     }
-    let named = other.iter().take(MOST_NAMED);
-    let mut named: Vec<_> = named
-        .map(|range| format!("{}-{}", range.start, range.end - 1))
-        .collect();
-    if other.len() > MOST_NAMED {
-        named.push(format!("{} other ranges", other.len() - MOST_NAMED));
-    }
     way.note(
         CHANGES,
         format!(
@@ -89,7 +80,7 @@ fn note_changes(disks: &mut Disks, dump: &Dump, way: &mut InTheWay) {
              other data than now: {}",
             found.generation(),
             dump.generation,
-            named.join(", ")
+            lists::named(&other)
         ),
     );
 }
@@ -98,7 +89,7 @@ fn note_changes(disks: &mut Disks, dump: &Dump, way: &mut InTheWay) {
 pub fn restore(say: &Say, args: &cli::Restore) -> Result<ExitCode> {
     let dump = dump_of(args)?;
     let (array, standing, records) = (dump.array()?, dump.standing()?, dump.records()?);
-    let mut disks = Disks::open(&args.devices, Access::unless(args.dry_run))?;
+    let mut disks = Disks::open(&args.devices, Access::unless(args.writing.dry_run))?;
     if array.spare_sectors != disks.spare_area.len {
         let (want, have) = (array.spare_sectors, disks.spare_area.len);
         bail!("the dump is of a spare area of {want} sectors, this one has {have}");
@@ -109,13 +100,17 @@ pub fn restore(say: &Say, args: &cli::Restore) -> Result<ExitCode> {
     rehearse(&geometry, &array, generation, &standing, &records)
         .context("the dump contradicts itself")?;
     note_changes(&mut disks, &dump, &mut way);
-    way.allow(&args.force)?;
-    if !args.dry_run {
+    way.allow(&args.writing.force)?;
+    if !args.writing.dry_run {
         write_new(&mut disks, &ground, array, generation, &standing, &records)?;
     }
-    let word = if args.dry_run { "would write" } else { "wrote" };
+    let word = if args.writing.dry_run {
+        "would write"
+    } else {
+        "wrote"
+    };
     say.both(
-        &json!({ "array": dump.array, "written": !args.dry_run, "relocated": dump.relocated.len() }),
+        &json!({ "array": dump.array, "written": !args.writing.dry_run, "relocated": dump.relocated.len() }),
         format_args!("{word} array {}, {} relocated units", dump.array, dump.relocated.len()),
     );
     Ok(ExitCode::SUCCESS)

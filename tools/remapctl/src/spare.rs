@@ -62,8 +62,6 @@ use std::process::ExitCode;
 const LOST: &str = "lost";
 /// What it names where nobody knows whether the old spare was used since it was copied.
 const STALE: &str = "stale";
-/// How many ranges are named at most.
-const MOST_NAMED: usize = 8;
 
 /// The devices that are meant.
 struct Meant {
@@ -166,19 +164,6 @@ fn array_for(new: &Disks, before: &Array) -> Result<Array> {
     })
 }
 
-/// Sectors, for people.
-fn named(ranges: &[Range<u64>]) -> String {
-    let mut named: Vec<_> = ranges
-        .iter()
-        .take(MOST_NAMED)
-        .map(|range| format!("{}-{}", range.start, range.end - 1))
-        .collect();
-    if ranges.len() > MOST_NAMED {
-        named.push(format!("{} other ranges", ranges.len() - MOST_NAMED));
-    }
-    named.join(", ")
-}
-
 /// What was done.
 struct Done {
     /// The array, as it is on the new device.
@@ -218,6 +203,7 @@ fn prepare(
     }
     way.add(there);
     let force = args
+        .writing
         .force
         .iter()
         .filter(|name| ![LOST, STALE].contains(&name.as_str()));
@@ -227,7 +213,7 @@ fn prepare(
     let standing = found.contained.standing;
     let records: Vec<Record> = kept.iter().map(Kept::record).collect();
     rehearse(&geometry, &after, generation, &standing, &records)?;
-    if args.dry_run {
+    if args.writing.dry_run {
         return Ok(Done {
             array: after,
             units: Some(kept.len()),
@@ -242,12 +228,12 @@ fn prepare(
     };
     let (kept, lost) = copy.run(say, kept)?;
     let lost = lists::merged(lost);
-    if !lost.is_empty() && !args.force.iter().any(|name| name == LOST) {
+    if !lost.is_empty() && !args.writing.force.iter().any(|name| name == LOST) {
         bail!(
             "{} cannot be read where it keeps these sectors of the array: {}; with '--force \
              {LOST}' they give errors until they are written",
             old.spare.path().display(),
-            named(&lost)
+            lists::named(&lost)
         );
     }
     let records: Vec<Record> = kept.iter().map(Kept::record).collect();
@@ -294,7 +280,10 @@ fn say_done(say: &Say, meant: &Meant, dry_run: bool, done: &Done) {
         text += &format!("; {new} is the spare of array {} now", done.array.uuid);
     }
     if !done.lost.is_empty() {
-        text += &format!("\nlost, until they are written: {}", named(&done.lost));
+        text += &format!(
+            "\nlost, until they are written: {}",
+            lists::named(&done.lost)
+        );
     }
     say.both(
         &json!({
@@ -322,7 +311,7 @@ fn trigger(meant: &Meant) {
 fn run(say: &Say, args: &cli::SpareReplace, meant: &Meant) -> Result<Done> {
     let mut way = InTheWay::default();
     check_devices(meant, &mut way)?;
-    let access = match args.dry_run {
+    let access = match args.writing.dry_run {
         true => Access::Hold,
         false => Access::Write,
     };
@@ -354,7 +343,7 @@ fn run(say: &Say, args: &cli::SpareReplace, meant: &Meant) -> Result<Done> {
             bail!("the metadata have features that allow reading only");
         }
         let done = prepare(say, args, (held, found), &mut disks, way)?;
-        if !args.dry_run {
+        if !args.writing.dry_run {
             hand_over(held, &done.array, &disks)?;
         }
         return Ok(done);
@@ -368,7 +357,7 @@ fn run(say: &Say, args: &cli::SpareReplace, meant: &Meant) -> Result<Done> {
         bail!("{old} does not hold the array, and it was not copied to {new}");
     };
     check_known(args, meant, &old, (&new, &array))?;
-    if !args.dry_run {
+    if !args.writing.dry_run {
         renew::remove_marks(&disks, &ground_of(&disks))?;
         if let Old::GivenUp(held, _) = &old {
             renew::remove_marks(held, &ground_of(held))?;
@@ -396,7 +385,7 @@ fn check_known(
         (Old::GivenUp(..), _) | (_, New::Whole(_)) => true,
         _ => false,
     };
-    if is_known || args.force.iter().any(|name| name == STALE) {
+    if is_known || args.writing.force.iter().any(|name| name == STALE) {
         return Ok(());
     }
     bail!(
@@ -411,9 +400,9 @@ pub fn replace(say: &Say, args: &cli::SpareReplace) -> Result<ExitCode> {
     let done = run(say, args, &meant)?;
     // Programs of udev take the lock.
     drop(meant.lock.take());
-    if !args.dry_run {
+    if !args.writing.dry_run {
         trigger(&meant);
     }
-    say_done(say, &meant, args.dry_run, &done);
+    say_done(say, &meant, args.writing.dry_run, &done);
     Ok(ExitCode::SUCCESS)
 }

@@ -16,9 +16,7 @@ use remap_core::geometry::{
     SpareUnit,
     Unit, //
 };
-use remap_core::metadata::block::{
-    BLOCK_BYTES, //
-};
+use remap_core::metadata::block::BLOCK_BYTES;
 use remap_core::metadata::record::Record;
 use rustix::io::Errno;
 use std::io;

@@ -21,7 +21,6 @@ use remap_core::metadata::block::{
     Flaw,
     Header,
     Kind,
-    Role,
     BLOCK_SECTORS, //
 };
 use remap_core::metadata::survey::{
@@ -38,41 +37,58 @@ use remap_host::{
 /// The regions on the spare device, and nothing else: what looks like metadata on main belongs to
 /// main's users.
 pub fn ground_of(disks: &Disks) -> Ground {
-    let all = disks.places(None);
     Ground {
-        regions: all
-            .into_iter()
-            .filter(|place| place.region.role() == Role::SPARE)
-            .collect(),
+        // Those on main are not known without the length of the target.
+        regions: disks.places(None),
         older: Vec::new(),
     }
+}
+
+/// What is in the place of a head.
+enum There {
+    /// Nothing.
+    Blank,
+    /// A block of metadata, and the array if it is a head.
+    Block(Header, Option<Array>),
+    /// It cannot be read, or is something else.
+    Unknown,
+}
+
+/// What is in the places of heads on the spare device.
+fn heads(disks: &Disks) -> Vec<There> {
+    let (regions, mut block) = (disks.regions(), blank_block());
+    let mut found = Vec::new();
+    for place in ground_of(disks).regions {
+        for number in Slot::BOTH.map(|slot| regions.header(slot)) {
+            let sector = place.start + number * BLOCK_SECTORS;
+            let read = disks.spare.read(sector, block.as_mut_slice());
+            found.push(match read.map(|()| Header::read(&block, crc32c::crc32c)) {
+                Ok(Ok(header)) => {
+                    let head = Head::read(&block, &header);
+                    There::Block(header, head.map(|head| head.array))
+                }
+                Ok(Err(Flaw::Blank)) => There::Blank,
+                Ok(Err(_)) | Err(_) => There::Unknown,
+            });
+        }
+    }
+    found
+}
+
+/// The blocks of metadata in the places of heads on the spare device.
+fn blocks(disks: &Disks) -> Vec<(Header, Option<Array>)> {
+    let known = heads(disks).into_iter().filter_map(|there| match there {
+        There::Block(header, array) => Some((header, array)),
+        There::Blank | There::Unknown => None,
+    });
+    known.collect()
 }
 
 /// Where on the spare device a block is that was just read.
 pub fn head_of(disks: &Disks, found: &Found) -> u64 {
     let choice = &found.contained.choice;
-    let places = disks.places(disks.mapped);
-    let start = places.iter().find(|place| place.region == choice.region);
-    let start = start.map_or(disks.spare_area.start, |place| place.start);
-    start + disks.regions().header(choice.chain.slot) * BLOCK_SECTORS
-}
-
-/// The headers in the places of heads on the spare device, each with its head.
-fn heads(disks: &Disks) -> Vec<(Header, Option<Array>)> {
-    let regions = disks.regions();
-    let mut found = Vec::new();
-    for place in ground_of(disks).regions {
-        for number in Slot::BOTH.map(|slot| regions.header(slot)) {
-            let (sector, mut block) = (place.start + number * BLOCK_SECTORS, blank_block());
-            let read = disks.spare.read(sector, block.as_mut_slice()).ok();
-            let header = read.and_then(|()| Header::read(&block, crc32c::crc32c).ok());
-            if let Some(header) = header {
-                let head = Head::read(&block, &header);
-                found.push((header, head.map(|head| head.array)));
-            }
-        }
-    }
-    found
+    let head = disks.block(choice.region, disks.regions().header(choice.chain.slot));
+    head.map_or(disks.spare_area.start, |(_, sector)| sector)
 }
 
 /// What the marks say on a spare that was given up.
@@ -124,33 +140,27 @@ impl Old {
 
 /// Whether an earlier run began to write this array to a spare device.
 pub fn was_begun(disks: &Disks, array: &Uuid) -> bool {
-    let heads = heads(disks);
-    let mut headers = heads.iter().map(|(header, _)| header);
-    headers.any(|header| header.kind == Kind::Unfinished && header.address.array == *array)
+    let mut blocks = blocks(disks).into_iter();
+    blocks.any(|(header, _)| header.kind == Kind::Unfinished && header.address.array == *array)
 }
 
 /// What marks say, if each place of a head can be read, and holds one of them or nothing: a head
 /// that cannot be read may be that of the array.
 fn given_up(disks: &Disks) -> Option<GivenUp> {
-    let (regions, mut said) = (disks.regions(), None);
-    for place in ground_of(disks).regions {
-        for number in Slot::BOTH.map(|slot| regions.header(slot)) {
-            let (sector, mut block) = (place.start + number * BLOCK_SECTORS, blank_block());
-            disks.spare.read(sector, block.as_mut_slice()).ok()?;
-            let header = match Header::read(&block, crc32c::crc32c) {
-                Ok(header) if header.kind == Kind::Unfinished => header,
-                Err(Flaw::Blank) => continue,
-                _ => return None,
-            };
-            let here = GivenUp {
+    let mut said = None;
+    for there in heads(disks) {
+        let here = match there {
+            There::Block(header, _) if header.kind == Kind::Unfinished => GivenUp {
                 array: header.address.array,
                 device: header.address.device,
-            };
-            if said.is_some_and(|said| said != here) {
-                return None;
-            }
-            said = Some(here);
+            },
+            There::Blank => continue,
+            There::Block(..) | There::Unknown => return None,
+        };
+        if said.is_some_and(|said| said != here) {
+            return None;
         }
+        said = Some(here);
     }
     said
 }
@@ -171,8 +181,8 @@ impl New {
         if let Ok(found) = Found::read(disks) {
             return Self::Whole(*found.array());
         }
-        let heads = heads(disks);
-        let mut arrays = heads.iter().filter_map(|(_, array)| *array);
+        let blocks = blocks(disks);
+        let mut arrays = blocks.iter().filter_map(|(_, array)| *array);
         let Some(array) = arrays.next() else {
             return Self::Other;
         };
@@ -183,7 +193,7 @@ impl New {
         if !is_one {
             return Self::Other;
         }
-        let is_marked = heads.iter().all(|(header, _)| {
+        let is_marked = blocks.iter().all(|(header, _)| {
             header.address.array == array.uuid
                 && matches!(header.kind, Kind::Unfinished | Kind::Checkpoint)
         });
