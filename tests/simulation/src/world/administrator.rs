@@ -63,7 +63,7 @@ impl World {
 
     /// Has the device read with a table that may not write, and suspends it again.
     fn look_only(&mut self) -> Result<(), String> {
-        let updates = self.tally.updates;
+        let (session, updates) = (self.session, self.tally.updates);
         self.engine.set_writable(false);
         if self.engine.begin_writing() != Ok(None) {
             return Err("a table that may not write marks the array as in use".into());
@@ -77,9 +77,10 @@ impl World {
         self.drain()?;
         self.engine.set_suspended(true);
         self.engine.set_writable(true);
-        match self.tally.updates == updates {
-            true => Ok(()),
-            false => Err("a table that may not write has the metadata written".into()),
+        // After a power cut another table has taken its place.
+        match self.session == session && self.tally.updates != updates {
+            true => Err("a table that may not write has the metadata written".into()),
+            false => Ok(()),
         }
     }
 
