@@ -248,6 +248,7 @@ impl<M: Memory> Engine<M> {
     /// [sealed](Self::seal) for each region. What became of each is [noted](Self::note), and then
     /// the next are asked for. There are none when the update has ended, and is published.
     pub fn orders(&mut self, block: &mut Block) -> Option<Orders> {
+        let before = self.regions();
         let (mut update, job) = self.writer.update.take()?;
         let journal = self.journal.as_mut()?;
         let (orders, job) = match job {
@@ -267,7 +268,9 @@ impl<M: Memory> Engine<M> {
             self.writer.update = Some((update, job));
             return orders;
         }
+        // A region that took no due checkpoint is bad from then on.
         let done = journal.finish(update);
+        self.tell_regions(before);
         self.end_update(job, done);
         None
     }

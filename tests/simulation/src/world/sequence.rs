@@ -246,18 +246,34 @@ mod tests {
         assert_eq!((tally.relocated, tally.tripped), (1, 0));
     }
 
+    /// Has a region of the spare take no heads.
+    fn spoil_heads(world: &mut World, region: Region) {
+        for number in Slot::BOTH.map(|slot| world.geometry.regions().header(slot)) {
+            let place = world.places().of(region, number);
+            let (_, at) = place.expect("a region that there is");
+            world.spare.set_fault(at, Some(Fault::Unwritable));
+        }
+    }
+
+    /// A region is bad if it takes no checkpoint that is due, and administrators are told.
+    #[test]
+    fn a_region_that_takes_no_due_checkpoint_is_told() {
+        let mut world = World::new(Config::QUIET, 1);
+        spoil_heads(&mut world, Region(1));
+        let before = world.engine.regions();
+        for _ in 0..2 * world.geometry.regions().log_blocks() {
+            world.act(Act::Commit).expect("no lie");
+            world.drain().expect("no lie");
+        }
+        assert_eq!((before, world.engine.regions()), ((2, 2), (1, 2)));
+    }
+
     /// Where a checkpoint is due that no region takes, nobody waits for it for ever.
     #[test]
     fn a_due_checkpoint_that_no_region_takes_ends_all_commits() {
         let mut world = World::new(Config::QUIET, 1);
         let regions = world.geometry.regions();
-        for region in Region::of_spare() {
-            for slot in Slot::BOTH {
-                let place = world.places().of(region, regions.header(slot));
-                let (_, at) = place.expect("a region that there is");
-                world.spare.set_fault(at, Some(Fault::Unwritable));
-            }
-        }
+        Region::of_spare().for_each(|region| spoil_heads(&mut world, region));
         for _ in 0..2 * regions.log_blocks() {
             world.act(Act::Commit).expect("no lie");
             for _ in 0..STEPS {
