@@ -72,7 +72,7 @@ impl fmt::Display for Refused {
             Self::Foreign => "the spare holds something that is not ours",
             Self::Destroyed => "all copies of the metadata are damaged",
             Self::Unreadable => "the metadata cannot be read",
-            Self::Unfinished => "format or restore was interrupted: run it again",
+            Self::Unfinished => "format, restore or spare replace was interrupted: run it again",
             Self::Newer => "the metadata are of a newer format",
             Self::Mixed => "the regions belong to different arrays",
             Self::Swapped => "devices or regions of the array were swapped",

@@ -386,7 +386,7 @@ fn a_restore_that_is_stopped() -> Result<()> {
     for (number, is_unfinished) in STOPS {
         ctl_stopped(number, &format!("{RESTORE} --force {uuid}"))?;
         if is_unfinished {
-            refused("format or restore was interrupted: run it again", || {
+            refused("spare replace was interrupted: run it again", || {
                 Remap::create(TABLE)
             })?;
             ctl_refuses("'--force unfinished' overwrites it", RESTORE)?;
