@@ -2,14 +2,21 @@
 
 //! Another device takes the place of the spare.
 
-use crate::kit::*;
+use crate::kit::{
+    scsi_debug::ScsiDebug,
+    *, //
+};
 use rustix::io::Errno;
+use serde_json::Value;
 use std::fs;
 
 crate::tests![
     another_device_takes_its_place,
     a_block_that_cannot_be_read_is_given_up_by_name,
     a_spare_that_does_not_answer_loses_nothing,
+    a_spare_that_takes_no_write_is_not_given_up,
+    a_device_that_is_shorter_than_it_says_is_found_out,
+    two_paths_to_one_disk_are_one_device,
     devices_that_are_none,
 ];
 
@@ -145,6 +152,74 @@ fn a_spare_that_does_not_answer_loses_nothing() -> Result<()> {
     r.holds(&all.data)
 }
 
+/// Nothing else takes its place while it is there, wherever it is.
+fn a_spare_that_takes_no_write_is_not_given_up() -> Result<()> {
+    let all = Adopted::new()?;
+    let inject = [
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-P",
+        "/dev/spare",
+        "-e",
+        "inject=pwrite64:error=EIO",
+        "remapctl",
+    ];
+    let words: Vec<_> = REPLACE.split(' ').collect();
+    let Ended { status, printed } = ended("strace", &[&inject[..], &words].concat())?;
+    ensure!(status != Some(0), "{printed}");
+    let hint = "/dev/spare may still hold the array: pull it for good, and run this again with";
+    ensure!(printed.contains(hint), "{printed}");
+    let r = all.active()?;
+    ensure!(stands_on(&r.table()?, &all.disks.spare)?, "the old spare");
+    r.holds(&all.data)?;
+    ctl("remove r")?;
+    let pulled = format!("spare replace r /dev/none --with /dev/new {TAB}");
+    ctl_refuses("/dev/spare holds the array", &pulled)?;
+    ctl_refuses(
+        "/dev/spare holds the array",
+        &format!("{pulled} --force stale"),
+    )?;
+    // Once it is gone, only somebody who knows may say so.
+    let gone = all.disks.spare.read(0, SPARE)?;
+    all.disks.spare.write(0, &vec![0; gone.len()])?;
+    ctl_refuses("'--force stale' makes /dev/new the spare", &pulled)?;
+    let said = ctl(&format!("{pulled} --force stale"))?;
+    ensure!(said.contains("nothing was left to copy"), "{said}");
+    let r = all.active()?;
+    ensure!(stands_on(&r.table()?, &all.new)?, "the new spare");
+    r.holds(&all.data)
+}
+
+/// Its end is where its units are, so that the metadata overwrite them.
+fn a_device_that_is_shorter_than_it_says_is_found_out() -> Result<()> {
+    let all = Adopted::new()?;
+    let first = SPARE - REGION;
+    let table = format!("0 {first} linear /dev/new 0\n{first} {REGION} linear /dev/new {REGION}");
+    let short = Mapped::create("short", &table)?;
+    let words = format!("spare replace r /dev/spare --with /dev/mapper/short {TAB}");
+    ctl_refuses("gives back other data than were written", &words)?;
+    let r = all.active()?;
+    ensure!(stands_on(&r.table()?, &all.disks.spare)?, "the old spare");
+    r.holds(&all.data)?;
+    ctl("remove r")?;
+    short.remove()
+}
+
+fn two_paths_to_one_disk_are_one_device() -> Result<()> {
+    let main = NullDisk::new("main", 64)?;
+    let one = ScsiDebug::new("add_host=2 vpd_use_hostno=0")?;
+    let other = one.other_path()?;
+    let (one, other) = (one.path().display(), other.display());
+    ctl(&format!("format /dev/main {one}"))?;
+    let dump: Value = serde_json::from_str(&ctl(&format!("dump /dev/main {other}"))?)?;
+    let uuid = dump["array"].as_str().context("an array")?;
+    let words = format!("spare replace /dev/main {one} --with {other} --force {uuid}");
+    ctl_refuses(&format!("{other} is {one}"), &words)?;
+    ctl(&format!("check /dev/main {one}"))?;
+    Ok(main.remove()?)
+}
+
 fn devices_that_are_none() -> Result<()> {
     let all = Adopted::new()?;
     let with = |old: &str, new: &str| format!("spare replace r {old} --with {new} {TAB}");
@@ -157,8 +232,21 @@ fn devices_that_are_none() -> Result<()> {
         &with("/dev/spare", "/dev/spare"),
     )?;
     ctl_refuses("does not hold the array", &with("/dev/none", "/dev/new"))?;
-    let said = ctl(&with("/dev/new", "/dev/spare"))?;
-    ensure!(said.contains("nothing was left to copy"), "{said}");
+    // The two in the wrong order.
+    let said = ctl_json(&with("/dev/new", "/dev/spare"))?;
+    assert_eq!(said["replaced"], false, "{said}");
+    let other = NullDisk::new("other", 64)?;
+    ctl("format /dev/other /dev/new")?;
+    let dump: Value = serde_json::from_str(&ctl("dump /dev/other /dev/new")?)?;
+    let uuid = dump["array"].as_str().context("an array")?;
+    let before = fs::read_to_string("/tmp/remaptab")?;
+    fs::write("/tmp/remaptab", format!("{before}x /dev/other {uuid}\n"))?;
+    ctl_refuses(
+        "/dev/new is the spare of array 'x'",
+        &format!("{REPLACE} --force {uuid}"),
+    )?;
+    fs::write("/tmp/remaptab", before)?;
+    other.remove()?;
     ctl_refuses("no array 'x'", "spare replace x /dev/spare --with /dev/new")?;
     let small = NullDisk::new("small", 2)?;
     let refused = with("/dev/spare", "/dev/small");

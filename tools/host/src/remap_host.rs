@@ -25,6 +25,7 @@ use remap_core::metadata::block::{
     BLOCK_BYTES, //
 };
 use remap_core::metadata::journal::{
+    self,
     Contents,
     Size, //
 };
@@ -160,5 +161,10 @@ impl Contained {
             map,
             spares,
         })
+    }
+
+    /// The contents of a checkpoint.
+    pub fn contents(&self) -> Contents<impl Iterator<Item = Record> + '_> {
+        journal::contents(&self.map, &self.spares)
     }
 }

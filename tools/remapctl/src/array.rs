@@ -28,10 +28,7 @@ use remap_core::metadata::block::{
     Role,
     BLOCK_SECTORS, //
 };
-use remap_core::metadata::journal::{
-    self,
-    Contents, //
-};
+use remap_core::metadata::journal::Contents;
 use remap_core::metadata::record::Record;
 use remap_core::metadata::storage::{
     Failed,
@@ -325,6 +322,6 @@ impl Found {
 
     /// The contents of a checkpoint.
     pub fn contents(&self) -> Contents<impl Iterator<Item = Record> + '_> {
-        journal::contents(&self.contained.map, &self.contained.spares)
+        self.contained.contents()
     }
 }

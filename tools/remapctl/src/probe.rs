@@ -117,12 +117,28 @@ pub fn is_main(entry: &Entry, device: &BlockDevice) -> Result<bool> {
 }
 
 /// Whether a device is the spare of an array in the table.
-fn is_spare(entry: &Entry, device: &BlockDevice) -> bool {
+pub fn is_spare(entry: &Entry, device: &BlockDevice) -> bool {
+    holds(device, &entry.array, entry.spare_start, entry.spare_len)
+}
+
+/// Whether the heads on a device are those of an array.
+fn holds(device: &BlockDevice, array: &Uuid, start: u64, len: Option<u64>) -> bool {
     let opened = Device::open(&device.path, Access::Read);
-    opened.is_ok_and(|opened| {
-        let found = spare_of(&opened, entry.spare_start, entry.spare_len);
-        found == Some(SpareOf::Array(entry.array))
-    })
+    opened.is_ok_and(|opened| spare_of(&opened, start, len) == Some(SpareOf::Array(*array)))
+}
+
+/// The devices whose heads are those of an array.
+pub fn spares_of(array: &Uuid, start: u64, len: Option<u64>) -> Result<Vec<BlockDevice>> {
+    let mut all = candidates()?;
+    all.retain(|device| holds(device, array, start, len));
+    Ok(all)
+}
+
+/// The devices that may belong to an array.
+fn candidates() -> Result<Vec<BlockDevice>> {
+    let mut all = BlockDevice::all()?;
+    all.retain(is_candidate);
+    Ok(all)
 }
 
 /// The devices of an array that are there.
@@ -138,21 +154,22 @@ impl Parts {
     /// Looks for them among all devices. A path to a disk over which another device stands, such
     /// as one of multipath, gives way to that.
     pub fn of(entry: &Entry) -> Result<Self> {
-        let all = BlockDevice::all()?;
-        let all: Vec<_> = all.into_iter().filter(is_candidate).collect();
+        let main = Self::main_of(entry)?;
+        let mut spares = spares_of(&entry.array, entry.spare_start, entry.spare_len)?;
+        spares.retain(|device| Some(device) != main.as_ref());
+        let spare = only(spares, entry, "the spare")?;
+        Ok(Self { main, spare })
+    }
+
+    /// Looks for main alone.
+    pub fn main_of(entry: &Entry) -> Result<Option<BlockDevice>> {
         let mut mains = Vec::new();
-        for device in &all {
-            if is_main(entry, device)? {
-                mains.push(device.clone());
+        for device in candidates()? {
+            if is_main(entry, &device)? {
+                mains.push(device);
             }
         }
-        let main = only(mains, entry, "main")?;
-        let is_other = |device: &BlockDevice| Some(device) != main.as_ref();
-        let spares = all
-            .iter()
-            .filter(|device| is_other(device) && is_spare(entry, device));
-        let spare = only(spares.cloned().collect(), entry, "the spare")?;
-        Ok(Self { main, spare })
+        only(mains, entry, "main")
     }
 }
 

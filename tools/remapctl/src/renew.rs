@@ -93,47 +93,71 @@ pub fn erase(disks: &mut Disks, ground: &Ground, array: &Array) -> Result<()> {
 pub fn begin(disks: &mut Disks, ground: &Ground, array: &Array) -> Result<()> {
     let regions = disks.regions();
     let before = choose(disks, &mut blank_block(), &regions).ok();
-    mark_heads(disks, ground, array, before.as_ref())?;
+    let count = if before.is_some() { 0 } else { ALONE };
+    mark_heads(disks, ground, array, before.as_ref(), count)?;
+    zero_rest(disks, ground)
+}
+
+/// Zeroes all that is neither a head nor a mark; durably.
+pub fn zero_rest(disks: &Disks, ground: &Ground) -> Result<()> {
+    let regions = disks.regions();
     for &place in &ground.regions {
         let [a, b] = Slot::BOTH.map(|slot| regions.header(slot));
         zero(disks, place, a + 1..b)?;
         zero(disks, place, b + 1..regions.region_blocks())?;
     }
     for &place in &ground.older {
-        let blocks = 0..regions.region_blocks();
-        zero_ours(disks, place, blocks, |kind| kind != Kind::Unfinished)?;
+        for number in 0..regions.region_blocks() {
+            // What cannot be read on main may be a file system's.
+            let kind = kind_of(disks, place, number).unwrap_or_default();
+            if kind.is_some_and(|kind| kind != Kind::Unfinished) {
+                zero(disks, place, number..number + 1)?;
+            }
+        }
     }
-    sync(&disks.main)?;
-    sync(&disks.spare)
+    sync_all(disks, ground)
 }
 
-/// As [`begin`], but what is whole is erased first, so that the marks stand [`ALONE`]: what is
-/// written beside them is refused until they are [removed](remove_marks).
-pub fn begin_alone(disks: &mut Disks, ground: &Ground, array: &Array) -> Result<()> {
-    let regions = disks.regions();
-    if choose(disks, &mut blank_block(), &regions).is_ok() {
-        erase(disks, ground, array)?;
-    }
-    begin(disks, ground, array)
+/// As [`begin`], but the marks stand [`ALONE`], so that nothing is believed from the first of them
+/// on: what is written beside them is refused until they are [removed](remove_marks).
+pub fn begin_alone(disks: &Disks, ground: &Ground, array: &Array) -> Result<()> {
+    mark_heads(disks, ground, array, None, ALONE)?;
+    zero_rest(disks, ground)
 }
 
-/// Zeroes the marks; durably.
+/// Zeroes the marks; durably. A place that cannot be read may hold one, and is an error.
 pub fn remove_marks(disks: &Disks, ground: &Ground) -> Result<()> {
+    zero_heads(disks, ground, |kind| kind == Some(Kind::Unfinished))
+}
+
+/// Zeroes all, the marks last; durably. So it is told from what is damaged until the end.
+pub fn clear(disks: &Disks, ground: &Ground) -> Result<()> {
+    zero_rest(disks, ground)?;
+    zero_heads(disks, ground, |kind| kind != Some(Kind::Unfinished))?;
+    remove_marks(disks, ground)
+}
+
+/// Zeroes the blocks in the places of heads whose kind is `wanted`; durably.
+fn zero_heads(disks: &Disks, ground: &Ground, wanted: impl Fn(Option<Kind>) -> bool) -> Result<()> {
     let regions = disks.regions();
     for &place in ground.older.iter().chain(&ground.regions) {
-        let heads = Slot::BOTH.map(|slot| regions.header(slot));
-        zero_ours(disks, place, heads, |kind| kind == Kind::Unfinished)?;
+        for number in Slot::BOTH.map(|slot| regions.header(slot)) {
+            if wanted(kind_of(disks, place, number)?) {
+                zero(disks, place, number..number + 1)?;
+            }
+        }
     }
-    sync(&disks.main)?;
-    sync(&disks.spare)
+    sync_all(disks, ground)
 }
 
-/// Puts marks in the places of all heads, those of the newest state of an array that is there last.
-fn mark_heads(
+/// Puts durable marks in the places of all heads, those of the newest state of an array that was
+/// there before last.
+pub fn mark_heads(
     disks: &Disks,
     ground: &Ground,
     array: &Array,
     before: Option<&Choice>,
+    count: u32,
 ) -> Result<()> {
     let mut heads = Vec::new();
     for &place in ground.older.iter().chain(&ground.regions) {
@@ -148,7 +172,6 @@ fn mark_heads(
         }
     }
     heads.sort_by_key(|&(key, ..)| key);
-    let count = if before.is_some() { 0 } else { ALONE };
     for (_, place, slot) in heads {
         mark(disks, place, slot, array, count)?;
     }
@@ -208,22 +231,20 @@ fn zero(disks: &Disks, place: Place, blocks: Range<u64>) -> Result<()> {
     Ok(())
 }
 
-/// Zeroes those blocks that are metadata of a kind that is `wanted`.
-fn zero_ours(
-    disks: &Disks,
-    place: Place,
-    blocks: impl IntoIterator<Item = u64>,
-    wanted: impl Fn(Kind) -> bool,
-) -> Result<()> {
-    let (device, mut block) = (disks.device(place.region), blank_block());
-    for number in blocks {
-        let read = device.read(place.start + number * BLOCK_SECTORS, block.as_mut_slice());
-        let header = read
-            .ok()
-            .and_then(|()| Header::read(&block, crc32c::crc32c).ok());
-        if header.is_some_and(|header| wanted(header.kind)) {
-            zero(disks, place, number..number + 1)?;
-        }
+/// Makes all that was written durable, on the devices that are written.
+fn sync_all(disks: &Disks, ground: &Ground) -> Result<()> {
+    let mut places = ground.older.iter().chain(&ground.regions);
+    if places.any(|place| place.region.role() == Role::MAIN) {
+        sync(&disks.main)?;
     }
-    Ok(())
+    sync(&disks.spare)
+}
+
+/// What kind of metadata a block is, if it is any.
+fn kind_of(disks: &Disks, place: Place, number: u64) -> Result<Option<Kind>> {
+    let (device, mut block) = (disks.device(place.region), blank_block());
+    let read = device.read(place.start + number * BLOCK_SECTORS, block.as_mut_slice());
+    read.with_context(|| format!("reading {}", device.path().display()))?;
+    let header = Header::read(&block, crc32c::crc32c).ok();
+    Ok(header.map(|header| header.kind))
 }

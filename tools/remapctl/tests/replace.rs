@@ -113,17 +113,99 @@ fn a_device_that_holds_the_array_is_overwritten_by_name_only() {
     assert!(files.good("check ./main new").contains("2 units relocated"));
 }
 
+/// A spare that has the array already is not said to have taken another's place.
 #[test]
 fn without_an_array_nothing_is_replaced() {
     let files = Files::new(8);
     let said = files.refused(REPLACE);
     assert!(said.contains("spare does not hold the array"), "{said}");
     files.good("format ./main new");
-    let said = files.good(&format!("{REPLACE} --dry-run"));
-    assert_eq!(said, "nothing is left to copy\n");
-    let said = files.good(REPLACE);
-    assert!(
-        said.starts_with("nothing was left to copy; new is the spare of array "),
-        "{said}"
-    );
+    let before = files.bytes();
+    for words in [REPLACE.to_string(), format!("{REPLACE} --dry-run")] {
+        let said = files.good(&words);
+        assert!(said.starts_with("new is the spare of array "), "{said}");
+        assert!(said.ends_with(" already\n"), "{said}");
+    }
+    let said: Value = serde_json::from_str(&files.good(&format!("{REPLACE} --json"))).unwrap();
+    assert_eq!(said["replaced"], false);
+    assert!(files.bytes() == before);
+}
+
+/// Two names of one file are no two devices, and the data of its only copy stay.
+#[test]
+fn another_name_of_a_device_is_the_device() {
+    let files = Files::new(8);
+    files.good("format ./main spare");
+    let uuid = files.hold("spare", &[1, 2]);
+    let path = |name: &str| files.0.path().join(name);
+    for name in ["spare", "main"] {
+        fs::remove_file(path("new")).unwrap();
+        fs::hard_link(path(name), path("new")).unwrap();
+        let said = files.refused(&format!("{REPLACE} --force {uuid} --force foreign"));
+        assert!(said.contains("new is "), "{said}");
+    }
+    fs::remove_file(path("new")).unwrap();
+    std::os::unix::fs::symlink("spare", path("new")).unwrap();
+    let said = files.refused(&format!("{REPLACE} --force {uuid}"));
+    assert!(said.contains("new is spare"), "{said}");
+}
+
+/// Where a part of the metadata is damaged, it may have held a newer commit.
+#[test]
+fn damaged_metadata_are_relied_on_by_name_only() {
+    let files = Files::new(8);
+    files.good("format ./main spare");
+    files.hold("spare", &[1, 2]);
+    let path = files.0.path().join("spare");
+    let whole = fs::read(&path).unwrap();
+    let mut bytes = whole.clone();
+    bytes[100..200].fill(7);
+    fs::write(&path, &bytes).unwrap();
+    let said = files.refused(REPLACE);
+    let want = "the metadata at spare sector 0 are damaged or cannot be read, and may hold newer";
+    assert!(said.contains(want), "{said}");
+    assert!(said.contains("'--force unsure' goes on"), "{said}");
+    let said = files.good(&format!("{REPLACE} --force unsure"));
+    assert!(said.starts_with("copied 2 units"), "{said}");
+    // A region that is gone says nothing either.
+    fs::write(files.0.path().join("new"), vec![0; 8 << 20]).unwrap();
+    let mut bytes = whole;
+    bytes[..1 << 20].fill(0);
+    fs::write(&path, &bytes).unwrap();
+    let said = files.refused(REPLACE);
+    assert!(said.contains("'--force unsure' goes on"), "{said}");
+}
+
+#[test]
+fn by_its_name_an_array_lies_where_the_table_says() {
+    let files = Files::new(8);
+    for option in ["--main-start 8", "--spare-start 8", "--spare-len 2048"] {
+        let said = files.refused(&format!("spare replace r spare --with new {option}"));
+        let want = "/etc/remaptab says where array 'r' begins";
+        assert!(said.contains(want), "{said}");
+    }
+}
+
+/// What lies before the spare area is not ours to overwrite.
+#[test]
+fn what_begins_before_the_spare_area_is_in_the_way() {
+    let files = Files::new(16);
+    files.good("format ./main spare --spare-start 2048");
+    let mut new = fs::read(files.0.path().join("new")).unwrap();
+    // The superblock of an ext2: its magic number, and a few sizes.
+    for (at, bytes) in [
+        (1024, &64u32.to_le_bytes()[..]),
+        (1028, &8192u32.to_le_bytes()),
+        (1024 + 0x20, &8192u32.to_le_bytes()),
+        (1024 + 0x28, &64u32.to_le_bytes()),
+        (1024 + 0x38, &[0x53, 0xef]),
+        (1024 + 0x4c, &1u32.to_le_bytes()),
+    ] {
+        new[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    fs::write(files.0.path().join("new"), new).unwrap();
+    let words = format!("{REPLACE} --spare-start 2048");
+    let said = files.refused(&words);
+    assert!(said.contains("new holds ext2"), "{said}");
+    files.good(&format!("{words} --force foreign"));
 }

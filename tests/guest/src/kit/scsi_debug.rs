@@ -39,12 +39,8 @@ impl ScsiDebug {
             "scsi_debug",
             &format!("dev_size_mb=64 delay=0 {parameters}"),
         )?;
-        let mut disk = None;
-        until(|| {
-            disk = found()?;
-            Ok(disk.is_some())
-        })?;
-        let name = disk.context("a disk of scsi_debug")?;
+        until(|| Ok(!found()?.is_empty()))?;
+        let name = found()?.pop().context("a disk of scsi_debug")?;
         let host = fs::read_dir("/sys/class/scsi_device")?
             .next()
             .context("a SCSI device")??
@@ -55,6 +51,17 @@ impl ScsiDebug {
                 .join(host)
                 .join("error"),
         })
+    }
+
+    /// The disk by another path, which a second host has (`add_host=2`).
+    pub fn other_path(&self) -> Result<PathBuf> {
+        until(|| Ok(found()?.len() > 1))?;
+        let mut paths = found()?
+            .into_iter()
+            .map(|name| Path::new("/dev").join(name));
+        paths
+            .find(|path| *path != self.path)
+            .context("another path")
     }
 
     /// Makes the given number of these commands fail, or all of them for `None`. The codes are the
@@ -75,17 +82,18 @@ impl ScsiDebug {
     }
 }
 
-/// The name of the disk, once the kernel has found it.
-fn found() -> Result<Option<String>> {
+/// The names of the disks that the kernel has found.
+fn found() -> Result<Vec<String>> {
+    let mut names = Vec::new();
     for entry in fs::read_dir("/sys/block")? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let device = Path::new("/sys/block").join(&name).join("device/model");
         let is_ours = fs::read_to_string(device).is_ok_and(|model| model.trim() == "scsi_debug");
         if is_ours && Path::new("/dev").join(&name).exists() {
-            return Ok(Some(name));
+            names.push(name);
         }
     }
-    Ok(None)
+    Ok(names)
 }
 
 impl Block for ScsiDebug {

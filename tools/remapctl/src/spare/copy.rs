@@ -59,6 +59,14 @@ struct Sum {
     crc32c: u32,
 }
 
+/// A block of a unit that the old spare did not give back.
+#[derive(Clone, Copy)]
+struct Failed {
+    /// Which of the units.
+    at: usize,
+    block: u32,
+}
+
 /// One device's units go to another.
 pub struct Copy<'a> {
     /// The old spare, and how units lie on it.
@@ -69,84 +77,124 @@ pub struct Copy<'a> {
     pub to: (&'a Disks, &'a Geometry),
 }
 
-impl Copy<'_> {
-    /// Copies units, and compares what is read back; the units with the blocks that they have now,
-    /// and the sectors of the array that are lost.
-    pub fn run(&self, say: &Say, mut units: Vec<Kept>) -> Result<(Vec<Kept>, Vec<Range<u64>>)> {
-        let (mut lost, mut sums) = (Vec::new(), Vec::new());
-        let all = units.len() as u64;
-        for (at, kept) in units.iter_mut().enumerate() {
-            for run in kept.valid.runs() {
-                self.copy(kept, run, &mut lost, &mut sums)?;
-            }
-            say.progress("copying", at as u64 + 1, all);
-        }
-        let to = &self.to.0.spare;
-        let name = || to.path().display().to_string();
-        to.sync().with_context(name)?;
-        let all = sums.len() as u64;
-        for (at, sum) in sums.iter().enumerate() {
+/// What was copied.
+pub struct Copied {
+    /// The units, with the blocks that they have now.
+    pub units: Vec<Kept>,
+    /// The sectors of the array that are lost.
+    pub lost: Vec<Range<u64>>,
+    sums: Vec<Sum>,
+}
+
+impl Copied {
+    /// Compares what a device gives back with what was copied.
+    pub fn compare(&self, say: &Say, device: &Device) -> Result<()> {
+        let name = || device.path().display().to_string();
+        for (at, sum) in self.sums.iter().enumerate() {
             let mut bytes = vec![0; sum.length];
-            to.read(sum.sector, &mut bytes).with_context(name)?;
+            device.read(sum.sector, &mut bytes).with_context(name)?;
             if crc32c::crc32c(&bytes) != sum.crc32c {
                 bail!("{} gives back other data than were written", name());
             }
-            say.progress("comparing", at as u64 + 1, all);
+            say.progress("comparing", at as u64 + 1, self.sums.len() as u64);
         }
-        Ok((units, lost))
+        Ok(())
+    }
+}
+
+impl Copy<'_> {
+    /// Copies units; durably. Blocks that fail are tried again when all others are copied.
+    pub fn run(&self, say: &Say, units: Vec<Kept>) -> Result<Copied> {
+        let mut copied = Copied {
+            units,
+            lost: Vec::new(),
+            sums: Vec::new(),
+        };
+        let mut failed = Vec::new();
+        for at in 0..copied.units.len() {
+            let runs: Vec<_> = copied.units[at].valid.runs().collect();
+            for run in runs {
+                self.copy_run(&mut copied, at, run, &mut failed)?;
+            }
+            say.progress("copying", at as u64 + 1, copied.units.len() as u64);
+        }
+        for Failed { at, block } in failed {
+            self.copy_again(&mut copied, at, block)?;
+        }
+        let to = &self.to.0.spare;
+        to.sync().with_context(|| to.path().display().to_string())?;
+        Ok(copied)
     }
 
     /// Copies a run of blocks, one by one if it cannot be read as a whole.
-    fn copy(
+    fn copy_run(
         &self,
-        kept: &mut Kept,
+        copied: &mut Copied,
+        at: usize,
         run: Range<u32>,
-        lost: &mut Vec<Range<u64>>,
-        sums: &mut Vec<Sum>,
+        failed: &mut Vec<Failed>,
     ) -> Result<()> {
-        let (disks, geometry) = self.from;
-        let sectors = geometry.sectors_at(kept.unit, run.clone());
-        let mut bytes = vec![0; (sectors.end - sectors.start) as usize * 512];
-        let from = geometry.on_spare(kept.spare, sectors.start);
+        if self.copy(copied, at, run.clone())? {
+            return Ok(());
+        }
         if run.len() > 1 {
-            if disks.spare.read(from, &mut bytes).is_err() {
-                for block in run {
-                    self.copy(kept, block..block + 1, lost, sums)?;
-                }
+            return run
+                .into_iter()
+                .try_for_each(|block| self.copy_run(copied, at, block..block + 1, failed));
+        }
+        failed.push(Failed {
+            at,
+            block: run.start,
+        });
+        Ok(())
+    }
+
+    /// Copies a block that failed, or gives it up.
+    fn copy_again(&self, copied: &mut Copied, at: usize, block: u32) -> Result<()> {
+        let run = block..block + 1;
+        for _ in 0..TRIES {
+            if self.copy(copied, at, run.clone())? {
                 return Ok(());
             }
-        } else if !self.read_block(from, &mut bytes)? {
-            kept.valid = kept.valid.minus(Blocks::range(run));
-            lost.push(sectors);
-            return Ok(());
+        }
+        let kept = &mut copied.units[at];
+        kept.valid = kept.valid.minus(Blocks::range(run.clone()));
+        copied.lost.push(self.from.1.sectors_at(kept.unit, run));
+        Ok(())
+    }
+
+    /// Copies blocks; `false` if they cannot be read.
+    fn copy(&self, copied: &mut Copied, at: usize, run: Range<u32>) -> Result<bool> {
+        let kept = copied.units[at];
+        let (disks, geometry) = self.from;
+        let sectors = geometry.sectors_at(kept.unit, run);
+        let mut bytes = vec![0; (sectors.end - sectors.start) as usize * 512];
+        let from = geometry.on_spare(kept.spare, sectors.start);
+        if let Err(error) = disks.spare.read(from, &mut bytes) {
+            return self.is_answering(error).map(|()| false);
         }
         let (disks, geometry) = self.to;
         let sector = geometry.on_spare(kept.spare, sectors.start);
         let written = disks.spare.write(sector, &bytes);
         written.with_context(|| disks.spare.path().display().to_string())?;
-        sums.push(Sum {
+        copied.sums.push(Sum {
             sector,
             length: bytes.len(),
             crc32c: crc32c::crc32c(&bytes),
         });
-        Ok(())
+        Ok(true)
     }
 
-    /// Reads a block; `false` if it is bad, which it is not if the device does not answer at all.
-    fn read_block(&self, sector: u64, bytes: &mut [u8]) -> Result<bool> {
+    /// Whether a block that could not be read is bad: it is not if the device does not answer.
+    fn is_answering(&self, error: io::Error) -> Result<()> {
         let device: &Device = &self.from.0.spare;
         let name = || device.path().display().to_string();
-        for _ in 0..TRIES {
-            match device.read(sector, bytes) {
-                Ok(()) => return Ok(true),
-                Err(error) if is_bad_sector(&error) => {}
-                Err(error) => return Err(error).with_context(name),
-            }
+        if !is_bad_sector(&error) {
+            return Err(error).with_context(name);
         }
         let mut head = vec![0; BLOCK_BYTES];
         let answered = device.read(self.answers, &mut head);
-        answered.with_context(|| format!("{} does not answer any more", name()))?;
-        Ok(false)
+        answered.with_context(|| format!("{} does not answer any more", name()))
     }
 }
 

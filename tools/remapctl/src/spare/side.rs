@@ -13,26 +13,34 @@ use anyhow::{
     Context,
     Result, //
 };
-use remap_core::metadata::array::{
-    Array,
-    Head, //
-};
+use remap_core::metadata::array::Array;
 use remap_core::metadata::block::{
+    Block,
+    Crc32c,
     Flaw,
     Header,
     Kind,
+    ALONE,
     BLOCK_SECTORS, //
 };
+use remap_core::metadata::storage::{
+    Failed,
+    Region,
+    Storage, //
+};
 use remap_core::metadata::survey::{
-    surveys,
+    choose,
+    Choice,
     Refused, //
 };
 use remap_core::metadata::uuid::Uuid;
 use remap_core::region_layout::Slot;
 use remap_host::{
     blank_block,
+    Contained,
     Unreadable, //
 };
+use std::ops::Range;
 
 /// The regions on the spare device, and nothing else: what looks like metadata on main belongs to
 /// main's users.
@@ -48,8 +56,10 @@ pub fn ground_of(disks: &Disks) -> Ground {
 enum There {
     /// Nothing.
     Blank,
-    /// A block of metadata, and the array if it is a head.
-    Block(Header, Option<Array>),
+    /// Metadata that are damaged, such as a mark or a head whose writing was interrupted.
+    Damaged,
+    /// A block of metadata.
+    Block(Header),
     /// It cannot be read, or is something else.
     Unknown,
 }
@@ -63,11 +73,9 @@ fn heads(disks: &Disks) -> Vec<There> {
             let sector = place.start + number * BLOCK_SECTORS;
             let read = disks.spare.read(sector, block.as_mut_slice());
             found.push(match read.map(|()| Header::read(&block, crc32c::crc32c)) {
-                Ok(Ok(header)) => {
-                    let head = Head::read(&block, &header);
-                    There::Block(header, head.map(|head| head.array))
-                }
+                Ok(Ok(header)) => There::Block(header),
                 Ok(Err(Flaw::Blank)) => There::Blank,
+                Ok(Err(Flaw::Checksum)) => There::Damaged,
                 Ok(Err(_)) | Err(_) => There::Unknown,
             });
         }
@@ -76,10 +84,10 @@ fn heads(disks: &Disks) -> Vec<There> {
 }
 
 /// The blocks of metadata in the places of heads on the spare device.
-fn blocks(disks: &Disks) -> Vec<(Header, Option<Array>)> {
+fn blocks(disks: &Disks) -> Vec<Header> {
     let known = heads(disks).into_iter().filter_map(|there| match there {
-        There::Block(header, array) => Some((header, array)),
-        There::Blank | There::Unknown => None,
+        There::Block(header) => Some(header),
+        There::Blank | There::Damaged | There::Unknown => None,
     });
     known.collect()
 }
@@ -92,7 +100,7 @@ pub fn head_of(disks: &Disks, found: &Found) -> u64 {
 }
 
 /// What the marks say on a spare that was given up.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GivenUp {
     /// The array.
     pub array: Uuid,
@@ -141,21 +149,21 @@ impl Old {
 /// Whether an earlier run began to write this array to a spare device.
 pub fn was_begun(disks: &Disks, array: &Uuid) -> bool {
     let mut blocks = blocks(disks).into_iter();
-    blocks.any(|(header, _)| header.kind == Kind::Unfinished && header.address.array == *array)
+    blocks.any(|header| is_alone(&header) && header.address.array == *array)
 }
 
-/// What marks say, if each place of a head can be read, and holds one of them or nothing: a head
+/// What marks say, if each place of a head can be read, and holds one of them or no whole head: one
 /// that cannot be read may be that of the array.
-fn given_up(disks: &Disks) -> Option<GivenUp> {
+pub fn given_up(disks: &Disks) -> Option<GivenUp> {
     let mut said = None;
     for there in heads(disks) {
         let here = match there {
-            There::Block(header, _) if header.kind == Kind::Unfinished => GivenUp {
+            There::Block(header) if header.kind == Kind::Unfinished => GivenUp {
                 array: header.address.array,
                 device: header.address.device,
             },
-            There::Blank => continue,
-            There::Block(..) | There::Unknown => return None,
+            There::Blank | There::Damaged => continue,
+            There::Block(_) | There::Unknown => return None,
         };
         if said.is_some_and(|said| said != here) {
             return None;
@@ -165,12 +173,57 @@ fn given_up(disks: &Disks) -> Option<GivenUp> {
     said
 }
 
+/// The metadata beside marks that stand alone, which are read as blank.
+struct BesideMarks<'a>(&'a mut Disks);
+
+impl Storage for BesideMarks<'_> {
+    const CRC32C: Crc32c = Disks::CRC32C;
+
+    fn has(&self, region: Region) -> bool {
+        self.0.has(region)
+    }
+
+    fn read(&mut self, region: Region, number: u64, block: &mut Block) -> Result<(), Failed> {
+        self.0.read(region, number, block)?;
+        if Header::read(block, Self::CRC32C).is_ok_and(|header| is_alone(&header)) {
+            block.fill(0);
+        }
+        Ok(())
+    }
+
+    fn finds_on_main(
+        &mut self,
+        from_end: Range<u64>,
+        block: &mut Block,
+        is_wanted: &dyn Fn(&Block) -> bool,
+    ) -> Result<bool, Failed> {
+        self.0.finds_on_main(from_end, block, is_wanted)
+    }
+
+    fn write(&mut self, _: Region, _: u64, _: &Block) -> Result<(), Failed> {
+        Err(Failed)
+    }
+
+    fn write_through(&mut self, _: Region, _: u64, _: &Block) -> Result<(), Failed> {
+        Err(Failed)
+    }
+
+    fn flush(&mut self, _: Region) -> Result<(), Failed> {
+        Err(Failed)
+    }
+}
+
+/// Whether a block is a mark beside which nothing is believed.
+fn is_alone(header: &Header) -> bool {
+    header.kind == Kind::Unfinished && header.count == ALONE
+}
+
 /// What the new device holds.
 pub enum New {
     /// An array.
     Whole(Array),
     /// A complete array, and marks, so that it is refused.
-    Marked(Array),
+    Marked(Box<Contained>),
     /// Anything else.
     Other,
 }
@@ -178,43 +231,78 @@ pub enum New {
 impl New {
     /// Looks at it.
     pub fn look(disks: &mut Disks) -> Self {
-        if let Ok(found) = Found::read(disks) {
-            return Self::Whole(*found.array());
-        }
-        let blocks = blocks(disks);
-        let mut arrays = blocks.iter().filter_map(|(_, array)| *array);
-        let Some(array) = arrays.next() else {
-            return Self::Other;
+        let refused = match Found::read(disks) {
+            Ok(found) => return Self::Whole(*found.array()),
+            Err(error) => error,
         };
-        // What is there may say anything of itself.
-        let is_one = arrays.all(|other| other == array)
-            && array.regions() == disks.regions()
-            && !array.on_main();
-        if !is_one {
-            return Self::Other;
-        }
-        let is_marked = blocks.iter().all(|(header, _)| {
-            header.address.array == array.uuid
-                && matches!(header.kind, Kind::Unfinished | Kind::Checkpoint)
-        });
-        let regions = ground_of(disks).regions;
-        disks.mapped = Some(array.main_sectors);
-        let surveys = surveys(disks, &mut blank_block(), &array);
-        let is_complete = regions.iter().all(|place| {
-            let survey = surveys.get(place.region.0).copied().flatten();
-            survey.is_some_and(|survey| survey.chain.is_some())
-        });
-        match is_marked && is_complete {
-            true => Self::Marked(array),
-            false => Self::Other,
+        let is_unfinished = matches!(
+            refused.downcast_ref(),
+            Some(Unreadable::Refused(Refused::Unfinished))
+        );
+        match beside_marks(disks).filter(|_| is_unfinished) {
+            Some(contained) => Self::Marked(Box::new(contained)),
+            None => Self::Other,
         }
     }
 
     /// The array, if it is complete.
     pub fn array(&self) -> Option<Array> {
         match self {
-            Self::Whole(array) | Self::Marked(array) => Some(*array),
+            Self::Whole(array) => Some(*array),
+            Self::Marked(contained) => Some(contained.choice.identity.array),
             Self::Other => None,
         }
     }
+}
+
+/// The array that is complete in each region, beside marks that belong to it.
+fn beside_marks(disks: &mut Disks) -> Option<Contained> {
+    let (regions, mut beside) = (disks.regions(), BesideMarks(disks));
+    let choice = choose(&mut beside, &mut blank_block(), &regions).ok()?;
+    let array = choice.identity.array;
+    let geometry = beside.0.geometry(&array).ok()?;
+    let contained = Contained::chosen(&mut beside, choice, &geometry).ok()?;
+    let is_own = |header: &Header| {
+        header.address.array == array.uuid && header.address.device == array.spare
+    };
+    let heads = blocks(beside.0);
+    let is_complete = !array.on_main()
+        && heads.iter().any(is_alone)
+        && heads.iter().all(is_own)
+        && Region::of_spare()
+            .filter(|&region| beside.has(region))
+            .all(|region| is_intact(&contained.choice, region));
+    is_complete.then_some(contained)
+}
+
+/// Whether a region has the newest state, and no block that is damaged or cannot be read.
+fn is_intact(choice: &Choice, region: Region) -> bool {
+    let survey = choice.surveys.get(region.0).copied().flatten();
+    let is_sound = survey.is_some_and(|survey| survey.unreadable + survey.damaged == 0);
+    is_sound && choice.is_current(region)
+}
+
+/// A region of an array's spare that cannot be read in full, or is damaged, or gone: nobody knows
+/// whether it held a newer commit than the others. A mark in the place of a head is not damage: the
+/// newest state is overwritten last.
+pub fn unsure(disks: &Disks, choice: &Choice) -> Option<Region> {
+    let array = &choice.identity.array.uuid;
+    let is_mark = |there: &&There| {
+        let There::Block(header) = there else {
+            return false;
+        };
+        header.kind == Kind::Unfinished && header.address.array == *array
+    };
+    let heads = heads(disks);
+    let regions = ground_of(disks).regions.into_iter();
+    let mut regions = regions.zip(heads.chunks(Slot::BOTH.len()));
+    let found = regions.find(|(place, heads)| {
+        let marks = heads.iter().filter(is_mark).count() as u64;
+        let survey = choice.surveys.get(place.region.0).copied().flatten();
+        survey.is_none_or(|survey| {
+            let is_there = survey.chain.is_some() || marks > 0;
+            !is_there || survey.unreadable > 0 || survey.damaged > marks
+        })
+    });
+    found.map(|(place, _)| place.region)
 }
