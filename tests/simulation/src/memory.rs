@@ -130,8 +130,8 @@ pub type SimulatedMap = Map<Simulated>;
 
 /// A group that is soon full.
 fn group() -> Group<Simulated> {
-    let spares = || vec![SpareUnit(0); RETIRED_PER_CHANGE + 2];
-    Group::new(vec![Change::NONE; 2], spares(), spares())
+    let retired = vec![SpareUnit(0); RETIRED_PER_CHANGE + 2];
+    Group::new(vec![Change::NONE; 2], retired, vec![SpareUnit(0)])
 }
 
 /// Memory for the state of an array of this shape, with so many nodes.

@@ -130,6 +130,8 @@ mod buffers;
 mod clients;
 mod executor;
 mod faults;
+#[cfg(test)]
+mod machines;
 mod promises;
 mod sequence;
 

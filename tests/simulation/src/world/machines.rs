@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Machines one step at a time, where chance seldom leads, or nobody would notice the difference.
+
+use super::*;
+use crate::config::Config;
+use remap_core::breaker::Trip;
+use remap_core::engine::obstacle::Obstacle;
+use remap_core::engine::relocation::Outcome;
+
+const UNIT: u64 = 8;
+const FAILED: Event = Event::Io(Err(Status::Medium));
+const DONE: Event = Event::Io(Ok(()));
+
+fn world(config: Config) -> World {
+    let mut world = World::new(config, 1);
+    world.policy(Policy::Main);
+    world
+}
+
+fn quiet() -> World {
+    world(Config::QUIET)
+}
+
+fn waits<O>(key: Key) -> Turn<O> {
+    Turn::Act(Action::Wait(key))
+}
+
+const fn stays(why: Obstacle) -> Turn<Outcome> {
+    Turn::Ended(Outcome::Stays(why))
+}
+
+fn relocation(unit: u64, cause: Cause) -> Relocation {
+    Relocation::new(Unit(unit), cause, 0)
+}
+
+const MESSAGE: Cause = Cause::Message { is_lossy: false };
+const WRITE: Cause = Cause::Write(Status::Medium);
+
+impl World {
+    fn policy(&mut self, policy: Policy) {
+        let limit = Limit::new(0, 0).expect("no limit");
+        self.engine.configure(limit, Budget::Usual, policy);
+    }
+
+    /// The first step of a relocation.
+    fn begin(&mut self, unit: u64, cause: Cause) -> Turn<Outcome> {
+        relocation(unit, cause).step(&mut self.engine, Event::Begin, self.now)
+    }
+
+    /// Has units moved to the spare.
+    fn relocate(&mut self, units: Range<u64>) {
+        for unit in units {
+            self.spawn(Machine::Relocation(relocation(unit, MESSAGE)), 0);
+        }
+        self.drain().expect("no lie");
+    }
+
+    /// Has the I/O of a request fail, while all probes work, until it waits for something else, or
+    /// has ended.
+    fn fails(&mut self, request: &mut Request, now: u64) -> Action {
+        let mut action = request.step(&mut self.engine, Event::Begin, now);
+        loop {
+            let event = match action {
+                Action::Io(_) => FAILED,
+                Action::Sleep(_) => Event::Slept,
+                Action::Wait(Key::Probe) if self.engine.wants_probe() => {
+                    self.probe(DONE, now);
+                    Event::Woken
+                }
+                other => return other,
+            };
+            action = request.step(&mut self.engine, event, now);
+        }
+    }
+
+    /// Has all probes that are wanted end, whose reads end like this.
+    fn probe(&mut self, read: Event, now: u64) {
+        let mut prober = Prober::default();
+        let mut action = prober.step(&mut self.engine, Event::Begin, now);
+        while matches!(action, Action::Io(_)) {
+            action = prober.step(&mut self.engine, read, now);
+        }
+    }
+
+    /// Opens the breaker, as a write to a main that cannot be read does.
+    fn open_breaker(&mut self) {
+        self.main.mode = Mode::Away;
+        self.note_outage();
+        self.client(Kind::Write, 0..1);
+        self.drain().expect("no lie");
+        self.main.mode = Mode::Well;
+        assert!(!self.engine.is_closed());
+    }
+}
+
+/// The I/O that a machine wants.
+fn io_of(action: Action) -> Io {
+    match action {
+        Action::Io(io) => io,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A unit is not asked about where it cannot become a suspect.
+#[test]
+fn a_finding_ends_where_there_is_no_suspect() {
+    let end = Turn::Ended(false);
+    let mut world = quiet();
+    let wait = Finding::new(Unit(1)).step(&mut world.engine);
+    assert_eq!(wait, waits(Key::Probe));
+    world.engine.set_suspended(true);
+    assert_eq!(Finding::new(Unit(1)).step(&mut world.engine), end);
+    world.engine.set_suspended(false);
+    world.drain().expect("no lie");
+    world.relocate(2..3);
+    assert_eq!(Finding::new(Unit(2)).step(&mut world.engine), end);
+    world.open_breaker();
+    assert_eq!(Finding::new(Unit(1)).step(&mut world.engine), end);
+}
+
+/// What was under way before a question was asked does not answer it.
+#[test]
+fn a_probe_answers_only_what_was_asked_before_it_began() {
+    let mut world = quiet();
+    let engine = &mut world.engine;
+    let (mut one, mut other) = (Finding::new(Unit(1)), Finding::new(Unit(2)));
+    let mut prober = Prober::default();
+    one.step(engine);
+    io_of(prober.step(engine, Event::Begin, 1));
+    other.step(engine);
+    io_of(prober.step(engine, DONE, 2));
+    one.step(engine);
+    other.step(engine);
+    assert_eq!(
+        (one.state(), other.state()),
+        ("AskingWrites", "AskingReads")
+    );
+    prober.step(engine, DONE, 3);
+    other.step(engine);
+    assert_eq!(other.state(), "AskingWrites");
+}
+
+/// A probe reads where nothing bad is known, near where it would.
+#[test]
+fn a_probe_passes_over_units_with_entries() {
+    let looked_at = |relocated: Range<u64>| {
+        let mut world = world(Config {
+            units: 10,
+            spare_units: 20,
+            ..Config::QUIET
+        });
+        world.relocate(relocated);
+        Finding::new(Unit(0)).step(&mut world.engine);
+        let io = io_of(Prober::default().step(&mut world.engine, Event::Begin, 1));
+        io.at / UNIT
+    };
+    assert_eq!(looked_at(0..0), 2);
+    assert_eq!(looked_at(2..5), 5);
+    // Where none is left before the end, it reads there.
+    assert_eq!(looked_at(2..10), 2);
+}
+
+/// One unit says nothing of a device that has no other.
+#[test]
+fn the_only_unit_is_moved() {
+    let mut world = world(Config {
+        units: 1,
+        ..Config::QUIET
+    });
+    world.main.set_fault(1, Some(Fault::Dead));
+    world.oracle.may_fail(&(1..2));
+    world.client(Kind::Write, 0..3);
+    world.drain().expect("no lie");
+    assert_eq!((world.tally.relocated, world.tally.tripped), (1, 0));
+}
+
+/// Why the breaker opened is what administrators go by.
+#[test]
+fn the_breaker_says_what_main_does_not_do() {
+    let open = |mode| {
+        let mut world = world(Config {
+            on_main: true,
+            ..Config::QUIET
+        });
+        world.main.mode = mode;
+        world.note_outage();
+        world.client(Kind::Write, 0..1);
+        world.drain().expect("no lie");
+        world.engine.breaker().open()
+    };
+    assert_eq!(open(Mode::ReadOnly), Some(Trip::Unwritable));
+    assert_eq!(open(Mode::Away), Some(Trip::Unreadable));
+}
+
+/// For a second after main was found away, a read that fails asks nobody; then it does again.
+#[test]
+fn reads_do_not_ask_a_main_that_is_away() {
+    let mut world = quiet();
+    let asks = |world: &mut World, now: u64| {
+        let mut request = Request::new(Op::Read, 8..9, true, 0);
+        let mut action = request.step(&mut world.engine, Event::Begin, now);
+        while !matches!(action, Action::Wait(_) | Action::End(_)) {
+            let event = match action {
+                Action::Sleep(_) => Event::Slept,
+                _ => FAILED,
+            };
+            action = request.step(&mut world.engine, event, now);
+        }
+        action == Action::Wait(Key::Probe)
+    };
+    assert!(asks(&mut world, 5000));
+    world.probe(FAILED, 5000);
+    assert!(!asks(&mut world, 5000));
+    assert!(!asks(&mut world, 5999));
+    assert!(asks(&mut world, 6000));
+    world.probe(DONE, 6000);
+    assert!(asks(&mut world, 6000));
+}
+
+/// What administrators ask for is not counted as failures, and does not wait for those.
+#[test]
+fn messages_do_not_wait_for_the_breaker() {
+    let mut world = quiet();
+    let limit = Limit::new(1, 86_400).expect("a limit");
+    let policy = Policy::Main;
+    world.engine.configure(limit, Budget::Usual, policy);
+    let quiesce = Turn::Act(Action::Quiesce);
+    assert_eq!(world.begin(0, MESSAGE), quiesce);
+    assert_eq!(world.begin(1, MESSAGE), quiesce);
+    assert_eq!(world.begin(2, WRITE), quiesce);
+    // Two that count may be one too many.
+    assert_eq!(world.begin(3, WRITE), waits(Key::Room));
+    assert_eq!(world.begin(4, MESSAGE), quiesce);
+}
+
+/// A write waits for memory; nothing else is worth that.
+#[test]
+fn writes_alone_wait_for_memory() {
+    let starved = || {
+        world(Config {
+            nodes: 0,
+            ..Config::QUIET
+        })
+    };
+    assert_eq!(starved().begin(0, WRITE), waits(Key::Memory));
+    for cause in [MESSAGE, Cause::Weak] {
+        assert_eq!(starved().begin(0, cause), stays(Obstacle::NoMemory));
+    }
+}
+
+/// A unit that is weak is left alone if it is worse; one that is asked for is moved.
+#[test]
+fn a_suspect_is_moved_by_a_message_but_not_as_weak() {
+    let mut world = quiet();
+    assert!(world.engine.suspect(Unit(1), 8));
+    assert_eq!(world.begin(1, Cause::Weak), stays(Obstacle::Changed));
+    assert_eq!(world.begin(1, MESSAGE), Turn::Act(Action::Quiesce));
+    assert_eq!(world.begin(2, Cause::Weak), Turn::Act(Action::Quiesce));
+}
+
+/// The data of zeroes are no bio's.
+#[test]
+fn zeroes_are_written_as_zeroes() {
+    let mut world = quiet();
+    for (op, data) in [(Op::WriteZeroes, Data::Zeroes), (Op::Write, Data::Bio)] {
+        let mut request = Request::new(op, 0..4, true, 0);
+        let io = io_of(request.step(&mut world.engine, Event::Begin, 1));
+        assert_eq!((io.verb, io.data), (Verb::Write, data));
+    }
+}
+
+/// The units of a piece: to the end of a unit with an entry, or to the next one that has one.
+#[test]
+fn a_piece_ends_where_an_entry_begins() {
+    let mut world = quiet();
+    world.relocate(2..3);
+    let piece = |world: &mut World, sectors: Range<u64>, has_failed| {
+        let mut request = Request::new(Op::Write, sectors, has_failed, 0);
+        let io = io_of(request.step(&mut world.engine, Event::Begin, 1));
+        (io.device, io.sectors)
+    };
+    assert_eq!(piece(&mut world, 1..40, false), (Device::Main, 1..16));
+    assert_eq!(piece(&mut world, 17..40, false), (Device::Spare, 17..24));
+    assert_eq!(piece(&mut world, 24..40, false), (Device::Main, 24..40));
+    // What failed is tried unit by unit.
+    assert_eq!(piece(&mut world, 1..16, true), (Device::Main, 1..8));
+}
+
+/// What failed to be read is read block by block, and what follows as a whole again.
+#[test]
+fn a_read_that_failed_is_narrow_to_its_end_and_no_further() {
+    let mut world = quiet();
+    let mut request = Request::new(Op::Read, 0..24, false, 0);
+    let engine = &mut world.engine;
+    let mut step = |event| io_of(request.step(engine, event, 1)).sectors;
+    assert_eq!(step(Event::Begin), 0..24);
+    // Unit by unit, and the first of them block by block.
+    assert_eq!(step(FAILED), 0..8);
+    assert_eq!(step(FAILED), 0..1);
+    for block in 1..8 {
+        assert_eq!(step(DONE), block..block + 1);
+    }
+    assert_eq!(step(DONE), 8..16);
+    assert_eq!(step(DONE), 16..24);
+}
+
+/// A unit that became a suspect while a wide piece was written is written, and read, by itself.
+#[test]
+fn a_wide_write_that_meets_a_suspect_is_written_again() {
+    let mut world = quiet();
+    let mut request = Request::new(Op::Write, 0..24, false, 0);
+    let all = io_of(request.step(&mut world.engine, Event::Begin, 1));
+    assert_eq!(all.sectors, 0..24);
+    assert!(world.engine.suspect(Unit(1), 8));
+    let mut step = |event| io_of(request.step(&mut world.engine, event, 1));
+    assert_eq!(step(DONE).sectors, 0..8);
+    assert_eq!(step(DONE).sectors, 8..16);
+    let check = step(DONE);
+    assert_eq!((check.verb, check.sectors), (Verb::Read, 8..16));
+}
+
+/// By this policy a write to a suspect moves it, if anything is moved and it is a write.
+#[test]
+fn the_policy_is_for_writes_to_suspects() {
+    let begun = |op, policy, is_open| {
+        let mut world = quiet();
+        world.policy(policy);
+        assert!(world.engine.suspect(Unit(1), 8));
+        if is_open {
+            world.open_breaker();
+        }
+        let mut request = Request::new(op, 8..10, false, 0);
+        let action = request.step(&mut world.engine, Event::Begin, 1);
+        matches!(action, Action::Wait(Key::Probe))
+    };
+    assert!(begun(Op::Write, Policy::Spare, false));
+    assert!(begun(Op::WriteZeroes, Policy::Spare, false));
+    for (op, policy, is_open) in [
+        (Op::Write, Policy::Main, false),
+        (Op::Write, Policy::Spare, true),
+        (Op::Discard, Policy::Spare, false),
+        (Op::Read, Policy::Spare, false),
+    ] {
+        assert!(!begun(op, policy, is_open), "{op:?} {policy:?} {is_open}");
+    }
+}
+
+/// An event is due for all that is said, and for nothing else.
+#[test]
+fn events_are_for_what_changed() {
+    let mut world = quiet();
+    let mut is_due = |change: &mut dyn FnMut(&mut World)| {
+        world.engine.take_notices();
+        change(&mut world);
+        world.engine.take_notices().is_event_due()
+    };
+    assert!(!is_due(&mut |_| ()));
+    assert!(is_due(&mut |world| assert!(world
+        .engine
+        .suspect(Unit(1), 8))));
+    assert!(is_due(&mut |world| assert!(world
+        .engine
+        .clear_suspect(Unit(1)))));
+    assert!(is_due(&mut |world| world.engine.note_change()));
+    assert!(!is_due(&mut |world| assert!(!world.engine.rearm())));
+    is_due(&mut |world| world.open_breaker());
+    assert!(is_due(&mut |world| assert!(world.engine.rearm())));
+}
+
+/// Each reason is told from the others.
+#[test]
+fn each_obstacle_has_its_words() {
+    let all = [
+        Obstacle::Changed,
+        Obstacle::NoSpare,
+        Obstacle::NoMemory,
+        Obstacle::ReadOnly,
+        Obstacle::Tripped,
+        Obstacle::Unreadable,
+        Obstacle::Away,
+        Obstacle::Io(Status::Medium),
+        Obstacle::Suspended,
+    ];
+    let words: BTreeSet<_> = all.iter().map(|why| why.reason()).collect();
+    assert_eq!(words.len(), all.len());
+    assert!(words.iter().all(|why| why.contains(' ')));
+}
+
+/// Writes wait for a spare unit for their time, from when the first came; one that becomes free
+/// has others wait again.
+#[test]
+fn writes_wait_for_a_spare_unit_for_their_time() {
+    let mut world = world(Config {
+        spare_units: 2,
+        no_spare_timeout: Some(1),
+        ..Config::QUIET
+    });
+    world.relocate(0..2);
+    let wait = Action::Wait(Key::Spare);
+    let end = Action::End(Status::IoErr);
+    let [mut one, mut other, mut third, mut fourth] =
+        [2, 3, 4, 4].map(|unit| Request::new(Op::Write, unit * UNIT..unit * UNIT + 2, true, 0));
+    assert_eq!(world.fails(&mut one, 10_000), wait);
+    assert_eq!(world.engine.no_spare_deadline(10_000), Some(1000));
+    assert_eq!(world.fails(&mut other, 10_500), wait);
+    assert_eq!(world.engine.no_spare_deadline(10_500), Some(500));
+    world.engine.expire(10_999);
+    assert_eq!(one.step(&mut world.engine, Event::Woken, 10_999), wait);
+    world.engine.expire(11_000);
+    assert_eq!(one.step(&mut world.engine, Event::Woken, 11_000), end);
+    assert_eq!(other.step(&mut world.engine, Event::Woken, 11_000), end);
+    assert_eq!(world.engine.waiting_for_spare(), 0);
+    // It was in vain, until a spare unit becomes free.
+    assert_eq!(world.fails(&mut third, 12_000), end);
+    world.spawn(Machine::Unrelocation(Unrelocation::new(Unit(0))), 0);
+    world.drain().expect("no lie");
+    world.relocate(5..6);
+    assert_eq!(world.fails(&mut fourth, 13_000), wait);
+}
