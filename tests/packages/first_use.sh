@@ -31,7 +31,7 @@ remapctl status safe
 dmsetup message safe 0 scan rate 1000000
 dmsetup message safe 0 scan start
 until dmsetup status safe | grep -q ' stopped '; do sleep 1; done
-dmsetup remove safe
+dmsetup remove --retry safe
 remapctl check "$main" "$spare"
 until modprobe -r dm_remap; do sleep 1; done
 [ ! -d /sys/module/dm_remap ]

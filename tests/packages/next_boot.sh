@@ -9,4 +9,4 @@ uname -r
 dmsetup create safe --table "0 $(blockdev --getsz "$main") remap $main 0 $spare 0 $(blockdev --getsz "$spare")"
 dd if=/dev/mapper/safe bs=4096 count=3000 iflag=direct | cmp - /root/data
 dmsetup status safe | grep -q ' remap relocated 3/'
-dmsetup remove safe
+dmsetup remove --retry safe

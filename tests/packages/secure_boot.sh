@@ -11,7 +11,7 @@ modprobe null_blk nr_devices=2 gb=1 memory_backed=1
 if [ "$ENROLLED" = 1 ]; then
 	table
 	dd if=/dev/zero of=/dev/mapper/safe bs=1M count=4 oflag=direct
-	dmsetup remove safe
+	dmsetup remove --retry safe
 	exit
 fi
 if table; then
