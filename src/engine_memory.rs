@@ -11,6 +11,7 @@ use remap_core::{
     engine::{
         self,
         change::Change,
+        claim::Claim,
         group::{
             Group,
             CHANGES,
@@ -53,6 +54,7 @@ impl Memory for KernelMemory {
     type Words = KVVec<u64>;
     type Magazines = KVec<Magazine>;
     type Units = KVec<Unit>;
+    type Claims = KVec<Claim>;
     type SpareUnits = KVec<SpareUnit>;
     type Changes = KVec<Change>;
 }
@@ -100,7 +102,7 @@ pub(crate) fn engine(geometry: &Geometry, nodes: Nodes) -> Result<KBox<Engine>> 
         spares: spares(geometry)?,
         magazines: Magazines::new(KVec::from_elem(Magazine::EMPTY, cpus, GFP_KERNEL)?),
         withheld: spare_units(MOST_WITHHELD)?,
-        claims: units(CLAIMS)?,
+        claims: KVec::from_elem(Claim::NONE, CLAIMS, GFP_KERNEL)?,
         changed: units(CHANGED)?,
         groups: [group()?, group()?],
     };

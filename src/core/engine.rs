@@ -17,6 +17,7 @@
 
 pub mod activate;
 pub mod change;
+pub mod claim;
 pub mod commit;
 pub mod finding;
 pub mod group;

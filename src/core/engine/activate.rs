@@ -13,7 +13,6 @@ use super::probes::Probes;
 use super::state::Map;
 use super::totals::Totals;
 use super::Engine;
-use crate::fixed::Fixed;
 use crate::geometry::{
     Geometry,
     Unit, //
@@ -119,7 +118,7 @@ impl<M: Memory> Engine<M> {
         self.gathered.clear();
         self.written.clear();
         List::clear(&mut self.claims);
-        (self.awaited, self.are_all_awaited) = (Fixed::new(), false);
+        self.is_any_awaited = false;
         (self.promised, self.admitted) = (0, 0);
         self.map = Index::new();
         self.totals = Totals::default();

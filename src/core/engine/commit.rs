@@ -143,24 +143,19 @@ impl<M: Memory> Engine<M> {
     /// Has the change of a claimed unit committed as soon as it is staged, since somebody waits for
     /// the end of the claim.
     pub(super) fn hasten_unit(&mut self, unit: Unit) {
-        let is_staged = self
-            .gathered
-            .changes
-            .iter()
-            .any(|change| change.unit == unit);
-        if is_staged {
+        let mut staged = self.gathered.changes.iter();
+        if staged.any(|change| change.unit == unit) {
             return self.hasten();
         }
-        let is_known = self.awaited.iter().any(|other| *other == unit);
-        if !is_known && self.awaited.push(unit).is_err() {
-            self.are_all_awaited = true;
+        if let Some(claim) = self.claims.iter_mut().find(|claim| claim.unit == unit) {
+            claim.is_awaited = true;
         }
     }
 
     /// Has the change of any claimed unit committed as soon as it is staged, since somebody waits for
     /// the end of some claim.
     pub fn hasten_all(&mut self) {
-        self.are_all_awaited = true;
+        self.is_any_awaited = true;
         self.hasten();
     }
 

@@ -36,6 +36,8 @@ pub trait Memory {
     type Magazines: DerefMut<Target = [Magazine]>;
     /// Units.
     type Units: DerefMut<Target = [Unit]>;
+    /// Claims of units.
+    type Claims: DerefMut<Target = [super::claim::Claim]>;
     /// Spare units.
     type SpareUnits: DerefMut<Target = [SpareUnit]>;
     /// Changes of a group.
@@ -107,5 +109,11 @@ impl<T, B: Deref<Target = [T]>> Deref for List<B> {
 
     fn deref(&self) -> &[T] {
         self.slots.get(..self.len).unwrap_or(&[])
+    }
+}
+
+impl<T, B: DerefMut<Target = [T]>> DerefMut for List<B> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        self.slots.get_mut(..self.len).unwrap_or(&mut [])
     }
 }

@@ -3,6 +3,7 @@
 //! The state that the machines of an engine share, and what each of them does with it.
 
 use super::change::Change;
+use super::claim::Claim;
 use super::group::Group;
 use super::memory::{
     List,
@@ -25,7 +26,6 @@ use crate::breaker::{
     Limit,
     Trip, //
 };
-use crate::fixed::Fixed;
 use crate::geometry::{
     Geometry,
     SpareUnit,
@@ -96,10 +96,9 @@ pub struct Engine<M: Memory> {
     pub(super) magazines: Magazines<M::Magazines>,
     /// Free spare units that a region of the metadata, which misses commits, has as used.
     pub(super) withheld: List<M::SpareUnits>,
-    pub(super) claims: List<M::Units>,
-    /// Claimed units for whose commit somebody waits, or that it is all of them.
-    pub(super) awaited: Fixed<Unit, 8>,
-    pub(super) are_all_awaited: bool,
+    pub(super) claims: List<M::Claims>,
+    /// Somebody waits for the end of any claim, and says so again when one has ended.
+    pub(super) is_any_awaited: bool,
     pub(super) gathered: Group<M>,
     pub(super) written: Group<M>,
     pub(super) writer: Writer,
@@ -133,7 +132,7 @@ pub struct Parts<M: Memory> {
     /// Room for withheld spare units.
     pub withheld: M::SpareUnits,
     /// Room for units that are claimed, which bounds how many are moved at once.
-    pub claims: M::Units,
+    pub claims: M::Claims,
     /// Room for units that change between two publications.
     pub changed: M::Units,
     /// Two groups.
@@ -165,8 +164,7 @@ impl<M: Memory> Engine<M> {
             magazines: parts.magazines,
             withheld: List::new(parts.withheld),
             claims: List::new(parts.claims),
-            awaited: Fixed::new(),
-            are_all_awaited: false,
+            is_any_awaited: false,
             gathered,
             written,
             writer: Writer::new(),
@@ -258,7 +256,7 @@ impl<M: Memory> Engine<M> {
 
     /// Whether a machine is about to change `unit`.
     pub(super) fn is_claimed(&self, unit: Unit) -> bool {
-        self.claims.contains(&unit)
+        self.claims.iter().any(|claim| claim.unit == unit)
     }
 
     /// Claims `unit`, with memory for what is to become of it; what to wait for if that cannot be.
@@ -280,7 +278,7 @@ impl<M: Memory> Engine<M> {
                 false => Key::Room,
             });
         }
-        if self.claims.push(unit).is_err() {
+        if self.claims.push(Claim::of(unit)).is_err() {
             self.hasten_all();
             return Err(Key::Room);
         }
@@ -290,12 +288,9 @@ impl<M: Memory> Engine<M> {
 
     /// Ends a claim.
     pub(super) fn end_claim(&mut self, unit: Unit) {
-        if let Some(at) = self.claims.iter().position(|&other| other == unit) {
+        if let Some(at) = self.claims.iter().position(|claim| claim.unit == unit) {
             self.claims.swap_remove(at);
-            let awaited = self.awaited.iter().position(|other| *other == unit);
-            awaited.and_then(|at| self.awaited.remove(at));
-            // Whoever waits for any looks again, and says so again.
-            self.are_all_awaited = false;
+            self.is_any_awaited = false;
             self.promised = self.promised.saturating_sub(2);
             self.wake(Key::Unit(unit));
             self.wake(Key::Room);
@@ -354,8 +349,9 @@ impl<M: Memory> Engine<M> {
             self.hasten();
             return Err(Key::GroupRoom);
         }
-        let is_awaited = self.awaited.iter().any(|other| *other == change.unit);
-        if is_awaited || self.are_all_awaited {
+        let is_own = |claim: &&Claim| claim.unit == change.unit;
+        let claim = self.claims.iter().find(is_own);
+        if self.is_any_awaited || claim.is_some_and(|claim| claim.is_awaited) {
             self.hasten();
         }
         let full = |_| Key::GroupRoom;

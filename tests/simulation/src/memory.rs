@@ -3,6 +3,7 @@
 //! Memory for an engine on the host, which can run out.
 
 use remap_core::engine::change::Change;
+use remap_core::engine::claim::Claim;
 use remap_core::engine::group::{
     Group,
     RETIRED_PER_CHANGE, //
@@ -121,6 +122,7 @@ impl Memory for Simulated {
     type Words = Vec<u64>;
     type Magazines = Vec<Magazine>;
     type Units = Vec<Unit>;
+    type Claims = Vec<Claim>;
     type SpareUnits = Vec<SpareUnit>;
     type Changes = Vec<Change>;
 }
@@ -150,7 +152,7 @@ pub fn engine(geometry: &Geometry, nodes: usize) -> Engine<Simulated> {
         spares,
         magazines: Magazines::new(vec![Magazine::EMPTY; CPUS]),
         withheld: vec![SpareUnit(0); 64],
-        claims: vec![Unit(0); CLAIMS],
+        claims: vec![Claim::NONE; CLAIMS],
         changed: vec![Unit(0); 4],
         groups: [group(), group()],
     };

@@ -259,6 +259,44 @@ fn a_suspect_is_moved_by_a_message_but_not_as_weak() {
     assert_eq!(world.begin(2, Cause::Weak), Turn::Act(Action::Quiesce));
 }
 
+/// However many wait for units that move, each is committed at once whose end somebody waits for.
+#[test]
+fn many_wait_for_many_units() {
+    const MANY: u64 = 11;
+    let mut world = world(Config {
+        units: 16,
+        spare_units: 20,
+        ..Config::QUIET
+    });
+    let mut moving: Vec<_> = (0..MANY).map(|unit| relocation(unit, MESSAGE)).collect();
+    for own in &mut moving {
+        let begun = own.step(&mut world.engine, Event::Begin, 1);
+        assert_eq!(begun, Turn::Act(Action::Quiesce));
+    }
+    for unit in 0..MANY {
+        let mut reader = Request::new(Op::Read, unit * UNIT..unit * UNIT + 1, false, 0);
+        let wait = Action::Wait(Key::Unit(Unit(unit)));
+        assert_eq!(reader.step(&mut world.engine, Event::Begin, 1), wait);
+    }
+    let (mut first, mut last) = (moving.remove(0), moving.pop().expect("many"));
+    first.step(&mut world.engine, Event::Quiesced, 1);
+    let away = Event::Io(Err(Status::Transport));
+    // All of it, and then its first block.
+    first.step(&mut world.engine, away, 1);
+    let end = first.step(&mut world.engine, away, 1);
+    assert_eq!(end, stays(Obstacle::Io(Status::Transport)));
+    for event in [Event::Quiesced, DONE] {
+        last.step(&mut world.engine, event, 1);
+    }
+    assert!(!world.engine.wants_update());
+    let end = last.step(&mut world.engine, DONE, 1);
+    assert!(
+        matches!(end, Turn::Ended(Outcome::Staged { .. })),
+        "{end:?}"
+    );
+    assert!(world.engine.wants_update());
+}
+
 /// The data of zeroes are no bio's.
 #[test]
 fn zeroes_are_written_as_zeroes() {
