@@ -105,14 +105,14 @@ fn a_block_that_cannot_be_read_is_given_up_by_name() -> Result<()> {
     let at = all.on_spare(8005)?;
     all.disks.spare.bad(at..=at)?;
     ctl_refuses(
-        "keeps these sectors of the array: 8005-8005; with '--force lost'",
+        "keeps these 1 sectors of the array: 8005-8005; with '--force lost-1'",
         REPLACE,
     )?;
     // The array is as it was.
     let r = all.active()?;
     ensure!(stands_on(&r.table()?, &all.disks.spare)?, "the old spare");
     ctl("remove r")?;
-    let said = ctl(&format!("{REPLACE} --force lost"))?;
+    let said = ctl(&format!("{REPLACE} --force lost-1"))?;
     ensure!(
         said.contains("lost, until they are written: 8005-8005"),
         "{said}"
@@ -141,7 +141,7 @@ fn a_spare_that_does_not_answer_loses_nothing() -> Result<()> {
     traced(&[], &["--dry-run"])?.well()?;
     let reads = fs::read_to_string("/tmp/reads")?.lines().count();
     let inject = format!("inject=pread64:error=EIO:when={}+", reads + 1);
-    let Ended { status, printed } = traced(&["-e", &inject], &["--force", "lost"])?;
+    let Ended { status, printed } = traced(&["-e", &inject], &["--force", "lost-800"])?;
     ensure!(status != Some(0), "{printed}");
     ensure!(
         printed.contains("/dev/spare does not answer any more"),

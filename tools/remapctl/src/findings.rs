@@ -150,7 +150,8 @@ pub fn findings(status: &Status) -> Vec<Finding> {
                 "all {} spare units are used up: the next write that needs one fails",
                 gone
             ),
-            "replace the disk: copy the data to another one",
+            "replace the disk: copy the data to another one; or 'remapctl spare replace' has a larger \
+             spare take the place of this one",
         );
     } else if gone * 100 >= status.used.all * NEARLY && status.used.all > 0 {
         note(
@@ -169,7 +170,7 @@ pub fn findings(status: &Status) -> Vec<Finding> {
             all - good,
             format!("only {good} of {all} copies of the metadata can be written"),
             "it is tried again every ten seconds; if it stays so, the spare fails: keep a \
-             'remapctl dump', and move to another spare with 'remapctl restore'",
+             'remapctl dump', and replace the spare ('remapctl spare replace')",
         );
     }
     if status.scan == "failed" {

@@ -58,6 +58,11 @@ impl InTheWay {
         places.iter().for_each(|&place| look(disks, place, self));
     }
 
+    /// Whether something of that name is in the way.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Forgets one thing, which may be overwritten.
     pub fn forget(&mut self, name: &str) {
         self.0.remove(name);

@@ -137,6 +137,14 @@ pub fn clear(disks: &Disks, ground: &Ground) -> Result<()> {
     remove_marks(disks, ground)
 }
 
+/// Zeroes both heads of a region, whether or not they can be read; durably.
+pub fn drop_region(disks: &Disks, place: Place) -> Result<()> {
+    for number in Slot::BOTH.map(|slot| disks.regions().header(slot)) {
+        zero(disks, place, number..number + 1)?;
+    }
+    sync(disks.device(place.region))
+}
+
 /// Zeroes the blocks in the places of heads whose kind is `wanted`; durably.
 fn zero_heads(disks: &Disks, ground: &Ground, wanted: impl Fn(Option<Kind>) -> bool) -> Result<()> {
     let regions = disks.regions();

@@ -24,6 +24,7 @@ use crate::ground::{
     UNFINISHED, //
 };
 use crate::lists;
+use crate::lock::Lock;
 use crate::renew;
 use crate::say::Say;
 use anyhow::{
@@ -51,14 +52,12 @@ use side::{
 use std::ops::Range;
 use std::process::ExitCode;
 
-/// What `--force` names where blocks cannot be read any more.
-const LOST: &str = "lost";
+/// What `--force` names where so many sectors cannot be read any more, such as `lost-8`.
+const LOST: &str = "lost-";
 /// What it names where nobody knows whether the old spare was used since it was copied.
 const STALE: &str = "stale";
 /// What it names where a newer commit may be in what cannot be read of the old spare's metadata.
 const UNSURE: &str = "unsure";
-/// These are none of what is overwritten.
-const OWN_NAMES: [&str; 3] = [LOST, STALE, UNSURE];
 
 /// What was done, or would be.
 struct Done {
@@ -70,11 +69,25 @@ struct Done {
     lost: Vec<Range<u64>>,
     /// Whether the new device was its spare before.
     was_spare: bool,
+    /// Whether the old device was made blank; `None` if there was nothing to erase.
+    is_erased: Option<bool>,
 }
 
 /// Whether `--force` has a name.
 fn is_forced(args: &cli::SpareReplace, name: &str) -> bool {
     args.writing.force.iter().any(|force| force == name)
+}
+
+/// How many sectors may be lost.
+fn may_be_lost(args: &cli::SpareReplace) -> u64 {
+    let names = args.writing.force.iter();
+    let counts = names.filter_map(|name| name.strip_prefix(LOST)?.parse().ok());
+    counts.max().unwrap_or(0)
+}
+
+/// Whether a name says of the array, and not of what is overwritten, what may be.
+fn is_of_array(name: &str) -> bool {
+    [STALE, UNSURE].contains(&name) || name.starts_with(LOST)
 }
 
 /// Refuses an array that cannot be copied.
@@ -90,7 +103,8 @@ fn check_array(args: &cli::SpareReplace, (old, found): (&Disks, &Found)) -> Resu
         None => Ok(()),
         Some(region) => bail!(
             "the metadata at {} are damaged or cannot be read, and may hold newer commits than the \
-             others; '--force {UNSURE}' goes on without them",
+             others: 'remapctl repair' mends what can be, and '--force {UNSURE}' goes on without \
+             them",
             old.name(region)
         ),
     }
@@ -105,15 +119,16 @@ fn check_way(
 ) -> Result<()> {
     let mut there = InTheWay::default();
     there.note_places(new, &ground_of(new).regions);
-    let array = &array.uuid;
-    if side::was_begun(new, array) {
+    let is_begun = side::was_begun(new, &array.uuid);
+    if is_begun {
         there.forget(UNFINISHED);
-        there.forget(&array.to_string());
+        there.forget(&array.uuid.to_string());
     }
     way.add(there);
-    let force = args.writing.force.iter();
-    let force = force.filter(|name| !OWN_NAMES.contains(&name.as_str()));
-    way.allow(&force.cloned().collect::<Vec<_>>())
+    let mut force = args.writing.force.clone();
+    // What was in the way of an earlier run is gone.
+    force.retain(|name| !is_of_array(name) && (!is_begun || way.has(name)));
+    way.allow(&force)
 }
 
 /// Copies the array to the new device, which takes the place of the old one.
@@ -134,6 +149,7 @@ fn copy(
         units: Some(kept.len()),
         lost: Vec::new(),
         was_spare: false,
+        is_erased: None,
     };
     if args.writing.dry_run {
         return Ok(done);
@@ -146,17 +162,44 @@ fn copy(
     };
     let copied = copy.run(say, kept)?;
     done.lost = lists::merged(copied.lost.clone());
-    if !done.lost.is_empty() && !is_forced(args, LOST) {
-        bail!(
-            "{} cannot be read where it keeps these sectors of the array: {}; with '--force \
-             {LOST}' they give errors until they are written",
-            old.spare.path().display(),
-            lists::named(&done.lost)
-        );
-    }
+    check_lost(args, old, &done.lost)?;
     plan.write(say, new, &copied)?;
-    hand_over(old, &found.contained.choice, new, &plan.array)?;
+    let is_erased = hand_over(old, &found.contained.choice, new, &plan.array)?;
+    done.is_erased = Some(is_erased);
     Ok(done)
+}
+
+/// Refuses to lose more sectors than `--force` has.
+fn check_lost(args: &cli::SpareReplace, old: &Disks, lost: &[Range<u64>]) -> Result<()> {
+    let count: u64 = lost.iter().map(|range| range.end - range.start).sum();
+    if count <= may_be_lost(args) {
+        return Ok(());
+    }
+    let all = lost
+        .iter()
+        .map(|range| format!("{}-{}", range.start, range.end - 1));
+    bail!(
+        "{} cannot be read where it keeps these {count} sectors of the array: {}; with '--force \
+         {LOST}{count}' they give errors until they are written",
+        old.spare.path().display(),
+        all.collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// Refuses to overwrite a copy of a newer state than that of the spare that is to be replaced.
+fn check_newest(meant: &Meant, found: &Found, new: &New) -> Result<()> {
+    let Some(copy) = new.copy() else {
+        return Ok(());
+    };
+    let (own, other) = (found.generation(), copy.choice.chain.end);
+    if copy.choice.identity.array.uuid != found.array().uuid || other <= own.saturating_add(1) {
+        return Ok(());
+    }
+    let (old, new) = (meant.old.spare.display(), meant.new.spare.display());
+    bail!(
+        "{new} has a copy of the array of commit {other}, and {old} has commit {own}: {old} is not \
+         what was copied last"
+    )
 }
 
 /// Goes on where an earlier run was stopped after the array was copied.
@@ -170,23 +213,27 @@ fn go_on(
     let is_wanted = |array: &Array| wanted.is_none_or(|want| want == array.uuid);
     let Some(array) = new.array().filter(is_wanted) else {
         let (old, new) = (meant.old.spare.display(), meant.new.spare.display());
-        bail!("{old} does not hold the array, and it was not copied to {new}");
+        bail!("{old} does not hold the array, and {new} has no complete copy of it");
     };
     check_known(args, meant, old, (new, &array))?;
-    if !args.writing.dry_run {
-        if matches!(new, New::Marked(_)) {
-            take_over(disks, &array)?;
-        }
-        if let Old::GivenUp(held, _) = old {
-            clear(held);
-        }
-    }
-    Ok(Done {
+    let mut done = Done {
         array,
         units: None,
         lost: Vec::new(),
         was_spare: matches!(new, New::Whole(_)),
-    })
+        is_erased: None,
+    };
+    if args.writing.dry_run {
+        return Ok(done);
+    }
+    if let Some(copy) = new.copy() {
+        let damaged = side::damaged(disks, copy);
+        take_over(disks, &array, &damaged)?;
+    }
+    if let Old::GivenUp(held, _) = old {
+        done.is_erased = Some(clear(held));
+    }
+    Ok(done)
 }
 
 /// Refuses a copy that is older than what the old spare had at last, or may be.
@@ -196,16 +243,15 @@ fn check_known(
     old: &Old,
     (new, array): (&New, &Array),
 ) -> Result<()> {
-    let (old_path, new_path) = (meant.old.spare.display(), meant.new.spare.display());
-    let is_known = match (old, new) {
-        (Old::GivenUp(_, given_up), _) if given_up.device != array.spare => {
-            bail!("{old_path} was given up for another device than {new_path}")
-        }
-        (Old::GivenUp(..), _) | (_, New::Whole(_)) => true,
-        _ => false,
-    };
-    if is_known {
+    if let New::Whole(_) = new {
         return Ok(());
+    }
+    let (old_path, new_path) = (meant.old.spare.display(), meant.new.spare.display());
+    if let Old::GivenUp(_, given_up) = old {
+        return match given_up.device == array.spare {
+            true => Ok(()),
+            false => bail!("{old_path} was given up for another device than {new_path}"),
+        };
     }
     meant.check_nowhere(&array.uuid)?;
     if is_forced(args, STALE) {
@@ -218,14 +264,19 @@ fn check_known(
 }
 
 /// Copies the array to the new device, or goes on where an earlier run was stopped.
-fn run(say: &Say, args: &cli::SpareReplace, meant: &Meant) -> Result<Done> {
+fn run(say: &Say, args: &cli::SpareReplace, meant: &Meant, lock: Option<Lock>) -> Result<Done> {
     let mut way = InTheWay::default();
     meant.check(&mut way)?;
     let access = match args.writing.dry_run {
         true => Access::Hold,
         false => Access::Write,
     };
-    let old = Old::look(&meant.old, access)?;
+    // One that can only be read can be copied, and pulled.
+    let old_access = match meant.is_old_read_only()? {
+        true => Access::Hold,
+        false => access,
+    };
+    let old = Old::look(&meant.old, old_access)?;
     if let (Some(want), Some(have)) = (meant.array, old.array()) {
         if want != have {
             bail!("{} is of another array, {have}", meant.old.spare.display());
@@ -237,6 +288,8 @@ fn run(say: &Say, args: &cli::SpareReplace, meant: &Meant) -> Result<Done> {
         Old::Nothing => Access::Hold,
     };
     let mut disks = Disks::open_each(&meant.new, main_access, access)?;
+    // Nobody activates the array now, and others may go on.
+    drop(lock);
     let new = New::look(&mut disks);
     if let Some(array) = meant.array.or(old.array()) {
         meant.check_other_arrays(&array)?;
@@ -244,6 +297,7 @@ fn run(say: &Say, args: &cli::SpareReplace, meant: &Meant) -> Result<Done> {
     let Old::Whole(held, found) = &old else {
         return go_on(args, meant, &old, (&mut disks, &new));
     };
+    check_newest(meant, found, &new)?;
     meant.note_foreign(&disks.spare, &mut way)?;
     if let New::Whole(Array { uuid, .. }) = new {
         let path = meant.new.spare.display();
@@ -267,12 +321,16 @@ fn say_done(say: &Say, meant: &Meant, dry_run: bool, done: &Done) {
         let lost = lists::named(&done.lost);
         text += &format!("\nlost, until they are written: {lost}");
     }
+    if done.is_erased == Some(true) {
+        text += &format!("\n{old} is blank");
+    }
     let lost = done.lost.iter().map(|range| [range.start, range.end]);
     say.both(
         &json!({
             "array": done.array.uuid.to_string(),
             "replaced": !dry_run && !done.was_spare,
             "units": done.units,
+            "erased": done.is_erased,
             "lost": lost.collect::<Vec<_>>(),
         }),
         format_args!("{text}"),
@@ -281,10 +339,8 @@ fn say_done(say: &Say, meant: &Meant, dry_run: bool, done: &Done) {
 
 /// `remapctl spare replace`
 pub fn replace(say: &Say, args: &cli::SpareReplace) -> Result<ExitCode> {
-    let mut meant = Meant::by(args)?;
-    let done = run(say, args, &meant);
-    // Programs of udev take the lock.
-    meant.unlock();
+    let (meant, lock) = Meant::by(args)?;
+    let done = run(say, args, &meant, lock);
     if !args.writing.dry_run {
         meant.trigger();
     }

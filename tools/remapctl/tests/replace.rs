@@ -164,9 +164,14 @@ fn damaged_metadata_are_relied_on_by_name_only() {
     let said = files.refused(REPLACE);
     let want = "the metadata at spare sector 0 are damaged or cannot be read, and may hold newer";
     assert!(said.contains(want), "{said}");
+    assert!(said.contains("'remapctl repair' mends"), "{said}");
     assert!(said.contains("'--force unsure' goes on"), "{said}");
+    files.good("repair ./main spare");
+    files.good(&format!("{REPLACE} --dry-run"));
+    fs::write(&path, &bytes).unwrap();
     let said = files.good(&format!("{REPLACE} --force unsure"));
     assert!(said.starts_with("copied 2 units"), "{said}");
+    assert!(said.ends_with("\nspare is blank\n"), "{said}");
     // A region that is gone says nothing either.
     fs::write(files.0.path().join("new"), vec![0; 8 << 20]).unwrap();
     let mut bytes = whole;

@@ -18,8 +18,6 @@ use remap_core::geometry::{
 };
 use remap_core::metadata::block::BLOCK_BYTES;
 use remap_core::metadata::record::Record;
-use rustix::io::Errno;
-use std::io;
 use std::ops::Range;
 
 /// How often a block is read before it is lost.
@@ -170,8 +168,8 @@ impl Copy<'_> {
         let sectors = geometry.sectors_at(kept.unit, run);
         let mut bytes = vec![0; (sectors.end - sectors.start) as usize * 512];
         let from = geometry.on_spare(kept.spare, sectors.start);
-        if let Err(error) = disks.spare.read(from, &mut bytes) {
-            return self.is_answering(error).map(|()| false);
+        if disks.spare.read(from, &mut bytes).is_err() {
+            return self.check_answering().map(|()| false);
         }
         let (disks, geometry) = self.to;
         let sector = geometry.on_spare(kept.spare, sectors.start);
@@ -185,22 +183,12 @@ impl Copy<'_> {
         Ok(true)
     }
 
-    /// Whether a block that could not be read is bad: it is not if the device does not answer.
-    fn is_answering(&self, error: io::Error) -> Result<()> {
+    /// A block that could not be read is not bad if the device does not answer at all. What it
+    /// says of the block does not matter: controllers and layers above disks have their own errors.
+    fn check_answering(&self) -> Result<()> {
         let device: &Device = &self.from.0.spare;
-        let name = || device.path().display().to_string();
-        if !is_bad_sector(&error) {
-            return Err(error).with_context(name);
-        }
         let mut head = vec![0; BLOCK_BYTES];
         let answered = device.read(self.answers, &mut head);
-        answered.with_context(|| format!("{} does not answer any more", name()))
+        answered.with_context(|| format!("{} does not answer any more", device.path().display()))
     }
-}
-
-/// Whether an error may be that of a bad sector.
-fn is_bad_sector(error: &io::Error) -> bool {
-    let bad = [Errno::NODATA, Errno::IO, Errno::REMOTEIO];
-    bad.iter()
-        .any(|bad| error.raw_os_error() == Some(bad.raw_os_error()))
 }

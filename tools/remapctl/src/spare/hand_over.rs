@@ -10,6 +10,7 @@ use super::side::{
 };
 use super::STALE;
 use crate::array::Disks;
+use crate::ground::Place;
 use crate::renew;
 use anyhow::{
     bail,
@@ -20,8 +21,8 @@ use remap_core::metadata::array::Array;
 use remap_core::metadata::survey::Choice;
 
 /// Gives the array on the old device up, with marks that name the new one, and only then has that
-/// hold it.
-pub fn hand_over(old: &Disks, choice: &Choice, new: &mut Disks, array: &Array) -> Result<()> {
+/// hold it. Whether the old device is blank.
+pub fn hand_over(old: &Disks, choice: &Choice, new: &mut Disks, array: &Array) -> Result<bool> {
     let wanted = GivenUp {
         array: array.uuid,
         device: array.spare,
@@ -38,13 +39,16 @@ pub fn hand_over(old: &Disks, choice: &Choice, new: &mut Disks, array: &Array) -
              {STALE}', which has {with} take its place"
         )
     })?;
-    take_over(new, array)?;
-    clear(old);
-    Ok(())
+    take_over(new, array, &[])?;
+    Ok(clear(old))
 }
 
-/// Has the new device hold the array, which nothing else holds any more.
-pub fn take_over(new: &mut Disks, array: &Array) -> Result<()> {
+/// Has the new device hold the array, which nothing else holds any more. Regions that are `damaged`
+/// are dropped; the target writes them anew.
+pub fn take_over(new: &mut Disks, array: &Array, damaged: &[Place]) -> Result<()> {
+    for &place in damaged {
+        renew::drop_region(new, place)?;
+    }
     renew::remove_marks(new, &ground_of(new))?;
     match New::look(new) {
         New::Whole(found) if found == *array => Ok(()),
@@ -56,11 +60,12 @@ pub fn take_over(new: &mut Disks, array: &Array) -> Result<()> {
 }
 
 /// Removes what is left on a device that was given up. It is the spare no more, whether or not that
-/// is possible.
-pub fn clear(old: &Disks) {
+/// is possible, which is returned.
+pub fn clear(old: &Disks) -> bool {
     let cleared = renew::clear(old, &ground_of(old));
-    if let Err(error) = cleared {
+    if let Err(error) = &cleared {
         let path = old.spare.path().display();
         eprintln!("remapctl: {path} is given up, but what it held is left: {error:#}");
     }
+    cleared.is_ok()
 }

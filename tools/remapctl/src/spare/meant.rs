@@ -40,13 +40,12 @@ pub struct Meant {
     /// The array, if the table says so.
     pub array: Option<Uuid>,
     table: Remaptab,
-    /// Nobody else changes the table, or activates the array.
-    lock: Option<Lock>,
 }
 
 impl Meant {
-    /// Finds main, by its path or by the name of the array in the table.
-    pub fn by(args: &cli::SpareReplace) -> Result<Self> {
+    /// Finds main, by its path or by the name of the array in the table, which nobody else changes
+    /// meanwhile, nor activates what is in it.
+    pub fn by(args: &cli::SpareReplace) -> Result<(Self, Option<Lock>)> {
         let tab = &args.tab.tab;
         if args.array.components().count() > 1 {
             let devices = |spare: &Path| cli::Devices {
@@ -56,13 +55,13 @@ impl Meant {
                 spare_start: args.spare_start,
                 spare_len: args.spare_len,
             };
-            return Ok(Self {
+            let this = Self {
                 old: devices(&args.old),
                 new: devices(&args.new),
                 array: None,
                 table: Remaptab::read(tab)?,
-                lock: None,
-            });
+            };
+            return Ok((this, None));
         }
         let lock = Lock::take()?;
         let name = args.array.display().to_string();
@@ -74,18 +73,19 @@ impl Meant {
         let entry = entry.with_context(|| format!("no array '{name}' in {}", tab.display()))?;
         let main = Parts::main_of(entry)?;
         let main = main.with_context(|| format!("main of array '{name}' is not there"))?;
-        Ok(Self {
+        let this = Self {
             old: entry.devices(main.path.clone(), args.old.clone()),
             new: entry.devices(main.path, args.new.clone()),
             array: Some(entry.array),
             table,
-            lock: Some(lock),
-        })
+        };
+        Ok((this, Some(lock)))
     }
 
-    /// Lets others change the table, such as programs of udev.
-    pub fn unlock(&mut self) {
-        self.lock = None;
+    /// Whether the old spare can only be read.
+    pub fn is_old_read_only(&self) -> Result<bool> {
+        let device = block_device(&self.old.spare)?;
+        Ok(device.is_some_and(|device| is_read_only(&device)))
     }
 
     /// Has udev look at both spares again.
@@ -111,7 +111,7 @@ impl Meant {
             }
         }
         for (one, other) in [(new, main), (new, old), (old, main)] {
-            check_apart(one, other)?;
+            check_apart(one, other, way)?;
         }
         for path in [main, old, new] {
             if let Some(device) = block_device(path)? {
@@ -123,8 +123,8 @@ impl Meant {
         };
         check_writable(&new)?;
         if let Some(main) = block_device(main)? {
-            let disk = new.disk()?;
-            if main.disk()? == disk {
+            let (main, disk) = (main.disk()?, new.disk()?);
+            if is_one_disk(&main, &disk)? {
                 let (path, disk) = (new.path.display(), disk.path.display());
                 way.note(SAME_DISK, format!("main and {path} are both on {disk}"));
             }
@@ -180,10 +180,14 @@ fn block_device(path: &Path) -> Result<Option<BlockDevice>> {
     }
 }
 
+fn is_read_only(device: &BlockDevice) -> bool {
+    device.attribute("ro").as_deref() == Some("1")
+}
+
 /// Refuses a device that can only be read, or not be written anywhere.
 fn check_writable(device: &BlockDevice) -> Result<()> {
     let path = device.path.display();
-    if device.attribute("ro").as_deref() == Some("1") {
+    if is_read_only(device) {
         bail!("{path} can only be read");
     }
     let model = device.disk()?.attribute("queue/zoned");
@@ -193,10 +197,17 @@ fn check_writable(device: &BlockDevice) -> Result<()> {
     Ok(())
 }
 
-/// Refuses two paths to one device, or to a device and a part of it.
-fn check_apart(one: &Path, other: &Path) -> Result<()> {
+/// Refuses two paths to one device, or to a device and a part of it, and notes what may be that.
+fn check_apart(one: &Path, other: &Path, way: &mut InTheWay) -> Result<()> {
     let is_same = match (block_device(one)?, block_device(other)?) {
-        (Some(one), Some(other)) => overlap(&one, &other)?,
+        (Some(one), Some(other)) => {
+            if are_alike(&one.disk()?, &other.disk()?)? {
+                let (one, other) = (one.path.display(), other.path.display());
+                let text = format!("{one} and {other} have the same serial number");
+                way.note(SAME_DISK, text);
+            }
+            overlap(&one, &other)?
+        }
         (None, None) => is_same_file(one, other),
         _ => false,
     };
@@ -216,14 +227,32 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     inode(one).is_some_and(|found| inode(other) == Some(found))
 }
 
-/// Whether a sector of one device may be one of another. A disk may be there under two names, as
-/// each path to a disk of a storage network is.
+/// Whether a sector of one device may be one of another.
 fn overlap(one: &BlockDevice, other: &BlockDevice) -> Result<bool> {
-    let disks = (one.disk()?, other.disk()?);
-    let is_one_disk = disks.0 == disks.1 || {
-        let identity = Identity::of(&disks.0)?;
-        identity.is_telling() && identity == Identity::of(&disks.1)?
-    };
     let are_parts = one.is_partition() && other.is_partition();
-    Ok(is_one_disk && !(are_parts && one.start() != other.start()))
+    Ok(is_one_disk(&one.disk()?, &other.disk()?)? && !(are_parts && one.start() != other.start()))
+}
+
+/// Whether two disks are one, which may be there under two names, as each path to a disk of a
+/// storage network is.
+fn is_one_disk(one: &BlockDevice, other: &BlockDevice) -> Result<bool> {
+    if one == other {
+        return Ok(true);
+    }
+    let (one, other) = (Identity::of(one)?, Identity::of(other)?);
+    let is_same = |one: Option<String>, other| one.is_some() && one == other;
+    Ok(is_same(one.wwid, other.wwid) || is_same(one.dm_uuid, other.dm_uuid))
+}
+
+/// Whether two disks of one length have nothing but the same serial number, of which there are
+/// adapters that all have one.
+fn are_alike(one: &BlockDevice, other: &BlockDevice) -> Result<bool> {
+    if one == other {
+        return Ok(false);
+    }
+    let (one, other) = (Identity::of(one)?, Identity::of(other)?);
+    let is_known = one.wwid.is_some() && other.wwid.is_some();
+    Ok(!is_known
+        && one.serial.is_some()
+        && (one.serial, one.sectors) == (other.serial, other.sectors))
 }

@@ -78,7 +78,7 @@ impl Plan {
                     && found.standing == self.standing
                     && found.contents().records.eq(records)
             }
-            New::Whole(_) | New::Other => false,
+            New::Whole(_) | New::Damaged(_) | New::Other => false,
         };
         match is_written {
             true => Ok(()),

@@ -8,7 +8,10 @@ use crate::array::{
 };
 use crate::cli;
 use crate::device::Access;
-use crate::ground::Ground;
+use crate::ground::{
+    Ground,
+    Place, //
+};
 use anyhow::{
     Context,
     Result, //
@@ -20,6 +23,7 @@ use remap_core::metadata::block::{
     Flaw,
     Header,
     Kind,
+    Role,
     ALONE,
     BLOCK_SECTORS, //
 };
@@ -58,7 +62,7 @@ enum There {
     Blank,
     /// Metadata that are damaged, such as a mark or a head whose writing was interrupted.
     Damaged,
-    /// A block of metadata.
+    /// A block of metadata that belongs there.
     Block(Header),
     /// It cannot be read, or is something else.
     Unknown,
@@ -72,8 +76,14 @@ fn heads(disks: &Disks) -> Vec<There> {
         for number in Slot::BOTH.map(|slot| regions.header(slot)) {
             let sector = place.start + number * BLOCK_SECTORS;
             let read = disks.spare.read(sector, block.as_mut_slice());
+            let is_at_home = |header: &Header| {
+                let address = header.address;
+                (address.role, address.region) == (Role::SPARE, place.region.number())
+                    && address.number == number
+            };
             found.push(match read.map(|()| Header::read(&block, crc32c::crc32c)) {
-                Ok(Ok(header)) => There::Block(header),
+                Ok(Ok(header)) if is_at_home(&header) => There::Block(header),
+                Ok(Ok(_)) => There::Unknown,
                 Ok(Err(Flaw::Blank)) => There::Blank,
                 Ok(Err(Flaw::Checksum)) => There::Damaged,
                 Ok(Err(_)) | Err(_) => There::Unknown,
@@ -146,10 +156,11 @@ impl Old {
     }
 }
 
-/// Whether an earlier run began to write this array to a spare device.
+/// Whether an earlier run began to write this array to a spare device, and all that is in the way
+/// there is of it.
 pub fn was_begun(disks: &Disks, array: &Uuid) -> bool {
-    let mut blocks = blocks(disks).into_iter();
-    blocks.any(|header| is_alone(&header) && header.address.array == *array)
+    let blocks = blocks(disks);
+    blocks.iter().any(is_alone) && blocks.iter().all(|header| header.address.array == *array)
 }
 
 /// What marks say, if each place of a head can be read, and holds one of them or no whole head: one
@@ -158,10 +169,12 @@ pub fn given_up(disks: &Disks) -> Option<GivenUp> {
     let mut said = None;
     for there in heads(disks) {
         let here = match there {
-            There::Block(header) if header.kind == Kind::Unfinished => GivenUp {
-                array: header.address.array,
-                device: header.address.device,
-            },
+            There::Block(header) if header.kind == Kind::Unfinished && header.count == 0 => {
+                GivenUp {
+                    array: header.address.array,
+                    device: header.address.device,
+                }
+            }
             There::Blank | There::Damaged => continue,
             There::Block(_) | There::Unknown => return None,
         };
@@ -224,6 +237,8 @@ pub enum New {
     Whole(Array),
     /// A complete array, and marks, so that it is refused.
     Marked(Box<Contained>),
+    /// The same, but only one region is as it was written.
+    Damaged(Box<Contained>),
     /// Anything else.
     Other,
 }
@@ -239,9 +254,20 @@ impl New {
             refused.downcast_ref(),
             Some(Unreadable::Refused(Refused::Unfinished))
         );
-        match beside_marks(disks).filter(|_| is_unfinished) {
-            Some(contained) => Self::Marked(Box::new(contained)),
-            None => Self::Other,
+        let Some(contained) = beside_marks(disks).filter(|_| is_unfinished) else {
+            return Self::Other;
+        };
+        match damaged(disks, &contained).is_empty() {
+            true => Self::Marked(Box::new(contained)),
+            false => Self::Damaged(Box::new(contained)),
+        }
+    }
+
+    /// A copy that is refused.
+    pub fn copy(&self) -> Option<&Contained> {
+        match self {
+            Self::Marked(copy) | Self::Damaged(copy) => Some(copy),
+            Self::Whole(_) | Self::Other => None,
         }
     }
 
@@ -249,13 +275,13 @@ impl New {
     pub fn array(&self) -> Option<Array> {
         match self {
             Self::Whole(array) => Some(*array),
-            Self::Marked(contained) => Some(contained.choice.identity.array),
+            Self::Marked(copy) | Self::Damaged(copy) => Some(copy.choice.identity.array),
             Self::Other => None,
         }
     }
 }
 
-/// The array that is complete in each region, beside marks that belong to it.
+/// The array that is complete in a region, beside marks that belong to it.
 fn beside_marks(disks: &mut Disks) -> Option<Contained> {
     let (regions, mut beside) = (disks.regions(), BesideMarks(disks));
     let choice = choose(&mut beside, &mut blank_block(), &regions).ok()?;
@@ -266,13 +292,15 @@ fn beside_marks(disks: &mut Disks) -> Option<Contained> {
         header.address.array == array.uuid && header.address.device == array.spare
     };
     let heads = blocks(beside.0);
-    let is_complete = !array.on_main()
-        && heads.iter().any(is_alone)
-        && heads.iter().all(is_own)
-        && Region::of_spare()
-            .filter(|&region| beside.has(region))
-            .all(|region| is_intact(&contained.choice, region));
-    is_complete.then_some(contained)
+    let is_its = !array.on_main() && heads.iter().any(is_alone) && heads.iter().all(is_own);
+    is_its.then_some(contained)
+}
+
+/// The regions of a copy that are not as they were written.
+pub fn damaged(disks: &Disks, copy: &Contained) -> Vec<Place> {
+    let mut places = ground_of(disks).regions;
+    places.retain(|place| !is_intact(&copy.choice, place.region));
+    places
 }
 
 /// Whether a region has the newest state, and no block that is damaged or cannot be read.
