@@ -296,6 +296,50 @@ mod tests {
         assert_eq!(breaker.open(), Some(Trip::Unreadable));
     }
 
+    /// What failed before is forgotten for a limit that is another, and only then.
+    #[test]
+    fn another_limit_begins_anew() {
+        let two = Limit::new(2, 1000).unwrap();
+        let mut breaker = Breaker::new(two, Budget::Units(3));
+        assert!(breaker.take(0, FREE));
+        let left = |breaker: &Breaker| {
+            let Left { now, day } = breaker.left(0, FREE);
+            (now, day)
+        };
+        assert_eq!(left(&breaker), (Some(1), Some((3, 2))));
+        breaker.set_limit(two);
+        breaker.set_budget(Budget::Units(3));
+        assert_eq!(left(&breaker), (Some(1), Some((3, 2))));
+        breaker.set_limit(Limit::new(4, 1000).unwrap());
+        assert_eq!(left(&breaker), (Some(4), Some((3, 2))));
+        breaker.set_budget(Budget::Units(5));
+        assert_eq!(left(&breaker), (Some(4), Some((5, 5))));
+    }
+
+    /// None is left for units that did not fail where the last one may fail.
+    #[test]
+    fn half_of_one_is_kept() {
+        let mut breaker = Breaker::new(Limit::new(1, 1000).unwrap(), Budget::Units(0));
+        assert!(breaker.has_room(0, FREE));
+        breaker.count(0, FREE);
+        assert!(!breaker.has_room(0, FREE));
+    }
+
+    /// Each reason is told from the others.
+    #[test]
+    fn reasons() {
+        let all = [
+            Trip::TooMany,
+            Trip::TooManyInADay,
+            Trip::Unreadable,
+            Trip::Unwritable,
+        ];
+        for (at, why) in all.iter().enumerate() {
+            assert!(why.reason().contains(' '));
+            assert!(all[..at].iter().all(|other| other.reason() != why.reason()));
+        }
+    }
+
     #[test]
     fn limits() {
         for (units, seconds, good) in [

@@ -221,6 +221,12 @@ pub struct Tally {
     pub tripped: u64,
     /// How often machines waited for memory, and nothing else happened.
     pub shortages: u64,
+    /// Events that were raised.
+    pub events: u64,
+    /// How often no spare unit was left.
+    pub no_spare: u64,
+    /// How much of the spare is used up, in per cent, as told last.
+    pub level: u8,
 }
 
 impl Tally {
@@ -236,5 +242,8 @@ impl Tally {
         self.read_only += other.read_only;
         self.tripped += other.tripped;
         self.shortages += other.shortages;
+        self.events += other.events;
+        self.no_spare += other.no_spare;
+        self.level = self.level.max(other.level);
     }
 }

@@ -89,6 +89,9 @@ impl World {
         let (session, failures) = (self.session, self.promises.failed_orders);
         let begun = self.engine.begin_writing();
         let is_begun = begun.map_err(|error| format!("{error:?}"))?.is_some();
+        if !is_begun && !self.engine.is_read_only() {
+            return Err("a resume does not mark the array as in use".into());
+        }
         self.drain()?;
         let is_undisturbed = self.session == session && self.promises.failed_orders == failures;
         match is_begun && is_undisturbed && self.engine.lacks_region() {

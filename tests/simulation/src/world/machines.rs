@@ -456,3 +456,250 @@ fn writes_wait_for_a_spare_unit_for_their_time() {
     world.relocate(5..6);
     assert_eq!(world.fails(&mut fourth, 13_000), wait);
 }
+
+/// What a read found out before its unit moved says nothing of where the unit is now.
+#[test]
+fn a_read_that_failed_follows_its_unit() {
+    let mut world = quiet();
+    let mut request = Request::new(Op::Read, 8..9, true, 0);
+    let mut action = request.step(&mut world.engine, Event::Begin, 1);
+    while action != Action::Wait(Key::Probe) {
+        let event = match action {
+            Action::Sleep(_) => Event::Slept,
+            _ => FAILED,
+        };
+        action = request.step(&mut world.engine, event, 1);
+    }
+    world.relocate(1..2);
+    world.probe(DONE, 1);
+    let again = io_of(request.step(&mut world.engine, Event::Woken, 1));
+    assert_eq!(again.device, Device::Spare);
+}
+
+/// A wide piece that met no entry is done.
+#[test]
+fn a_wide_piece_is_not_done_twice() {
+    let end = Action::End(Status::Ok);
+    let mut world = quiet();
+    world.relocate(3..4);
+    let done = |world: &mut World, op, suspect: Option<u64>| {
+        let mut request = Request::new(op, 0..24, false, 0);
+        let all = io_of(request.step(&mut world.engine, Event::Begin, 1));
+        assert_eq!(all.sectors, 0..24);
+        if let Some(unit) = suspect {
+            assert!(world.engine.suspect(Unit(unit), unit * UNIT));
+        }
+        request.step(&mut world.engine, DONE, 1)
+    };
+    assert_eq!(done(&mut world, Op::Write, None), end);
+    // What was read is read.
+    assert_eq!(done(&mut world, Op::Read, Some(1)), end);
+}
+
+/// Only what a sector may have is tried again, and only where units are moved.
+#[test]
+fn what_is_pointless_is_not_tried_again() {
+    let mut world = quiet();
+    let mut ends = |op, status| {
+        let mut request = Request::new(op, 0..1, true, 0);
+        io_of(request.step(&mut world.engine, Event::Begin, 1));
+        request.step(&mut world.engine, Event::Io(Err(status)), 1)
+    };
+    let end = Action::End(Status::Transport);
+    assert_eq!(ends(Op::Write, Status::Transport), end);
+    assert_eq!(ends(Op::Read, Status::Transport), end);
+    assert_eq!(
+        ends(Op::Discard, Status::Medium),
+        Action::End(Status::Medium)
+    );
+    let wait = ends(Op::Write, Status::Medium);
+    assert!(matches!(wait, Action::Sleep(_)), "{wait:?}");
+    world.open_breaker();
+    let mut request = Request::new(Op::Write, 0..1, true, 0);
+    io_of(request.step(&mut world.engine, Event::Begin, 1));
+    let end = request.step(&mut world.engine, FAILED, 1);
+    assert_eq!(end, Action::End(Status::Medium));
+}
+
+/// A request that failed, and then worked without a move, is counted.
+#[test]
+fn errors_that_pass_are_counted() {
+    let mut world = quiet();
+    world.engine.take_counts();
+    let transient = |world: &mut World, has_failed| {
+        let mut request = Request::new(Op::Write, 0..1, has_failed, 0);
+        io_of(request.step(&mut world.engine, Event::Begin, 1));
+        let end = request.step(&mut world.engine, DONE, 1);
+        assert_eq!(end, Action::End(Status::Ok));
+        world.engine.take_counts().transient
+    };
+    assert_eq!(transient(&mut world, false), 0);
+    assert_eq!(transient(&mut world, true), 1);
+    // One that was moved is counted as that.
+    let mut request = Request::new(Op::Write, 8..16, true, 0);
+    let mut action = world.fails(&mut request, 1);
+    assert_eq!(action, Action::Quiesce);
+    action = request.step(&mut world.engine, Event::Quiesced, 1);
+    while let Action::Io(_) = action {
+        action = request.step(&mut world.engine, DONE, 1);
+    }
+    assert!(matches!(action, Action::Wait(Key::Commit(_))), "{action:?}");
+    world.act(Act::Commit).expect("no lie");
+    let before = world.tally;
+    world.drain().expect("no lie");
+    assert_eq!(world.tally.relocated, before.relocated + 1);
+    let end = request.step(&mut world.engine, Event::Woken, 1);
+    assert_eq!(end, Action::End(Status::Ok));
+    assert_eq!(world.engine.take_counts().transient, 0);
+}
+
+/// Whoever may be woken is, and nobody else.
+#[test]
+fn wakes_are_for_those_who_wait() {
+    let mut world = quiet();
+    world.engine.take_wakes();
+    assert!(world.engine.take_wakes().is_empty());
+    world.engine.set_suspended(true);
+    let wakes = world.engine.take_wakes();
+    assert!(!wakes.is_empty() && wakes.wakes(Key::Spare) && !wakes.wakes(Key::Probe));
+    // More than are remembered.
+    world.engine.set_suspended(false);
+    for unit in 0..6 {
+        let mut own = relocation(unit, MESSAGE);
+        own.step(&mut world.engine, Event::Begin, 1);
+        own.step(&mut world.engine, Event::Quiesced, 1);
+        while world.engine.claimed() > 0 {
+            own.step(&mut world.engine, Event::Io(Err(Status::Transport)), 1);
+        }
+    }
+    world.engine.note_memory();
+    let wakes = world.engine.take_wakes();
+    assert!(!wakes.is_empty() && wakes.wakes(Key::Probe));
+}
+
+/// The units that changed are known until the map is published, each once.
+#[test]
+fn what_changed_is_known_until_it_is_published() {
+    let mut world = quiet();
+    let publish = |world: &mut World, works: bool| {
+        let mut changed = None;
+        world.engine.publish(|publication, _| {
+            changed = publication.changed.map(<[Unit]>::to_vec);
+            works
+        });
+        changed
+    };
+    publish(&mut world, true);
+    let one = Some(vec![Unit(1)]);
+    for _ in 0..3 {
+        assert!(world.engine.suspect(Unit(1), 8));
+        assert!(world.engine.clear_suspect(Unit(1)));
+    }
+    assert_eq!(publish(&mut world, false), one);
+    assert_eq!(publish(&mut world, true), one);
+    // More than are remembered.
+    for unit in 0..6 {
+        assert!(world.engine.suspect(Unit(unit), unit * UNIT));
+    }
+    assert_eq!(publish(&mut world, false), None);
+    assert_eq!(publish(&mut world, true), None);
+    assert!(world.engine.clear_suspect(Unit(2)));
+    assert_eq!(publish(&mut world, true), Some(vec![Unit(2)]));
+}
+
+/// Memory is promised for two updates of each unit that moves.
+#[test]
+fn claims_hold_memory() {
+    let mut world = quiet();
+    for unit in 0..3 {
+        world.begin(unit, MESSAGE);
+        assert_eq!(world.engine.promised() as u64, 2 * (unit + 1));
+    }
+}
+
+/// A unit becomes no suspect where it moves, nothing is moved, or memory is short.
+#[test]
+fn suspects_are_noted_where_that_helps() {
+    let mut world = quiet();
+    world.begin(1, MESSAGE);
+    assert!(!world.engine.suspect(Unit(1), 8));
+    world.engine.set_short(true);
+    assert!(!world.engine.suspect(Unit(2), 16));
+    world.engine.set_short(false);
+    assert!(world.engine.suspect(Unit(2), 16));
+    assert!(!world.engine.suspect(Unit(2), 16));
+    let mut world = quiet();
+    world.open_breaker();
+    assert!(!world.engine.suspect(Unit(3), 24));
+}
+
+/// How much of the spare is used up is told when it rises, and that none is left is counted.
+#[test]
+fn levels_are_told_when_they_rise() {
+    let mut world = world(Config {
+        spare_units: 5,
+        ..Config::QUIET
+    });
+    world.relocate(0..3);
+    assert_eq!((world.tally.level, world.tally.no_spare), (0, 0));
+    world.relocate(3..4);
+    assert_eq!((world.tally.level, world.tally.no_spare), (80, 0));
+    world.relocate(4..5);
+    assert_eq!((world.tally.level, world.tally.no_spare), (100, 0));
+    world.relocate(5..6);
+    assert_eq!((world.tally.level, world.tally.no_spare), (100, 1));
+}
+
+/// A commit changes what an administrator sees; a checkpoint does not.
+#[test]
+fn a_checkpoint_is_no_event() {
+    let mut world = quiet();
+    let events = |world: &mut World, act| {
+        let before = world.tally.events;
+        world.act(act).expect("no lie");
+        world.drain().expect("no lie");
+        world.tally.events - before
+    };
+    assert_eq!(events(&mut world, Act::Checkpoint), 0);
+    assert_eq!(events(&mut world, Act::Commit), 1);
+}
+
+/// A spare unit of which a region says that it is in use is not used before that has all commits.
+#[test]
+fn spare_units_are_withheld_from_regions_that_are_behind() {
+    let mut world = quiet();
+    let run = |world: &mut World, act| {
+        world.act(act).expect("no lie");
+        world.drain().expect("no lie");
+    };
+    run(&mut world, Act::Relocate);
+    run(&mut world, Act::LoseRegion);
+    run(&mut world, Act::Commit);
+    run(&mut world, Act::Unrelocate);
+    assert_eq!(world.engine.withheld(), 1);
+    run(&mut world, Act::Commit);
+    assert_eq!(world.engine.withheld(), 1);
+    run(&mut world, Act::RegionReturns);
+    assert_eq!(world.engine.withheld(), 0);
+}
+
+/// What no commit was begun for is as it was if none can be made.
+#[test]
+fn what_was_only_staged_is_as_it_was() {
+    let mut world = quiet();
+    let mut own = relocation(1, MESSAGE);
+    own.step(&mut world.engine, Event::Begin, 1);
+    for event in [Event::Quiesced, DONE] {
+        own.step(&mut world.engine, event, 1);
+    }
+    let end = own.step(&mut world.engine, DONE, 1);
+    assert!(
+        matches!(end, Turn::Ended(Outcome::Staged { .. })),
+        "{end:?}"
+    );
+    world.engine.set_writable(false);
+    world.engine.hasten();
+    assert!(!world.engine.begin_update(Standing::default()));
+    assert_eq!(world.engine.map().get(Unit(1)), None);
+    assert_eq!(world.engine.claimed(), 0);
+}

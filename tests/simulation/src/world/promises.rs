@@ -69,9 +69,12 @@ impl World {
     /// Takes note of what the engine counts and says.
     pub(super) fn heed(&mut self) -> Result<(), String> {
         let counts = self.engine.take_counts();
+        self.tally.no_spare += counts.no_spare;
         self.tally.relocated += counts.relocated;
         self.promises.retired += counts.retired;
-        for notice in self.engine.take_notices().iter() {
+        let notices = self.engine.take_notices();
+        self.tally.events += u64::from(notices.is_event_due());
+        for notice in notices.iter() {
             match notice {
                 Notice::Suspect { .. } => self.tally.suspects += 1,
                 Notice::ReadOnly => {
@@ -79,7 +82,14 @@ impl World {
                     self.was_read_only = true;
                 }
                 Notice::Tripped(_) => self.tally.tripped += 1,
-                Notice::Regions(good, total) => self.promises.regions = (*good, *total),
+                Notice::Regions(good, total) => {
+                    let before = std::mem::replace(&mut self.promises.regions, (*good, *total));
+                    if before == self.promises.regions {
+                        return Err(format!("{before:?} regions were told again"));
+                    }
+                }
+                Notice::Level(0) => return Err("a level was told that none is".into()),
+                Notice::Level(level) => self.tally.level = *level,
                 Notice::MapIncomplete => return Err("the map is incomplete".into()),
                 _ => {}
             }
