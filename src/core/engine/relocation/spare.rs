@@ -153,17 +153,16 @@ impl Relocation {
         part: u32,
         done: Result<(), Status>,
     ) -> Turn<Outcome> {
-        match (done, self.failed.get(at)) {
-            (Ok(()), _) => self.recheck(engine, at, part + 1),
-            (Err(status), Some(&spare)) => {
-                match is_bad_sector(status) {
-                    // There is as much room as for those that failed.
-                    true => drop(self.bad.push(spare)),
-                    false => engine.release(spare),
-                }
-                self.recheck(engine, at + 1, 0)
+        let Err(status) = done else {
+            return self.recheck(engine, at, part + 1);
+        };
+        if let Some(&spare) = self.failed.get(at) {
+            match is_bad_sector(status) {
+                // There is as much room as for those that failed.
+                true => drop(self.bad.push(spare)),
+                false => engine.release(spare),
             }
-            (Err(_), None) => self.recheck(engine, at + 1, 0),
         }
+        self.recheck(engine, at + 1, 0)
     }
 }
