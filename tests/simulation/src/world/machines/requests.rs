@@ -3,6 +3,7 @@
 //! Requests: how they are cut, tried again, and ended.
 
 use super::*;
+use remap_core::engine::notice::Notice;
 
 /// The data of zeroes are no bio's.
 #[test]
@@ -118,7 +119,14 @@ fn writes_wait_for_a_spare_unit_for_their_time() {
     assert_eq!(other.step(&mut world.engine, Event::Woken, 11_000), end);
     assert_eq!(world.engine.waiting_for_spare(), 0);
     // It was in vain, until a spare unit becomes free.
+    world.engine.take_notices();
     assert_eq!(world.fails(&mut third, 12_000), end);
+    let notices = world.engine.take_notices();
+    let why = notices.iter().find_map(|notice| match notice {
+        Notice::Stays { why, .. } => Some(*why),
+        _ => None,
+    });
+    assert_eq!(why, Some(Obstacle::NoSpare));
     world.spawn(Machine::Unrelocation(Unrelocation::new(Unit(0))), 0);
     world.drain().expect("no lie");
     world.relocate(5..6);
