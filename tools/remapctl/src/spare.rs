@@ -198,7 +198,8 @@ fn check_newest(meant: &Meant, found: &Found, new: &New) -> Result<()> {
     let (old, new) = (meant.old.spare.display(), meant.new.spare.display());
     bail!(
         "{new} has a copy of the array of commit {other}, and {old} has commit {own}: {old} is not \
-         what was copied last"
+         what was copied last; once it is pulled for good, or erased, '--force {STALE}' has {new} \
+         take its place"
     )
 }
 
@@ -227,7 +228,9 @@ fn go_on(
         return Ok(done);
     }
     if let Some(copy) = new.copy() {
-        let damaged = side::damaged(disks, copy);
+        let mut damaged = side::damaged(disks, copy);
+        // The state is read from this one.
+        damaged.retain(|place| place.region != copy.choice.region);
         take_over(disks, &array, &damaged)?;
     }
     if let Old::GivenUp(held, _) = old {
@@ -243,15 +246,15 @@ fn check_known(
     old: &Old,
     (new, array): (&New, &Array),
 ) -> Result<()> {
-    if let New::Whole(_) = new {
-        return Ok(());
-    }
     let (old_path, new_path) = (meant.old.spare.display(), meant.new.spare.display());
     if let Old::GivenUp(_, given_up) = old {
         return match given_up.device == array.spare {
             true => Ok(()),
             false => bail!("{old_path} was given up for another device than {new_path}"),
         };
+    }
+    if let New::Whole(_) = new {
+        return Ok(());
     }
     meant.check_nowhere(&array.uuid)?;
     if is_forced(args, STALE) {

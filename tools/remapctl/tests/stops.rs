@@ -843,4 +843,31 @@ fn replace_the_spare_by_a_copy_that_was_damaged() {
         run_again(&bench, &damage(&copied), &REPLACE, "torn");
         assert_eq!(data(&bench.get().renewed()), data(&before), "{at}");
     }
+    // The region that is read stays, whatever else is wrong with it.
+    for other in [100, 60_000] {
+        let mut disks = given_up.clone();
+        for at in [other, SPARE - (1 << 20) + 60_000] {
+            disks.new[at..at + 300].fill(0x55);
+        }
+        let bench = Bench::new(&disks);
+        bench.good(&REPLACE);
+        assert_eq!(data(&bench.get().renewed()), data(&before), "{other}");
+    }
+}
+
+/// A spare that was given up names what took its place, and that is not an older spare.
+#[test]
+fn replace_by_a_spare_that_came_back() {
+    let before = array_with_data();
+    let (_, given_up) = copied_and_given_up(&before);
+    let disks = Disks {
+        new: before.spare.clone(),
+        ..given_up
+    };
+    let bench = Bench::new(&disks);
+    let done = bench.run(&REPLACE, None);
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(said.contains("was given up for another device"), "{said}");
+    assert!(bench.get() == disks);
 }
