@@ -41,14 +41,18 @@ fn block_sectors(bytes: u64) -> Result<u64> {
 
 /// The first and the last sector of ranges, for people: of the first few, and how many more.
 pub fn named(ranges: &[Range<u64>]) -> String {
-    let first = ranges.iter().take(MOST_NAMED);
-    let mut named: Vec<_> = first
-        .map(|range| format!("{}-{}", range.start, range.end - 1))
-        .collect();
-    if ranges.len() > MOST_NAMED {
-        named.push(format!("{} other ranges", ranges.len() - MOST_NAMED));
+    let (first, others) = ranges.split_at(ranges.len().min(MOST_NAMED));
+    match others.len() {
+        0 => all_named(first),
+        count => format!("{}, {count} other ranges", all_named(first)),
     }
-    named.join(", ")
+}
+
+/// The same, of all ranges.
+pub fn all_named(ranges: &[Range<u64>]) -> String {
+    let named = ranges.iter();
+    let named = named.map(|range| format!("{}-{}", range.start, range.end - 1));
+    named.collect::<Vec<_>>().join(", ")
 }
 
 /// The blocks that the ranges touch, one number a line, as badblocks(8) writes them.

@@ -175,14 +175,11 @@ fn check_lost(args: &cli::SpareReplace, old: &Disks, lost: &[Range<u64>]) -> Res
     if count <= may_be_lost(args) {
         return Ok(());
     }
-    let all = lost
-        .iter()
-        .map(|range| format!("{}-{}", range.start, range.end - 1));
     bail!(
         "{} cannot be read where it keeps these {count} sectors of the array: {}; with '--force \
          {LOST}{count}' they give errors until they are written",
         old.spare.path().display(),
-        all.collect::<Vec<_>>().join(", ")
+        lists::all_named(lost)
     )
 }
 

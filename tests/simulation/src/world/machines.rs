@@ -66,24 +66,17 @@ impl World {
     /// Has the I/O of a request fail, while all probes work, until it waits for something else, or
     /// has ended.
     fn fails(&mut self, request: &mut Request, now: u64) -> Action {
-        let mut action = request.step(&mut self.engine, Event::Begin, now);
-        loop {
-            let event = match action {
-                Action::Io(_) => FAILED,
-                Action::Sleep(_) => Event::Slept,
-                Action::Wait(Key::Probe) if self.engine.wants_probe() => {
-                    self.probe(DONE, now);
-                    Event::Woken
-                }
-                other => return other,
-            };
-            action = request.step(&mut self.engine, event, now);
+        let mut action = self.fails_until_it_waits(request, Event::Begin, now);
+        while action == Action::Wait(Key::Probe) && self.engine.wants_probe() {
+            self.probe(DONE, now);
+            action = self.fails_until_it_waits(request, Event::Woken, now);
         }
+        action
     }
 
-    /// Has the I/O of a request fail until it waits for anything, or has ended.
-    fn fails_until_it_waits(&mut self, request: &mut Request, now: u64) -> Action {
-        let mut action = request.step(&mut self.engine, Event::Begin, now);
+    /// Has the I/O of a request fail from an event on until it waits for anything, or has ended.
+    fn fails_until_it_waits(&mut self, request: &mut Request, event: Event, now: u64) -> Action {
+        let mut action = request.step(&mut self.engine, event, now);
         loop {
             let event = match action {
                 Action::Io(_) => FAILED,

@@ -101,7 +101,7 @@ fn reads_do_not_ask_a_main_that_is_away() {
     let mut world = quiet();
     let asks = |world: &mut World, now: u64| {
         let mut request = Request::new(Op::Read, 8..9, true, 0);
-        world.fails_until_it_waits(&mut request, now) == Action::Wait(Key::Probe)
+        world.fails_until_it_waits(&mut request, Event::Begin, now) == Action::Wait(Key::Probe)
     };
     assert!(asks(&mut world, 5000));
     world.probe(FAILED, 5000);

@@ -138,7 +138,7 @@ fn writes_wait_for_a_spare_unit_for_their_time() {
 fn a_read_that_failed_follows_its_unit() {
     let mut world = quiet();
     let mut request = Request::new(Op::Read, 8..9, true, 0);
-    let action = world.fails_until_it_waits(&mut request, 1);
+    let action = world.fails_until_it_waits(&mut request, Event::Begin, 1);
     assert_eq!(action, Action::Wait(Key::Probe));
     world.relocate(1..2);
     world.probe(DONE, 1);
@@ -271,7 +271,7 @@ fn a_read_that_fails_finds_a_suspect() {
 fn a_stuck_unit_is_not_written() {
     let mut world = quiet();
     let mut request = Request::new(Op::Write, 8..10, true, 0);
-    let mut action = world.fails_until_it_waits(&mut request, 1);
+    let mut action = world.fails_until_it_waits(&mut request, Event::Begin, 1);
     assert_eq!(action, Action::Wait(Key::Probe));
     let mut own = relocation(1, MESSAGE);
     for event in [Event::Begin, Event::Quiesced, DONE, DONE] {
