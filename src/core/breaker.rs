@@ -353,6 +353,9 @@ mod tests {
         ] {
             assert_eq!(Limit::new(units, seconds).is_some(), good);
         }
+        // As many may fail in a day as at once.
+        assert!(Limit::new(Budget::MOST, 1).is_some());
+        assert!(Limit::new(Budget::MOST + 1, 1).is_none());
     }
 
     const DAY: u64 = DAY_SECONDS * 1000;

@@ -233,6 +233,7 @@ mod tests {
         health.note(Unit(5 * UNITS + 7), Trouble::Weak);
         health.note(Unit(9 * UNITS), Trouble::Unreadable);
         health.note(Unit(2 * UNITS - 1), Trouble::Weak);
+        assert!(!health.is_empty());
         assert_eq!(all(&health), [(9, 4), (1, 2), (5, 2)]);
         // What happened in a pass counts whole in the next.
         health.end_pass();

@@ -229,6 +229,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_near_each_unit_that_fails_is_read_once_before_it_goes_on_in_order() {
+        let near = region_units(UNIT_SECTORS);
+        let mut planner = Planner::new(1_000_000, UNIT_SECTORS, 0);
+        let found = [500_000, 900_000, 100_000];
+        for unit in found {
+            planner.found(Unit(unit));
+            planner.found(Unit(unit + 1));
+        }
+        for unit in found {
+            let place = unit - near..unit + near + 1;
+            assert_eq!(planner.next(u64::MAX, &Past::none()), Some(place));
+        }
+        assert_eq!(planner.next(64, &Past::none()), Some(0..64));
+    }
+
+    #[test]
     fn regions_that_gave_trouble_come_before_that_and_the_worst_of_them_first() {
         let near = region_units(UNIT_SECTORS);
         let mut past = Past::new([near * 9], UNIT_SECTORS);
