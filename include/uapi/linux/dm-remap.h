@@ -30,6 +30,8 @@ enum dm_remap_block_kind {
 
 /* In ro_compat: commits carry sessions, which a writer must support. */
 #define DM_REMAP_RO_COMPAT_SESSIONS	(1 << 1)
+/* In incompat: the data are on another disk, and those of the array are old. */
+#define DM_REMAP_INCOMPAT_MOVED	(1 << 0)
 
 /* The start of every block; 96 bytes. */
 struct dm_remap_header {

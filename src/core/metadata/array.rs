@@ -221,7 +221,7 @@ mod tests {
                 region: 0,
                 number: 0,
             },
-            features: Features::KNOWN,
+            features: Features::WRITTEN,
             generation,
             count: 0,
             session: 0,

@@ -104,6 +104,9 @@ pub struct Address {
 /// A feature of `ro_compat`: commits carry sessions, and a writer that does not know them breaks
 /// the chain.
 const SESSIONS: u32 = 1 << 1;
+/// A feature of `incompat`: the data are on another disk, or on their way to it, and what this
+/// array says of them is old.
+const MOVED: u32 = 1 << 0;
 
 /// Features of the format that a reader may not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,7 +124,21 @@ impl Features {
     pub const KNOWN: Self = Self {
         compat: 0,
         ro_compat: SESSIONS,
+        incompat: MOVED,
+    };
+
+    /// Those of all that this code writes.
+    pub const WRITTEN: Self = Self {
+        compat: 0,
+        ro_compat: SESSIONS,
         incompat: 0,
+    };
+
+    /// That of an array whose data are on another disk.
+    pub const MOVED: Self = Self {
+        compat: 0,
+        ro_compat: 0,
+        incompat: MOVED,
     };
 
     /// These and those.
@@ -131,6 +148,11 @@ impl Features {
             ro_compat: self.ro_compat | other.ro_compat,
             incompat: self.incompat | other.incompat,
         }
+    }
+
+    /// Whether the data are on another disk, so that nobody may take them from this array.
+    pub const fn are_moved(self) -> bool {
+        self.incompat & MOVED != 0
     }
 
     /// Whether this code may read what has these features.

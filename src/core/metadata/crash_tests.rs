@@ -34,6 +34,7 @@ use super::standing::{
 use super::storage::Region;
 use super::survey::{
     choose,
+    choose_moved,
     choose_region,
     choose_without_spare,
     Choice,
@@ -167,6 +168,15 @@ struct Writer {
 }
 
 impl Writer {
+    /// The same once more.
+    fn again(&self) -> Self {
+        Self {
+            journal: self.journal.clone(),
+            model: self.model.clone(),
+            block: self.block.clone(),
+        }
+    }
+
     fn checkpoint(&mut self, memory: &mut Memory) -> Result<usize, super::journal::Dead> {
         let contents = Contents {
             size: Size {
@@ -394,7 +404,7 @@ fn marks_of_unfinished_writes() {
                 region: region_of.number(),
                 number: regions.header(slot),
             },
-            features: Features::KNOWN,
+            features: Features::WRITTEN,
             generation: 0,
             count,
             session: 0,
@@ -821,7 +831,7 @@ fn who_knows_no_sessions_may_not_write() {
         }
         found
     };
-    assert_eq!(flags(&mut memory), Features::KNOWN);
+    assert_eq!(flags(&mut memory), Features::WRITTEN);
     for region in 0..SPARE_REGIONS {
         let head = memory.place(region, 0);
         let mut header = Header::read(head, crc32c::crc32c).unwrap();
@@ -832,8 +842,78 @@ fn who_knows_no_sessions_may_not_write() {
     let mut writer = reactivated(&mut memory, 2);
     assert!(writer.journal.is_due());
     writer.step(&mut memory, (2, 2, 255)).unwrap();
-    assert_eq!(flags(&mut memory), Features::KNOWN);
+    assert_eq!(flags(&mut memory), Features::WRITTEN);
     assert_eq!(read(&mut memory).map(|got| got.model), Ok(writer.model));
+}
+
+/// Reads an array whose data may be on another disk.
+fn read_moved(memory: &mut Memory) -> Result<Model, Failure> {
+    let mut block = Box::new([0; BLOCK_BYTES]);
+    let choice = choose_moved(memory, &mut block, &Regions::for_spare(SPARE_SECTORS))?;
+    read_chosen(memory, choice).map(|writer| writer.model)
+}
+
+/// Has both heads of all regions say that the data are on another disk.
+fn mark_moved(memory: &mut Memory, writer: &mut Writer) -> Result<(), super::journal::Dead> {
+    writer.journal.mark_moved();
+    for _ in 0..2 {
+        writer.checkpoint(memory)?;
+    }
+    Ok(())
+}
+
+/// Whatever single head is left, it says that the data are on another disk.
+#[test]
+fn an_array_whose_data_moved_is_refused() {
+    for on_main in [false, true] {
+        let (mut memory, mut writer) = busy(on_main);
+        mark_moved(&mut memory, &mut writer).unwrap();
+        assert_eq!(read_moved(&mut memory), Ok(writer.model.clone()));
+        let regions = array(on_main).regions();
+        let heads = (0..SPARE_REGIONS).flat_map(|at| Slot::BOTH.map(|slot| (at, slot)));
+        let heads: Vec<_> = heads.collect();
+        for left in &heads {
+            let mut damaged = memory.clone();
+            for (region, slot) in heads.iter().filter(|head| *head != left) {
+                damaged.place(*region, regions.header(*slot)).fill(0xaa);
+            }
+            let refused = Some(Failure::Refused(Refused::Moved));
+            assert_eq!(read(&mut damaged).err(), refused, "{left:?}");
+        }
+    }
+}
+
+/// After a power cut it is the array that it was, or one whose data moved.
+#[test]
+fn the_power_goes_while_data_are_said_to_have_moved() {
+    for on_main in [false, true] {
+        let (good, writer) = busy(on_main);
+        let refused = Some(Failure::Refused(Refused::Moved));
+        let (mut whole, mut all) = (good.clone(), writer.again());
+        mark_moved(&mut whole, &mut all).unwrap();
+        let mut moved = 0;
+        for after in 0..whole.writes - good.writes {
+            for (sectors, kept) in [(0, 0), (3, u64::MAX), (7, 0x5555_5555_5555_5555)] {
+                let (mut memory, mut writer) = (good.clone(), writer.again());
+                memory.cut_power(PowerCut {
+                    after,
+                    sectors,
+                    kept,
+                });
+                let _ = mark_moved(&mut memory, &mut writer);
+                memory.restart();
+                match read(&mut memory).map(|got| got.model) {
+                    Ok(model) => assert_eq!(model, writer.model, "{after}"),
+                    Err(error) => {
+                        assert_eq!(Some(error), refused, "{after}");
+                        moved += 1;
+                    }
+                }
+                assert_eq!(read_moved(&mut memory), Ok(writer.model), "{after}");
+            }
+        }
+        assert!(moved > 10);
+    }
 }
 
 /// One block of a ring that fails does not say that main takes no writes.

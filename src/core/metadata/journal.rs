@@ -159,7 +159,7 @@ impl Journal {
         // INVARIANT: No region is `Good`.
         Self {
             array,
-            features: Features::KNOWN,
+            features: Features::WRITTEN,
             lacks_features: false,
             copies,
             generation,
@@ -198,8 +198,8 @@ impl Journal {
         let features = choice.identity.features;
         Self {
             array: choice.identity.array,
-            features: features.with(Features::KNOWN),
-            lacks_features: features.with(Features::KNOWN) != features,
+            features: features.with(Features::WRITTEN),
+            lacks_features: features.with(Features::WRITTEN) != features,
             copies,
             generation: choice.chain.end,
             tip: choice.chain.session,
@@ -224,6 +224,13 @@ impl Journal {
         // INVARIANT: The commit is one of the session that begins.
         self.tip = self.session;
         Ok(())
+    }
+
+    /// Has all heads to come say that the data are on another disk: nobody activates the array any
+    /// more.
+    pub fn mark_moved(&mut self) {
+        self.features = self.features.with(Features::MOVED);
+        self.lacks_features = true;
     }
 
     /// The array.

@@ -57,6 +57,8 @@ pub enum Refused {
     },
     /// The spare's regions are older than main's, or gone.
     SpareStale,
+    /// The data are on another disk, and what this array says of them is old.
+    Moved,
     /// The regions hold two histories of the array: copies of it were used apart.
     Forked,
     /// A record contradicts another, or the devices.
@@ -83,6 +85,7 @@ impl fmt::Display for Refused {
                 )
             }
             Self::SpareStale => "the spare's metadata are older than main's, or gone",
+            Self::Moved => "the data were moved to another disk",
             Self::Forked => "the regions hold two histories of the array",
             Self::Inconsistent => "the metadata contradict themselves",
             Self::Changed => "the metadata could not be read again",
@@ -172,10 +175,7 @@ pub fn identify<S: Storage>(
             match look(storage, block, regions, at, slot) {
                 Place::Head(here) => match &mut found {
                     Some(known) if known.array != here.array => return Err(Refused::Mixed),
-                    Some(known) => {
-                        known.features.compat |= here.features.compat;
-                        known.features.ro_compat |= here.features.ro_compat;
-                    }
+                    Some(known) => known.features = known.features.with(here.features),
                     None => found = Some(here),
                 },
                 Place::Newer => return Err(Refused::Newer),
@@ -522,6 +522,15 @@ pub fn choose<S: Storage>(
     block: &mut Block,
     regions: &Regions,
 ) -> Result<Choice, Refused> {
+    choose_moved(storage, block, regions).and_then(not_moved)
+}
+
+/// As [`choose`], but also of an array whose data are on another disk, which says where they were.
+pub fn choose_moved<S: Storage>(
+    storage: &mut S,
+    block: &mut Block,
+    regions: &Regions,
+) -> Result<Choice, Refused> {
     let choice = newest(storage, block, regions)?;
     if !Region::of_spare().any(|region| choice.is_current(region)) {
         return Err(Refused::SpareStale);
@@ -542,7 +551,15 @@ pub fn choose_without_spare<S: Storage>(
     if Region::of_spare().any(|region| choice.chain_of(region).is_some()) {
         return Err(Refused::SpareStale);
     }
-    Ok(choice)
+    not_moved(choice)
+}
+
+/// Refuses an array whose data are on another disk.
+fn not_moved(choice: Choice) -> Result<Choice, Refused> {
+    match choice.identity.features.are_moved() {
+        true => Err(Refused::Moved),
+        false => Ok(choice),
+    }
 }
 
 /// Reads all regions and picks the one that leads furthest.
@@ -601,7 +618,7 @@ pub fn choose_region<S: Storage>(
     let surveys = surveys(storage, block, &identity.array);
     let survey = surveys.get(region.0).copied().flatten();
     let chain = survey.and_then(|survey| survey.chain);
-    Ok(Choice {
+    not_moved(Choice {
         identity,
         surveys,
         region,

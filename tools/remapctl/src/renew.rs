@@ -198,7 +198,7 @@ pub fn mark(disks: &Disks, place: Place, slot: Slot, array: &Array, count: u32) 
             region: place.region.number(),
             number: disks.regions().header(slot),
         },
-        features: Features::KNOWN,
+        features: Features::WRITTEN,
         generation: 0,
         count,
         session: 0,
