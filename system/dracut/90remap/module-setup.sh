@@ -20,7 +20,8 @@ depends() {
 
 # Called by dracut.
 installkernel() {
-	instmods dm_remap
+	# The others are for data of an array that move to another disk.
+	instmods dm_remap dm_clone dm_zero
 }
 
 # Called by dracut.

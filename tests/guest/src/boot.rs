@@ -27,6 +27,7 @@ crate::tests![
     partitions_of_main_are_hidden,
     what_is_not_to_be_activated_is_hidden,
     who_writes_to_a_disk_has_nothing_activated,
+    a_disk_that_data_move_to_is_hidden,
 ];
 
 /// The rules, as they are installed.
@@ -212,5 +213,71 @@ fn who_writes_to_a_disk_has_nothing_activated() -> Result<()> {
     // As when it is plugged in.
     run("udevadm", &["trigger", "--action=add", "/dev/spare"])?;
     until(|| Ok(Path::new("/dev/mapper/r").exists()))?;
+    end()
+}
+
+fn a_disk_that_data_move_to_is_hidden() -> Result<()> {
+    begin()?;
+    let uuid = files()?;
+    let (disk, spare) = (attach("disk")?, attach("spare")?);
+    let main = format!("{disk}p1");
+    ctl(&format!("adopt {main} --spare {spare} --name r"))?;
+    run("mount", &[&format!("UUID={uuid}"), "/mnt"])?;
+    File::create("new")?.set_len(24 << 20)?;
+    fs::write("partitions", "label-id: 0x87654321\n2048,45056\n")?;
+    run("sh", &["-c", "sfdisk -q new <partitions"])?;
+    let new_disk = attach("new")?;
+    let new = format!("{new_disk}p1");
+    // It is killed before the table says that the move has come to its end.
+    let inject = "inject=rename,renameat,renameat2:signal=KILL:when=2";
+    let strace = [
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=rename,renameat,renameat2",
+    ];
+    let retire = ["-e", inject, "remapctl", "retire", "r", "--to", &new];
+    let killed = ended("strace", &[&strace[..], &retire].concat())?;
+    ensure!(killed.status != Some(0), "{}", killed.printed);
+    ensure!(mapped_names()? == ["r", "r-state"], "{}", killed.printed);
+    fs::write("/mnt/more", "new")?;
+    run("umount", &["/mnt"])?;
+    once_udev_lets_go(|| ctl("remove r").map(drop))?;
+    assert!(mapped_names()?.is_empty());
+    for file in [&disk, &spare, &new_disk] {
+        detach(file)?;
+    }
+    let is_array = |path: &Path| path.to_string_lossy().starts_with("/dev/dm-");
+    let new = format!("{}p1", attach("new")?);
+    ensure!(says(&new, "REMAP_ROLE=new")?, "{new}");
+    let (disk, spare) = (attach("disk")?, attach("spare")?);
+    until(|| Ok(by_uuid(&uuid)?.is_some_and(|path| is_array(&path))))?;
+    let table = dmsetup(&["table", "r-copy"])?;
+    ensure!(table.contains(" clone "), "{table}");
+    run("mount", &[&format!("UUID={uuid}"), "/mnt"])?;
+    ctl(&format!("retire r --to {new}"))?;
+    // While the array's device stands on it, it is found there only.
+    run("udevadm", &["trigger", "--settle", &new])?;
+    ensure!(says(&new, "SYSTEMD_READY=0")?, "{new}");
+    ensure!(
+        by_uuid(&uuid)?.is_some_and(|path| is_array(&path)),
+        "not the array"
+    );
+    for (file, text) in [("file", "kept"), ("more", "new")] {
+        ensure!(
+            fs::read_to_string(Path::new("/mnt").join(file))? == text,
+            "{file}"
+        );
+    }
+    run("umount", &["/mnt"])?;
+    once_udev_lets_go(|| ctl("remove r").map(drop))?;
+    until(|| Ok(by_uuid(&uuid)?.as_deref() == Some(Path::new(&new))))?;
+    let main = format!("{disk}p1");
+    for device in [&main, &spare] {
+        run("udevadm", &["trigger", "--settle", device])?;
+        ensure!(says(device, "SYSTEMD_READY=0")?, "{device}");
+    }
+    assert!(mapped_names()?.is_empty());
     end()
 }

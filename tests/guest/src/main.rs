@@ -32,6 +32,7 @@ mod messages;
 mod metadata;
 mod model;
 mod monitor;
+mod moving;
 mod operations;
 mod outage;
 mod partitions;
@@ -86,6 +87,7 @@ fn all() -> Vec<Test> {
         metadata::tests(),
         model::tests(),
         monitor::tests(),
+        moving::tests(),
         operations::tests(),
         outage::tests(),
         partitions::tests(),

@@ -37,8 +37,9 @@ pub enum Access {
 /// What a suspend does with requests that have not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspend {
-    /// It waits for them, and freezes a file system.
-    Flush,
+    /// It waits for them, and leaves a file system as it is: one that is frozen writes when it is
+    /// resumed, which must not wait then for anything that comes after that.
+    NoLockfs,
     /// It waits for those that the target does not hold back.
     NoFlush,
 }

@@ -6,7 +6,16 @@ use crate::array::Disks;
 use crate::changed;
 use crate::cli;
 use crate::device::Access;
+use crate::mapped::{
+    create as make,
+    deactivate,
+    dm_uuid,
+    UUID_PREFIX, //
+};
+use crate::moving;
+use crate::remaptab::Remaptab;
 use crate::say::Say;
+use crate::sysfs::BlockDevice;
 use anyhow::{
     bail,
     Context,
@@ -28,28 +37,8 @@ use remap_core::metadata::uuid::Uuid;
 use remap_core::table::Features;
 use remap_host::blank_block;
 use serde_json::json;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// How often a device that is open is tried to be removed, and how long is waited in between.
-const TRIES: u32 = 25;
-const PAUSE: Duration = Duration::from_millis(200);
-/// What the UUIDs of mapped devices of arrays begin with, by which udev's rules know them.
-pub const UUID_PREFIX: &str = "REMAP-";
-
-/// The UUID of the mapped device of an array.
-pub fn dm_uuid(array: &Uuid) -> String {
-    format!("{UUID_PREFIX}{array}")
-}
-
-/// Fails unless the mapped device of that name is this array.
-pub fn check_is(mapper: &Mapper, name: &str, array: &Uuid) -> Result<()> {
-    let found = mapper.info(name)?.uuid;
-    match found == dm_uuid(array) {
-        true => Ok(()),
-        false => bail!("'{name}' is another mapped device ({found})"),
-    }
-}
 
 /// `remapctl create`
 pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
@@ -95,6 +84,7 @@ pub fn create(say: &Say, args: &cli::Create) -> Result<ExitCode> {
 pub fn table(disks: &mut Disks, features: Features) -> Result<(Option<Uuid>, Line)> {
     let regions = disks.regions();
     let (len, unit, array) = match identify(disks, &mut blank_block(), &regions) {
+        Ok(identity) if identity.features.are_moved() => bail!("{}", Refused::Moved),
         Ok(identity) => {
             let unit = u64::from(identity.array.unit_sectors) << 9;
             let array = identity.array;
@@ -130,28 +120,24 @@ pub fn activate(
     access: mapper::Access,
 ) -> Result<()> {
     let uuid = array.map(dm_uuid);
-    mapper.create(name, uuid.as_deref(), access)?;
-    let made = mapper
-        .load(name, table, access)
-        .and_then(|()| mapper.resume(name));
-    if let Err(error) = made {
-        // Nothing stands behind the name.
-        let _ = mapper.remove(name);
-        return Err(error).with_context(|| {
-            format!("activating {name}: the kernel log says why (dmesg | grep remap)")
-        });
-    }
-    Ok(())
+    make(mapper, name, uuid.as_deref(), table, access)
+        .with_context(|| format!("activating {name}: the kernel log says why (dmesg | grep remap)"))
 }
 
 /// `remapctl remove`
-pub fn remove(say: &Say, args: &cli::Name) -> Result<ExitCode> {
+pub fn remove(say: &Say, args: &cli::Remove) -> Result<ExitCode> {
     let (mapper, name) = (Mapper::new()?, &args.name);
     // One that is shown without its spare has other targets.
     if !mapper.info(name)?.uuid.starts_with(UUID_PREFIX) {
         mapper.targets(name)?;
     }
+    let below = new_disk(args);
     deactivate(&mapper, name)?;
+    moving::lower(&mapper, name, None)?;
+    for device in below {
+        // Without udev there is nobody to look.
+        let _ = device.trigger();
+    }
     say.both(
         &json!({ "removed": args.name }),
         format_args!("removed {}", args.name),
@@ -159,16 +145,14 @@ pub fn remove(say: &Say, args: &cli::Name) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes a mapped device, as soon as nobody has it open only to look at it.
-pub fn deactivate(mapper: &Mapper, name: &str) -> Result<()> {
-    let mut tries = TRIES;
-    while let Err(error) = mapper.remove(name) {
-        // Programs that look at new devices hold them open for a moment.
-        tries -= 1;
-        if tries == 0 || mapper.info(name)?.open == 0 {
-            return Err(error);
-        }
-        std::thread::sleep(PAUSE);
+/// The disk that the data of an array have moved to, by the table: what is there is found there when
+/// the array's device has gone.
+fn new_disk(args: &cli::Remove) -> Vec<BlockDevice> {
+    let table = Remaptab::read(&args.tab.tab).unwrap_or_default();
+    let is_moved = table.named(&args.name).is_some_and(|entry| entry.is_moved);
+    let device = BlockDevice::at(Path::new(&format!("/dev/mapper/{}", args.name)));
+    match (is_moved, device) {
+        (true, Ok(device)) => device.below(),
+        _ => Vec::new(),
     }
-    Ok(())
 }

@@ -7,10 +7,7 @@
 //! stopped in between, `remapctl adopt --force` with the array's UUID, or `remapctl activate`, goes
 //! on. Nothing is ever written to main: it is not even open for writing.
 
-use crate::activate::{
-    activate,
-    check_is, //
-};
+use crate::activate::activate;
 use crate::array::Disks;
 use crate::cli::{
     self,
@@ -31,10 +28,12 @@ use crate::lists::{
     OnDisk, //
 };
 use crate::lock::Lock;
+use crate::mapped::check_is;
 use crate::offline::{
     new_array,
     read_text, //
 };
+use crate::probe::check_not_in;
 use crate::relocate::relocate;
 use crate::remaptab::{
     check_name,
@@ -140,28 +139,6 @@ fn check(main: &Looked, spare: &Looked, way: &mut InTheWay) -> Result<()> {
     Ok(())
 }
 
-/// How main is to be found again: by what it says of itself, if no other device says the same.
-fn tell(main: &Looked) -> Result<Main> {
-    if !main.identity.is_telling() {
-        let path = main.device.path.clone();
-        if path
-            .to_str()
-            .is_none_or(|path| path.contains(char::is_whitespace))
-        {
-            bail!("{}: no path for remaptab(5)", path.display());
-        }
-        return Ok(Main::Path(path));
-    }
-    for other in BlockDevice::all()? {
-        let is_other = other.number != main.device.number;
-        if is_other && Identity::of(&other).is_ok_and(|found| main.identity.is_of(&found)) {
-            let (main, other) = (main.device.path.display(), other.path.display());
-            bail!("{main} and {other} say the same of themselves: is one a path to the other?");
-        }
-    }
-    Ok(Main::Identity(main.identity.clone()))
-}
-
 /// The bad sectors that lists name.
 fn bad_sectors(lists: &[List], block_bytes: u64, main: &Looked) -> Result<Vec<Range<u64>>> {
     let place = OnDisk::of(&main.device, 0)?;
@@ -229,8 +206,10 @@ impl Plan {
             let (main, spare) = (main.path.display(), spare.path.display());
             bail!("one of main {main} and the spare {spare} is a partition of the other");
         }
-        check_unused(&main)?;
-        check_unused(&spare)?;
+        for device in [&main, &spare] {
+            check_unused(device)?;
+            check_not_in(&table, device, None)?;
+        }
         let access = if args.dry_run {
             Access::Hold
         } else {
@@ -240,14 +219,7 @@ impl Plan {
         let main = Looked::at(&args.main, &disks.main)?;
         let spare = Looked::at(&args.spare, &disks.spare)?;
         check(&main, &spare, way)?;
-        let how = tell(&main)?;
-        if let Some(other) = table.entries().find(|entry| entry.main == how) {
-            bail!(
-                "{} is main of array '{}' already",
-                args.main.display(),
-                other.name
-            );
-        }
+        let how = Main::of(&main.device)?;
         let bad = bad_sectors(&args.from, args.block_size, &main)?;
         let geometry = disks.lay_out(disks.main.kind, disks.behind(), None)?;
         let (ground, found) = Ground::look(&disks, geometry.sectors(), false)?;

@@ -37,6 +37,7 @@ use remap_core::metadata::storage::{
 };
 use remap_core::metadata::survey::{
     choose,
+    choose_moved,
     choose_region,
     choose_without_spare,
     identify,
@@ -283,6 +284,13 @@ impl Found {
     pub fn read(disks: &mut Disks) -> Result<Self> {
         let regions = disks.regions();
         let choice = choose(disks, &mut blank_block(), &regions);
+        Self::chosen(disks, choice)
+    }
+
+    /// Reads the metadata also of an array whose data move to another disk, or are there.
+    pub fn read_moved(disks: &mut Disks) -> Result<Self> {
+        let regions = disks.regions();
+        let choice = choose_moved(disks, &mut blank_block(), &regions);
         Self::chosen(disks, choice)
     }
 

@@ -2,7 +2,6 @@
 
 //! `remapctl backup` and `history`: keeping the metadata of arrays in files.
 
-use crate::activate::UUID_PREFIX;
 use crate::array::Disks;
 use crate::backups::{
     Added,
@@ -11,6 +10,7 @@ use crate::backups::{
 use crate::cli;
 use crate::device::Access;
 use crate::dump::Dump;
+use crate::mapped::UUID_PREFIX;
 use crate::offline::settled;
 use crate::probe;
 use crate::relocate::{

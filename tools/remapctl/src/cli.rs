@@ -64,7 +64,8 @@ pub enum Command {
     Adopt(Adopt),
     /// Activate arrays of the table whose devices are there.
     Activate(Activate),
-    /// Give an array up: move its units back to main, as far as main takes them.
+    /// Give an array up: move its units back to main, as far as main takes them, or all data to a
+    /// new disk.
     Retire(Retire),
     /// Change the spare device of an array.
     #[command(subcommand)]
@@ -72,7 +73,7 @@ pub enum Command {
     /// Activate an array.
     Create(Create),
     /// Deactivate an array.
-    Remove(Name),
+    Remove(Remove),
     /// Show how arrays are, what is the matter with them, and what to do about it.
     Status(StatusArgs),
     /// List the relocated units of an active array.
@@ -372,6 +373,15 @@ pub struct Create {
     pub dry_run: bool,
 }
 
+/// Arguments of `remove`.
+#[derive(Args)]
+pub struct Remove {
+    /// The name of the mapped device.
+    pub name: String,
+    #[command(flatten)]
+    pub tab: Tab,
+}
+
 /// A mapped device.
 #[derive(Args)]
 pub struct Name {
@@ -509,6 +519,18 @@ pub struct Activate {
 pub struct Retire {
     /// The name of the array.
     pub name: String,
+    /// Move the data to this disk instead, while the array is in use, so that main and the spare
+    /// can be pulled. What the disk holds is overwritten.
+    #[arg(long, value_name = "DEVICE")]
+    pub to: Option<PathBuf>,
+    /// Keep the state of the copy on this device, where the new disk has no room for it behind the
+    /// data.
+    #[arg(long, value_name = "DEVICE", requires = "to")]
+    pub state: Option<PathBuf>,
+    /// Go on in spite of what is in the way; WHAT must be the name that is given when it is
+    /// refused. May be given more than once.
+    #[arg(long, value_name = "WHAT", requires = "to")]
+    pub force: Vec<String>,
     #[command(flatten)]
     pub tab: Tab,
 }

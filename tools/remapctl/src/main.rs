@@ -9,6 +9,7 @@
 mod activate;
 mod active;
 mod adopt;
+mod apart;
 mod array;
 mod assemble;
 mod backup;
@@ -27,8 +28,10 @@ mod identity;
 mod lists;
 mod lock;
 mod main_alone;
+mod mapped;
 mod metrics;
 mod monitor;
+mod moving;
 mod offline;
 mod probe;
 mod random;

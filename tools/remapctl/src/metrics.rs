@@ -153,7 +153,7 @@ fn text(
         "Whether an array of remaptab(5) is active.",
         Kind::Gauge,
     );
-    for entry in table.entries().filter(|entry| entry.auto) {
+    for entry in table.entries().filter(|entry| entry.is_activated()) {
         let is_active = shown.iter().any(|shown| shown.name == entry.name);
         text.sample(
             "remap_active",
@@ -167,7 +167,7 @@ fn text(
         Kind::Gauge,
     );
     for one in shown {
-        let is_alone = u64::from(one.targets.is_empty());
+        let is_alone = u64::from(one.is_without_spare());
         text.sample("remap_without_spare", &[("device", &one.name)], is_alone);
     }
     let targets = || {
@@ -314,6 +314,7 @@ mod tests {
                     words: String::new(),
                 },
             }],
+            instead: None,
         }]
     }
 

@@ -14,7 +14,12 @@ use crate::findings::{
     Severity, //
 };
 use crate::say::Say;
-use crate::status::Shown;
+use crate::status::{
+    Instead,
+    Shown,
+    COPY_FAILS,
+    REPAIR_COPY, //
+};
 use anyhow::Result;
 use event::{
     Change,
@@ -36,6 +41,15 @@ const NO_SPARE: Finding = Finding {
     amount: 1,
 };
 
+/// The state of an array whose copy to another disk fails.
+const COPY_FAILED: Finding = Finding {
+    state: "copy-failed",
+    severity: Severity::Critical,
+    message: String::new(),
+    action: REPAIR_COPY,
+    amount: 1,
+};
+
 /// What is the matter with all arrays, by array, target and state.
 type Seen = BTreeMap<(String, u64, &'static str), Finding>;
 
@@ -44,11 +58,18 @@ fn seen(all: &[Shown]) -> Seen {
     let mut seen = Seen::new();
     for shown in all {
         let name = || shown.name.clone();
-        if shown.targets.is_empty() {
+        if shown.is_without_spare() {
             let message = "the spare is not there, and what was relocated cannot be read".into();
             let finding = Finding {
                 message,
                 ..NO_SPARE
+            };
+            seen.insert((name(), 0, finding.state), finding);
+        }
+        if shown.instead == Some(Instead::Broken) {
+            let finding = Finding {
+                message: COPY_FAILS.into(),
+                ..COPY_FAILED
             };
             seen.insert((name(), 0, finding.state), finding);
         }
@@ -176,6 +197,7 @@ mod tests {
                     words: String::new(),
                 },
             }],
+            instead: None,
         }
     }
 

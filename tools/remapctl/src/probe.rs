@@ -9,6 +9,11 @@ use crate::device::{
     Device, //
 };
 use crate::identity::Identity;
+use crate::mapped::{
+    dm_uuid,
+    PIECE_PREFIX,
+    UUID_PREFIX, //
+};
 use crate::remaptab::{
     Entry,
     Main,
@@ -105,12 +110,37 @@ fn is_candidate(device: &BlockDevice) -> bool {
             let number = name.strip_prefix(kind);
             number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
         })
-        && !dm.starts_with(crate::activate::UUID_PREFIX)
+        && ![UUID_PREFIX, PIECE_PREFIX]
+            .iter()
+            .any(|prefix| dm.starts_with(prefix))
 }
 
 /// Whether a device is main of an array in the table.
 pub fn is_main(entry: &Entry, device: &BlockDevice) -> Result<bool> {
-    Ok(match &entry.main {
+    is_it(&entry.main, device)
+}
+
+/// Refuses a device that the table has for an array: as main, or as what its data move to. That one
+/// is left out of which `but` is the name, as far as its data move.
+pub fn check_not_in(table: &Remaptab, device: &BlockDevice, but: Option<&str>) -> Result<()> {
+    for entry in table.entries() {
+        let (path, name) = (device.path.display(), &entry.name);
+        if is_main(entry, device)? {
+            bail!("{path} is main of array '{name}'");
+        }
+        let to = entry.to.as_ref().filter(|_| but != Some(name));
+        for wanted in to.iter().flat_map(|to| to.devices()) {
+            if is_it(wanted, device)? {
+                bail!("the data of array '{name}' move to {path}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a device is the one that the table means.
+fn is_it(wanted: &Main, device: &BlockDevice) -> Result<bool> {
+    Ok(match wanted {
         Main::Identity(identity) => identity.is_of(&Identity::of(device)?),
         Main::Path(path) => BlockDevice::at(path).is_ok_and(|found| found.number == device.number),
     })
@@ -163,14 +193,19 @@ impl Parts {
 
     /// Looks for main alone.
     pub fn main_of(entry: &Entry) -> Result<Option<BlockDevice>> {
-        let mut mains = Vec::new();
-        for device in candidates()? {
-            if is_main(entry, &device)? {
-                mains.push(device);
-            }
-        }
-        only(mains, entry, "main")
+        find(&entry.main, entry, "main")
     }
+}
+
+/// Looks for the device that the table means for a role in an array.
+pub fn find(wanted: &Main, entry: &Entry, role: &str) -> Result<Option<BlockDevice>> {
+    let mut found = Vec::new();
+    for device in candidates()? {
+        if is_it(wanted, &device)? {
+            found.push(device);
+        }
+    }
+    only(found, entry, role)
 }
 
 /// The one of several devices on which no other stands.
@@ -185,6 +220,13 @@ fn only(mut found: Vec<BlockDevice>, entry: &Entry, role: &str) -> Result<Option
     Ok(found.pop())
 }
 
+/// Whether the device of an array stands on another.
+fn stands_below(device: &BlockDevice, array: &Uuid) -> bool {
+    let wanted = dm_uuid(array);
+    let mut holders = device.holders().into_iter();
+    holders.any(|holder| holder.attribute("dm/uuid").as_ref() == Some(&wanted))
+}
+
 /// The lines that udev imports for a device; none if it belongs to no array.
 fn properties(table: &Remaptab, device: &BlockDevice) -> Result<Vec<(&'static str, String)>> {
     if !is_candidate(device) {
@@ -196,12 +238,26 @@ fn properties(table: &Remaptab, device: &BlockDevice) -> Result<Vec<(&'static st
             ("REMAP_NAME", entry.name.clone()),
             ("REMAP_ARRAY", entry.array.to_string()),
         ];
-        found.extend((!entry.auto).then(|| ("REMAP_NOAUTO", "1".to_string())));
+        found.extend((!entry.is_activated()).then(|| ("REMAP_NOAUTO", "1".to_string())));
         found
     };
     for entry in table.entries() {
         if is_main(entry, device)? {
             return Ok(of("main", entry));
+        }
+        if entry.is_moved && stands_below(device, &entry.array) {
+            return Ok(of("new", entry));
+        }
+        let Some(to) = &entry.to else { continue };
+        if is_it(&to.disk, device)? {
+            return Ok(of("new", entry));
+        }
+        if to
+            .state
+            .as_ref()
+            .is_some_and(|state| is_it(state, device).unwrap_or(false))
+        {
+            return Ok(of("state", entry));
         }
     }
     let opened = Device::open(&device.path, Access::Read)?;
@@ -259,6 +315,12 @@ pub fn devices_of(
     let entry = table.named(name);
     let entry =
         entry.with_context(|| format!("no array '{name}' is active, or in {}", tab.display()))?;
+    present(entry)
+}
+
+/// The devices of an array in the table, all of which must be there.
+pub fn present(entry: &Entry) -> Result<cli::Devices> {
+    let name = &entry.name;
     let parts = Parts::of(entry)?;
     let main = parts
         .main

@@ -5,6 +5,7 @@
 use crate::cli;
 use crate::identity::Identity;
 use crate::lock::Lock;
+use crate::sysfs::BlockDevice;
 use anyhow::{
     bail,
     Context,
@@ -36,7 +37,10 @@ use std::str::FromStr;
 /// Where it is.
 pub const PATH: &str = "/etc/remaptab";
 /// The longest name of an array.
-const MOST_NAME: usize = 127;
+pub const MOST_NAME: usize = 127;
+
+/// What stands between the parts of an identity in the value of an option.
+const BETWEEN: &str = ";";
 
 /// How main is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,77 @@ pub enum Main {
     Identity(Identity),
     /// By a path, where it says nothing that tells it from others.
     Path(PathBuf),
+}
+
+impl Main {
+    /// How a device is to be found again: by what it says of itself, if no other device says the
+    /// same.
+    pub fn of(device: &BlockDevice) -> Result<Self> {
+        let identity = Identity::of(device)?;
+        let path = device.path.display();
+        if !identity.is_telling() {
+            let text = device.path.to_str();
+            let is_word =
+                |text: &str| !text.contains(|c: char| c.is_whitespace() || ",;".contains(c));
+            return match text.is_some_and(is_word) {
+                true => Ok(Self::Path(device.path.clone())),
+                false => bail!("{path}: no path for remaptab(5)"),
+            };
+        }
+        for other in BlockDevice::all()? {
+            let is_other = other.number != device.number;
+            if is_other && Identity::of(&other).is_ok_and(|found| identity.is_of(&found)) {
+                let other = other.path.display();
+                bail!("{path} and {other} say the same of themselves: is one a path to the other?");
+            }
+        }
+        Ok(Self::Identity(identity))
+    }
+
+    /// Reads it.
+    fn parse(text: &str) -> Result<Self> {
+        Ok(match text.starts_with('/') {
+            true => Self::Path(text.into()),
+            false => Self::Identity(text.parse()?),
+        })
+    }
+
+    /// Reads it where it is the value of an option, between which there are commas.
+    fn parse_value(text: &str) -> Result<Self> {
+        Self::parse(&text.replace(BETWEEN, ","))
+    }
+
+    /// As the value of an option.
+    fn value(&self) -> String {
+        self.to_string().replace(',', BETWEEN)
+    }
+}
+
+impl fmt::Display for Main {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity(identity) => identity.fmt(out),
+            Self::Path(path) => path.display().fmt(out),
+        }
+    }
+}
+
+/// Where the data of an array move to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct To {
+    /// The new disk.
+    pub disk: Main,
+    /// The device with the state of the copy; it is at the end of the new disk if there is none.
+    pub state: Option<Main>,
+    /// What tells the copy from others of the array.
+    pub id: Uuid,
+}
+
+impl To {
+    /// The devices.
+    pub fn devices(&self) -> impl Iterator<Item = &Main> {
+        std::iter::once(&self.disk).chain(&self.state)
+    }
 }
 
 /// What is done where the spare does not come.
@@ -95,6 +170,10 @@ pub struct Entry {
     pub missing_spare: MissingSpare,
     /// Whether it is activated by itself.
     pub auto: bool,
+    /// Where its data move to.
+    pub to: Option<To>,
+    /// Its data are on another disk, and its devices only are to be hidden.
+    pub is_moved: bool,
     /// What is in its table line.
     pub features: Features,
 }
@@ -111,8 +190,15 @@ impl Entry {
             spare_len: None,
             missing_spare: MissingSpare::Refuse,
             auto: true,
+            to: None,
+            is_moved: false,
             features: Features::default(),
         }
+    }
+
+    /// Whether it becomes active when its devices come.
+    pub fn is_activated(&self) -> bool {
+        self.auto && !self.is_moved
     }
 
     /// Its devices, as commands name them.
@@ -159,6 +245,15 @@ impl Entry {
         if !self.auto {
             all.push("noauto".into());
         }
+        if let Some(to) = &self.to {
+            all.push(format!("to={}", to.disk.value()));
+            all.push(format!("to-id={}", to.id));
+            let state = to.state.as_ref();
+            all.extend(state.map(|state| format!("to-state={}", state.value())));
+        }
+        if self.is_moved {
+            all.push("moved".into());
+        }
         all
     }
 
@@ -170,6 +265,24 @@ impl Entry {
         };
         match (name, value) {
             ("noauto", None) => self.auto = false,
+            ("moved", None) => self.is_moved = true,
+            ("to", Some(value)) => {
+                let disk = Main::parse_value(value)?;
+                self.to = Some(To {
+                    disk,
+                    state: None,
+                    id: Uuid::NIL,
+                });
+            }
+            ("to-id", Some(value)) => {
+                let to = self.to.as_mut().context("'to' must come before")?;
+                let id = Uuid::parse(value).filter(|id| *id != Uuid::NIL);
+                to.id = id.with_context(|| format!("'{value}' is no UUID"))?;
+            }
+            ("to-state", Some(value)) => {
+                let to = self.to.as_mut().context("'to' must come before")?;
+                to.state = Some(Main::parse_value(value)?);
+            }
             ("not-proactive", None) => self.features.proactive = Some(false),
             ("main-start", Some(value)) => self.main_start = number(value, u64::MAX)?,
             ("spare-start", Some(value)) => self.spare_start = number(value, u64::MAX)?,
@@ -250,10 +363,7 @@ impl FromStr for Entry {
         };
         let [name, main, array] = fields;
         check_name(name)?;
-        let main = match main.starts_with('/') {
-            true => Main::Path(main.into()),
-            false => Main::Identity(main.parse()?),
-        };
+        let main = Main::parse(main)?;
         let array = Uuid::parse(array).filter(|uuid| *uuid != Uuid::NIL);
         let array = array.with_context(|| format!("'{}' is no UUID of an array", fields[2]))?;
         let mut this = Self::new(name, main, array);
@@ -267,18 +377,17 @@ impl FromStr for Entry {
             }
             seen.push(name);
         }
+        if this.to.as_ref().is_some_and(|to| to.id == Uuid::NIL) {
+            bail!("option 'to' without 'to-id'");
+        }
         Ok(this)
     }
 }
 
 impl fmt::Display for Entry {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let main = match &self.main {
-            Main::Identity(identity) => identity.to_string(),
-            Main::Path(path) => path.display().to_string(),
-        };
         let options = self.options().join(",");
-        write!(out, "{} {main} {} {options}", self.name, self.array)
+        write!(out, "{} {} {} {options}", self.name, self.main, self.array)
     }
 }
 
@@ -348,6 +457,15 @@ impl Remaptab {
     /// The array of that name.
     pub fn named(&self, name: &str) -> Option<&Entry> {
         self.entries().find(|entry| entry.name == name)
+    }
+
+    /// The array of that name, to be changed.
+    pub fn named_mut(&mut self, name: &str) -> Option<&mut Entry> {
+        let entries = self.lines.iter_mut().filter_map(|line| match line {
+            Line::Entry(entry) => Some(entry.as_mut()),
+            Line::Comment(_) => None,
+        });
+        entries.into_iter().find(|entry| entry.name == name)
     }
 
     /// Refuses an array that is there already.

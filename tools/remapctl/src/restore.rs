@@ -26,6 +26,7 @@ use anyhow::{
     Result, //
 };
 use remap_core::geometry::Unit;
+use remap_core::metadata::survey::Refused;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -33,6 +34,8 @@ use std::process::ExitCode;
 
 /// The name of what is in the way if units would have other data than now.
 const CHANGES: &str = "changes";
+/// The name of an array whose data are on another disk.
+const MOVED: &str = "moved";
 
 /// The dump that is meant.
 fn dump_of(args: &cli::Restore) -> Result<Dump> {
@@ -63,9 +66,15 @@ fn other_places(found: &Found, dump: &Dump) -> Vec<Range<u64>> {
 /// Notes which units would have other data than now: older data, or those of other units.
 fn note_changes(disks: &mut Disks, dump: &Dump, way: &mut InTheWay) {
     // What cannot be read is written over.
-    let Ok(found) = Found::read(disks) else {
+    let Ok(found) = Found::read_moved(disks) else {
         return;
     };
+    if found.contained.choice.identity.features.are_moved() {
+        way.note(
+            MOVED,
+            format!("{}, and what main has is old", Refused::Moved),
+        );
+    }
     if found.array().uuid.to_string() != dump.array {
         return;
     }

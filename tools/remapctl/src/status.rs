@@ -2,12 +2,16 @@
 
 //! `remapctl status`: how arrays are, what is the matter, and what to do about it.
 
-use crate::activate::UUID_PREFIX;
 use crate::cli;
 use crate::findings::{
     findings,
     Finding,
     Severity, //
+};
+use crate::mapped::UUID_PREFIX;
+use crate::moving::{
+    self,
+    Progress, //
 };
 use crate::remaptab::Remaptab;
 use crate::say::Say;
@@ -35,13 +39,80 @@ pub struct Target {
     pub findings: Vec<Finding>,
 }
 
+/// What is the matter with a copy that fails, and what to do.
+pub const COPY_FAILS: &str = "its data move to another disk, and the state of the copy cannot be \
+                              written";
+pub const REPAIR_COPY: &str =
+    "the kernel log says why (dmesg | grep clone): what was written last \
+                               may be lost; stop what uses it, and look at the disk with the state";
+
+/// What a device of an array shows that has no `remap` target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// What can be read without the spare.
+    NoSpare,
+    /// Data that move to another disk.
+    Moving(Progress),
+    /// Data that are on another disk.
+    Moved,
+    /// Data that move to another disk, and the copy fails.
+    Broken,
+}
+
 /// A mapped device of arrays.
 #[derive(Clone, Debug)]
 pub struct Shown {
     /// Its name.
     pub name: String,
-    /// Its targets; none where it shows what can be read without the spare.
+    /// Its targets.
     pub targets: Vec<Target>,
+    /// What it shows if it has none.
+    pub instead: Option<Instead>,
+}
+
+impl Instead {
+    fn of(mapper: &Mapper, name: &str) -> Result<Self> {
+        match moving::progress(mapper, name) {
+            Ok(Some(progress)) => return Ok(Self::Moving(progress)),
+            Ok(None) => {}
+            Err(_) => return Ok(Self::Broken),
+        }
+        let is_read_only = mapper.info(name)?.is_read_only;
+        let table = mapper.table(name)?;
+        Ok(match &table[..] {
+            [line] if line.kind == "linear" && !is_read_only => Self::Moved,
+            _ => Self::NoSpare,
+        })
+    }
+
+    /// What it is called in the table.
+    fn word(self) -> String {
+        match self {
+            Self::NoSpare => "no-spare".into(),
+            Self::Moving(Progress { done, all }) => format!("moving {} %", done * 100 / all.max(1)),
+            Self::Moved => "moved".into(),
+            Self::Broken => "copy-failed".into(),
+        }
+    }
+
+    /// What is the matter and what to do, in sentences.
+    fn sentence(self, name: &str) -> String {
+        match self {
+            Self::NoSpare => format!(
+                "{name}: critical: the spare is not there, and what was relocated cannot be read\n    \
+                 plug it in; then 'remapctl remove {name}' and 'remapctl activate {name}'"
+            ),
+            Self::Moving(Progress { done, all }) => format!(
+                "{name}: notice: its data move to another disk, which has {done} of {all} pieces\n    \
+                 'remapctl retire {name} --to' with that disk waits, and brings it to an end"
+            ),
+            Self::Broken => format!("{name}: critical: {COPY_FAILS}\n    {REPAIR_COPY}"),
+            Self::Moved => format!(
+                "{name}: notice: its data are on another disk\n    \
+                 'remapctl retire {name} --to' with that disk brings it to an end, if it has not"
+            ),
+        }
+    }
 }
 
 impl Shown {
@@ -60,10 +131,18 @@ impl Shown {
                 status,
             })
         });
+        let targets: Vec<_> = targets.collect::<Result<_>>()?;
+        let instead = targets.is_empty().then(|| Instead::of(mapper, name));
         Ok(Self {
             name: name.to_string(),
-            targets: targets.collect::<Result<_>>()?,
+            targets,
+            instead: instead.transpose()?,
         })
+    }
+
+    /// Whether it shows only what can be read without the spare.
+    pub fn is_without_spare(&self) -> bool {
+        self.instead == Some(Instead::NoSpare)
     }
 
     /// All that are active. One that goes meanwhile is left out.
@@ -82,26 +161,37 @@ impl Shown {
         let targets: Vec<_> = self.targets.iter().map(fields).collect();
         json!({
             "name": self.name,
-            "without_spare": self.targets.is_empty(),
+            "without_spare": self.is_without_spare(),
+            "moving": self.moving(),
             "targets": targets,
         })
+    }
+
+    /// How far its data are on their way to another disk, for programs.
+    fn moving(&self) -> Value {
+        match self.instead {
+            Some(Instead::Moving(Progress { done, all })) => json!({ "done": done, "all": all }),
+            Some(Instead::Moved) => json!("done"),
+            _ => Value::Null,
+        }
     }
 
     /// The worst that is the matter.
     fn worst(&self) -> Option<Severity> {
         let all = self.targets.iter().flat_map(|target| &target.findings);
         let worst = all.map(|finding| finding.severity).max();
-        match self.targets.is_empty() {
-            true => Some(Severity::Critical),
-            false => worst,
+        match self.instead {
+            Some(Instead::NoSpare | Instead::Broken) => Some(Severity::Critical),
+            Some(_) => Some(Severity::Notice),
+            None => worst,
         }
     }
 
     /// Its lines of the table.
     fn rows(&self) -> Vec<[String; 7]> {
-        if self.targets.is_empty() {
+        if let Some(instead) = self.instead {
             let mut row = [const { String::new() }; 7];
-            [row[0], row[1]] = [self.name.clone(), "no-spare".into()];
+            [row[0], row[1]] = [self.name.clone(), instead.word()];
             return vec![row];
         }
         let rows = self.targets.iter().map(|Target { status, .. }| {
@@ -120,12 +210,8 @@ impl Shown {
 
     /// What is the matter and what to do, in sentences.
     fn sentences(&self) -> Vec<String> {
-        if self.targets.is_empty() {
-            return vec![format!(
-                "{}: critical: the spare is not there, and what was relocated cannot be read\n    \
-                 plug it in; then 'remapctl remove {}' and 'remapctl activate {}'",
-                self.name, self.name, self.name
-            )];
+        if let Some(instead) = self.instead {
+            return vec![instead.sentence(&self.name)];
         }
         let all = self.targets.iter().flat_map(|target| &target.findings);
         all.map(|finding| {
@@ -220,7 +306,7 @@ fn columns(rows: &[[String; 7]]) -> String {
 
 /// Arrays of the table that are not active, and should be.
 fn inactive<'a>(table: &'a Remaptab, shown: &'a [Shown]) -> impl Iterator<Item = &'a str> {
-    let entries = table.entries().filter(|entry| entry.auto);
+    let entries = table.entries().filter(|entry| entry.is_activated());
     let names = entries.map(|entry| entry.name.as_str());
     names.filter(|name| shown.iter().all(|shown| shown.name != *name))
 }
@@ -283,6 +369,7 @@ mod tests {
                 line,
                 status,
             }],
+            instead: None,
         }
     }
 
@@ -306,8 +393,23 @@ mod tests {
         let one = Shown {
             name: "safe".into(),
             targets: Vec::new(),
+            instead: Some(Instead::NoSpare),
         };
         assert_eq!(one.worst(), Some(Severity::Critical));
         assert!(columns(&one.rows()).ends_with("safe   no-spare"));
+    }
+
+    #[test]
+    fn data_that_move_are_no_array_without_its_spare() {
+        let progress = Progress { done: 3, all: 4 };
+        let one = Shown {
+            name: "safe".into(),
+            targets: Vec::new(),
+            instead: Some(Instead::Moving(progress)),
+        };
+        assert_eq!(one.worst(), Some(Severity::Notice));
+        assert!(columns(&one.rows()).ends_with("safe   moving 75 %"));
+        assert!(one.sentences()[0].contains("which has 3 of 4 pieces"));
+        assert_eq!(one.value()["without_spare"], false);
     }
 }

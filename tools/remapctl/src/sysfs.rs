@@ -77,6 +77,12 @@ impl BlockDevice {
         (!text.is_empty()).then(|| text.to_string())
     }
 
+    /// Sets an attribute.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        fs::write(&path, value).with_context(|| path.display().to_string())
+    }
+
     /// One of the values that go with its events.
     pub fn uevent(&self, name: &str) -> Option<String> {
         let text = self.attribute("uevent")?;
@@ -119,13 +125,36 @@ impl BlockDevice {
 
     /// The devices that stand on it, such as mapped ones.
     pub fn holders(&self) -> Vec<Self> {
-        let entries = fs::read_dir(self.folder.join("holders"))
-            .into_iter()
-            .flatten();
+        self.linked("holders")
+    }
+
+    /// Those that a folder has links to.
+    fn linked(&self, folder: &str) -> Vec<Self> {
+        let entries = fs::read_dir(self.folder.join(folder)).into_iter().flatten();
         let links = entries.filter_map(|entry| Some(entry.ok()?.path()));
         links
             .filter_map(|link| Self::described(&link).ok())
             .collect()
+    }
+
+    /// The devices that it stands on.
+    pub fn below(&self) -> Vec<Self> {
+        self.linked("slaves")
+    }
+
+    /// The device, its partitions, and all that stands on them.
+    pub fn above(&self) -> Vec<Self> {
+        let mut all = vec![self.clone()];
+        let mut at = 0;
+        while let Some(device) = all.get(at).cloned() {
+            for other in device.partitions().into_iter().chain(device.holders()) {
+                if !all.contains(&other) {
+                    all.push(other);
+                }
+            }
+            at += 1;
+        }
+        all
     }
 
     /// Has the kernel send an event, so that udev looks at the device again.

@@ -35,6 +35,29 @@ fn users(device: &BlockDevice) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// Where programs are that run whatever happens to a device.
+const OF_SYSTEM: [&str; 3] = ["/", "/usr", "/etc"];
+
+/// Where on a device the system itself is, for people; `None` if it is elsewhere.
+pub fn system_on(device: &BlockDevice) -> Result<Option<String>> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").context("/proc/self/mountinfo")?;
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    for above in device.above() {
+        let is_it = |source: &str| is_path_of(&above, source);
+        if is_swap(&swaps, is_it) {
+            return Ok(Some("swap".into()));
+        }
+        let mounted = all_mounted_at(&mounts, above.number, is_it);
+        if let Some(at) = mounted
+            .into_iter()
+            .find(|at| OF_SYSTEM.contains(&at.as_str()))
+        {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}
+
 /// Refuses a device that somebody uses, and says who.
 pub fn check_unused(device: &BlockDevice) -> Result<()> {
     let users = users(device)?;
@@ -53,15 +76,21 @@ fn is_path_of(device: &BlockDevice, path: &str) -> bool {
 /// Where a device is mounted, by its number, or by the path that it was mounted by: some file
 /// systems have numbers of their own.
 fn mounted_at(mounts: &str, number: u64, is_it: impl Fn(&str) -> bool) -> Option<String> {
+    all_mounted_at(mounts, number, is_it).into_iter().next()
+}
+
+/// All places where it is mounted.
+fn all_mounted_at(mounts: &str, number: u64, is_it: impl Fn(&str) -> bool) -> Vec<String> {
     let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
     let number = format!("{major}:{minor}");
-    mounts.lines().find_map(|line| {
+    let found = mounts.lines().filter_map(|line| {
         let (place, source) = line.split_once(" - ")?;
         let mut place = place.split(' ').skip(2);
         let (of, at) = (place.next()?, place.nth(1)?);
         let source = source.split(' ').nth(1)?;
         (of == number || is_it(&unescaped(source))).then(|| unescaped(at))
-    })
+    });
+    found.collect()
 }
 
 /// Whether a device is in the table of swap.

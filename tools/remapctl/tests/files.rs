@@ -4,6 +4,7 @@
 
 use remap_core::metadata::block::{
     Block,
+    Features,
     Header,
     BLOCK_BYTES, //
 };
@@ -429,6 +430,31 @@ fn repair_keeps_off_what_it_must_not_write() {
     let before = disks.bytes("spare");
     let said = disks.refused(&["repair"], &[]);
     assert!(said.contains("features that allow reading only"), "{said}");
+    assert!(before == disks.bytes("spare"));
+}
+
+/// One head that says so is enough, and no command takes the data for the array's newest.
+#[test]
+fn an_array_whose_data_moved_is_refused_by_name() {
+    let disks = Disks::new();
+    disks.formatted();
+    let mut block: Block = disks.bytes("spare")[..BLOCK_BYTES].try_into().unwrap();
+    let mut header = Header::read(&block, crc32c::crc32c).unwrap();
+    header.features = header.features.with(Features::MOVED);
+    header.seal(&mut block, crc32c::crc32c);
+    disks.fill("spare", 0, &block);
+    let before = disks.bytes("spare");
+    let commands: [&[&str]; 4] = [
+        &["dump"],
+        &["repair"],
+        &["repair", "--believe", "spare-last"],
+        &["export"],
+    ];
+    for words in commands {
+        let said = disks.refused(words, &[]);
+        let wanted = "the data were moved to another disk";
+        assert!(said.contains(wanted), "{words:?}: {said}");
+    }
     assert!(before == disks.bytes("spare"));
 }
 

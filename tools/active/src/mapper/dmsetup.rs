@@ -158,7 +158,7 @@ impl Requests for Dmsetup {
 
     fn suspend(&self, name: &str, suspend: Suspend) -> Result<()> {
         let options: &[_] = match suspend {
-            Suspend::Flush => &[],
+            Suspend::NoLockfs => &["--nolockfs"],
             Suspend::NoFlush => &["--noflush", "--nolockfs"],
         };
         request("suspend", options, name, "")

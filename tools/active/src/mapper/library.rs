@@ -108,9 +108,10 @@ impl Requests for Library {
 
     fn suspend(&self, name: &str, suspend: Suspend) -> Result<()> {
         let mut flags = DmFlags::DM_SUSPEND;
-        if suspend == Suspend::NoFlush {
-            flags |= DmFlags::DM_NOFLUSH | DmFlags::DM_SKIP_LOCKFS;
-        }
+        flags |= match suspend {
+            Suspend::NoLockfs => DmFlags::DM_SKIP_LOCKFS,
+            Suspend::NoFlush => DmFlags::DM_NOFLUSH | DmFlags::DM_SKIP_LOCKFS,
+        };
         let options = options(Access::Write).set_flags(flags);
         self.0.device_suspend(&id(name)?, options)?;
         Ok(())

@@ -58,7 +58,18 @@ fn entry() -> impl Strategy<Value = Entry> {
     ];
     let places = (any::<u64>(), any::<u64>(), option(any::<u64>()));
     let missing = prop::sample::select(vec![MissingSpare::Refuse, MissingSpare::ReadOnly]);
-    let rest = (missing, any::<bool>(), features());
+    let to = (identity(), option(identity()), 1u128..).prop_map(|(disk, state, id)| To {
+        disk: Main::Identity(disk),
+        state: state.map(Main::Identity),
+        id: Uuid(id.to_be_bytes()),
+    });
+    let rest = (
+        missing,
+        any::<bool>(),
+        features(),
+        option(to),
+        any::<bool>(),
+    );
     (
         "[A-Za-z0-9_][A-Za-z0-9:_.-]{0,20}",
         main,
@@ -67,7 +78,7 @@ fn entry() -> impl Strategy<Value = Entry> {
         rest,
     )
         .prop_map(
-            |(name, main, array, places, (missing_spare, auto, features))| Entry {
+            |(name, main, array, places, (missing_spare, auto, features, to, is_moved))| Entry {
                 name,
                 main,
                 array: Uuid(array.to_be_bytes()),
@@ -77,6 +88,8 @@ fn entry() -> impl Strategy<Value = Entry> {
                 missing_spare,
                 auto,
                 features,
+                to,
+                is_moved,
             },
         )
 }
