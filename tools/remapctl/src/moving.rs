@@ -348,6 +348,16 @@ impl<'a> Moving<'a> {
         line(self.layout.sectors, "error", String::new())
     }
 
+    /// Has the source go on, if its replacement was stopped.
+    pub fn resume_source(&self) -> Result<()> {
+        let source = Piece::Source.of(self.name);
+        if self.mapper.info(&source)?.is_suspended {
+            self.mapper.clear(&source)?;
+            self.mapper.resume(&source)?;
+        }
+        Ok(())
+    }
+
     /// The table of the array's own device.
     pub fn top(&self) -> Vec<Line> {
         let copy = Piece::Copy.of(self.name);

@@ -26,7 +26,11 @@ use anyhow::{
     Result, //
 };
 use remap_core::geometry::Unit;
-use remap_core::metadata::survey::Refused;
+use remap_core::metadata::survey::{
+    identify,
+    Refused, //
+};
+use remap_host::blank_block;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -65,16 +69,18 @@ fn other_places(found: &Found, dump: &Dump) -> Vec<Range<u64>> {
 
 /// Notes which units would have other data than now: older data, or those of other units.
 fn note_changes(disks: &mut Disks, dump: &Dump, way: &mut InTheWay) {
-    // What cannot be read is written over.
-    let Ok(found) = Found::read_moved(disks) else {
-        return;
-    };
-    if found.contained.choice.identity.features.are_moved() {
+    let regions = disks.regions();
+    let identity = identify(disks, &mut blank_block(), &regions);
+    if identity.is_ok_and(|identity| identity.features.are_moved()) {
         way.note(
             MOVED,
             format!("{}, and what main has is old", Refused::Moved),
         );
     }
+    // What cannot be read is written over.
+    let Ok(found) = Found::read_moved(disks) else {
+        return;
+    };
     if found.array().uuid.to_string() != dump.array {
         return;
     }

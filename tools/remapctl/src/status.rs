@@ -11,6 +11,7 @@ use crate::findings::{
 use crate::mapped::UUID_PREFIX;
 use crate::moving::{
     self,
+    Piece,
     Progress, //
 };
 use crate::remaptab::Remaptab;
@@ -57,6 +58,8 @@ pub enum Instead {
     Moved,
     /// Data that move to another disk, and the copy fails.
     Broken,
+    /// Data that are about to move to another disk, and requests wait.
+    Waits,
 }
 
 /// A mapped device of arrays.
@@ -72,10 +75,16 @@ pub struct Shown {
 
 impl Instead {
     fn of(mapper: &Mapper, name: &str) -> Result<Self> {
+        let copy = Piece::Copy.of(name);
+        let is_there = || anyhow::Ok(mapper.names()?.contains(&copy));
+        let waits = |name: &str| anyhow::Ok(mapper.info(name)?.is_suspended);
         match moving::progress(mapper, name) {
+            Ok(Some(_)) if waits(&copy)? || waits(name)? => return Ok(Self::Waits),
             Ok(Some(progress)) => return Ok(Self::Moving(progress)),
-            Ok(None) => {}
-            Err(_) => return Ok(Self::Broken),
+            Ok(None) if is_there()? => return Ok(Self::Waits),
+            // It may have come to its end meanwhile.
+            Err(_) if is_there()? => return Ok(Self::Broken),
+            Ok(None) | Err(_) => {}
         }
         let is_read_only = mapper.info(name)?.is_read_only;
         let table = mapper.table(name)?;
@@ -92,6 +101,7 @@ impl Instead {
             Self::Moving(Progress { done, all }) => format!("moving {} %", done * 100 / all.max(1)),
             Self::Moved => "moved".into(),
             Self::Broken => "copy-failed".into(),
+            Self::Waits => "waits".into(),
         }
     }
 
@@ -107,6 +117,10 @@ impl Instead {
                  'remapctl retire {name} --to' with that disk waits, and brings it to an end"
             ),
             Self::Broken => format!("{name}: critical: {COPY_FAILS}\n    {REPAIR_COPY}"),
+            Self::Waits => format!(
+                "{name}: critical: requests wait until its data begin to move to another disk\n    \
+                 'remapctl retire {name} --to' with that disk goes on, if it does not run"
+            ),
             Self::Moved => format!(
                 "{name}: notice: its data are on another disk\n    \
                  'remapctl retire {name} --to' with that disk brings it to an end, if it has not"
@@ -181,7 +195,7 @@ impl Shown {
         let all = self.targets.iter().flat_map(|target| &target.findings);
         let worst = all.map(|finding| finding.severity).max();
         match self.instead {
-            Some(Instead::NoSpare | Instead::Broken) => Some(Severity::Critical),
+            Some(Instead::NoSpare | Instead::Broken | Instead::Waits) => Some(Severity::Critical),
             Some(_) => Some(Severity::Notice),
             None => worst,
         }

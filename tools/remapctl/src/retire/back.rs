@@ -15,6 +15,7 @@ use crate::mapped::{
     deactivate,
     dm_uuid, //
 };
+use crate::moving;
 use crate::probe;
 use crate::remaptab::Remaptab;
 use crate::renew;
@@ -118,6 +119,8 @@ fn give_up(
     let lock = Lock::take()?;
     let devices = probe::devices_of(Some(mapper), name, tab)?;
     deactivate(mapper, name)?;
+    // An attempt to move the data may have been stopped.
+    moving::lower(mapper, name, None)?;
     let empty = empty_array(&devices, array, name)?;
     // A spare that fails is a reason to retire.
     let failed = erase(&devices, &empty).err();

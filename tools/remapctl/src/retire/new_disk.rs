@@ -90,7 +90,7 @@ fn switch(
             // What was written since is on the new disk only.
             return Err(error.context("run this again"));
         }
-        Err(match give_back(moving, entry, table) {
+        Err(match give_back(moving, (entry, devices), table) {
             Ok(()) => error.context("the array is in use as before"),
             Err(other) => error.context(format!(
                 "requests to '{name}' wait until this is run again ({other:#})"
@@ -121,8 +121,16 @@ fn go_on(moving: &Moving<'_>, args: &cli::Retire, devices: &cli::Devices) -> Res
 
 /// Gives the array's device its own table again. What came meanwhile waits in the copy, so the
 /// array is there until that is done.
-fn give_back(moving: &Moving<'_>, entry: &Entry, table: &[Line]) -> Result<()> {
+fn give_back(
+    moving: &Moving<'_>,
+    (entry, devices): (&Entry, &cli::Devices),
+    table: &[Line],
+) -> Result<()> {
     let copy = Piece::Copy.of(moving.name);
+    // The target would refuse an array that is marked only when the copy is no more.
+    let mut disks = Disks::open(devices, device::Access::Hold)?;
+    activate::table(&mut disks, entry.features)?;
+    drop(disks);
     moving.mapper.load(&copy, table, Access::Write)?;
     go_on_back(moving, entry)
 }
@@ -196,8 +204,8 @@ fn start(
     entry.to = Some(to);
     say.note(&format!(
         "the data of '{name}' move to {} from now on: it must stay, and so must main and the spare \
-         until all is copied\nif the root file system is on it: 'update-initramfs -u' (or 'dracut \
-         --force') before the next boot",
+         until all is copied\n'update-initramfs -u' (or 'dracut --force') now: a boot with the old \
+         table would take what is copied of it for the whole",
         new.display()
     ));
     Ok((entry, sectors))
@@ -242,7 +250,8 @@ fn begin(say: &Say, mapper: &Mapper, args: &cli::Retire, new: &Path) -> Result<(
             copy.set_source(&copy.nothing())?;
             go_on(&copy, args, &probe::present(&entry)?)?;
         }
-        _ => {}
+        Stage::Copying => copy.resume_source()?,
+        Stage::Active(_) | Stage::Moved => {}
     }
     Ok((entry, sectors))
 }
@@ -282,7 +291,11 @@ fn wait(say: &Say, moving: &Moving<'_>) -> Result<()> {
 /// Lays the array's device over the new disk, and has the table keep the old ones hidden.
 fn finish(mapper: &Mapper, moving: &Moving<'_>, entry: &Entry, tab: &Path) -> Result<()> {
     let lock = Lock::take()?;
-    if matches!(Stage::of(mapper, entry)?, Stage::Copying) {
+    let stage = Stage::of(mapper, entry)?;
+    if !matches!(stage, Stage::Copying | Stage::Moved) {
+        bail!("'{}' was changed meanwhile: run this again", moving.name);
+    }
+    if matches!(stage, Stage::Copying) {
         // What is counted as copied may not be durable yet.
         moving.flush()?;
         let progress = moving::progress(mapper, moving.name)?;
@@ -323,11 +336,11 @@ pub fn retire(say: &Say, args: &cli::Retire, new: &Path) -> Result<ExitCode> {
     say.both(
         &json!({ "name": name, "retired": true, "on": moving.new }),
         format_args!(
-            "all data of '{name}' are on {path}: main and the spare can be pulled, and then their \
-             line in {} be deleted\n\
-             from the next boot on, what is on {path} is found there: what names /dev/mapper/{name} \
-             in /etc/fstab must name it otherwise\n\
-             if the root file system is on it: 'update-initramfs -u' (or 'dracut --force')",
+            "all data of '{name}' are on {path}: main and the spare can be pulled, and after the next \
+             boot their line in {} be deleted\n\
+             from then on, what is on {path} is found there: what names /dev/mapper/{name} in \
+             /etc/fstab must name it otherwise\n\
+             'update-initramfs -u' (or 'dracut --force') now, if it has the table",
             args.tab.tab.display()
         ),
     );

@@ -3,6 +3,7 @@
 //! Whether the data of an array can move to a new disk: all that can refuse is asked before anything
 //! is changed.
 
+use super::unreadable::UNREADABLE;
 use crate::apart::{
     check_apart,
     check_writable, //
@@ -177,7 +178,10 @@ pub fn plan(
     if let Some(lost) = lost(&found) {
         way.note(&lost, lost_text(name));
     }
-    way.allow(&args.force)?;
+    // Those are for later.
+    let is_now = |name: &&String| !name.starts_with(UNREADABLE);
+    let force: Vec<_> = args.force.iter().filter(is_now).cloned().collect();
+    way.allow(&force)?;
     let layout = Layout::of(line.sectors);
     let state = args.state.as_deref().map(BlockDevice::at).transpose()?;
     layout.state_on(&device, state.as_ref())?;
