@@ -83,6 +83,17 @@ def an_adopted_disk_survives(world):
     runs(machine, "acknowledged.sh", COUNT=16)
 
 
+def data_move_to_a_new_disk(world):
+    """The data of an adopted disk move to a new one, with a reboot in between, and the old disks are pulled."""
+    machine = stock(world, world.newest(kernel.SERIES[0]), "moves", [*DISKS, "scsi:288M"])
+    runs(machine, "adopt.sh")
+    runs(machine, "move.sh")
+    runs(machine, "move_on.sh")
+    runs(machine, "moved.sh", TARGET=2)
+    machine.present = [2]
+    runs(machine, "moved.sh", TARGET=0)
+
+
 def secure_boot(world):
     """With Secure Boot, the module is loaded once its key is enrolled, and not before."""
     release = world.newest(kernel.SERIES[-1])

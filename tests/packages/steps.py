@@ -263,6 +263,7 @@ ALL = [
     boots.stock_kernels_boot,
     boots.an_adopted_disk_comes_back,
     boots.an_adopted_disk_survives,
+    boots.data_move_to_a_new_disk,
     boots.secure_boot,
     boots.root_on_an_array,
     without_packages,
