@@ -121,11 +121,7 @@ pub struct Features {
 
 impl Features {
     /// Those that this code knows.
-    pub const KNOWN: Self = Self {
-        compat: 0,
-        ro_compat: SESSIONS,
-        incompat: MOVED,
-    };
+    pub const KNOWN: Self = Self::WRITTEN.with(Self::MOVED);
 
     /// Those of all that this code writes.
     pub const WRITTEN: Self = Self {

@@ -94,6 +94,12 @@ fn by_uuid(uuid: &str) -> Result<Option<PathBuf>> {
     Ok(fs::canonicalize(Path::new("/dev/disk/by-uuid").join(uuid)).ok())
 }
 
+/// Whether that leads to a mapped device, of which there is the array's only that is not hidden.
+fn is_on_array(uuid: &str) -> Result<bool> {
+    let found = by_uuid(uuid)?;
+    Ok(found.is_some_and(|path| path.to_string_lossy().starts_with("/dev/dm-")))
+}
+
 /// A disk of which the only partition has a file system, and a spare.
 fn files() -> Result<String> {
     File::create("disk")?.set_len(20 << 20)?;
@@ -119,8 +125,7 @@ fn main_is_hidden_and_the_array_comes() -> Result<()> {
     // As long as it belongs to no array it is a file system like any other.
     until(|| Ok(by_uuid(&uuid)?.as_deref() == Some(Path::new(&main))))?;
     ctl(&format!("adopt {main} --spare {spare} --name r"))?;
-    let is_array = |path: &Path| path.to_string_lossy().starts_with("/dev/dm-");
-    let array_is_there = || Ok(by_uuid(&uuid)?.is_some_and(|path| is_array(&path)));
+    let array_is_there = || is_on_array(&uuid);
     until(array_is_there)?;
     ensure!(
         says("/dev/mapper/r", "SYSTEMD_WANTS=remap-monitor.service")?,
@@ -229,18 +234,10 @@ fn a_disk_that_data_move_to_is_hidden() -> Result<()> {
     let new_disk = attach("new")?;
     let new = format!("{new_disk}p1");
     // It is killed before the table says that the move has come to its end.
-    let inject = "inject=rename,renameat,renameat2:signal=KILL:when=2";
-    let strace = [
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=rename,renameat,renameat2",
-    ];
-    let retire = ["-e", inject, "remapctl", "retire", "r", "--to", &new];
-    let killed = ended("strace", &[&strace[..], &retire].concat())?;
-    ensure!(killed.status != Some(0), "{}", killed.printed);
-    ensure!(mapped_names()? == ["r", "r-state"], "{}", killed.printed);
+    let retire = format!("retire r --to {new}");
+    let is_killed = ctl_killed("rename,renameat,renameat2", 2, &retire)?;
+    ensure!(is_killed, "it came to its end");
+    assert_eq!(mapped_names()?, ["r", "r-state"]);
     fs::write("/mnt/more", "new")?;
     run("umount", &["/mnt"])?;
     once_udev_lets_go(|| ctl("remove r").map(drop))?;
@@ -248,11 +245,10 @@ fn a_disk_that_data_move_to_is_hidden() -> Result<()> {
     for file in [&disk, &spare, &new_disk] {
         detach(file)?;
     }
-    let is_array = |path: &Path| path.to_string_lossy().starts_with("/dev/dm-");
     let new = format!("{}p1", attach("new")?);
     ensure!(says(&new, "REMAP_ROLE=new")?, "{new}");
     let (disk, spare) = (attach("disk")?, attach("spare")?);
-    until(|| Ok(by_uuid(&uuid)?.is_some_and(|path| is_array(&path))))?;
+    until(|| is_on_array(&uuid))?;
     let table = dmsetup(&["table", "r-copy"])?;
     ensure!(table.contains(" clone "), "{table}");
     run("mount", &[&format!("UUID={uuid}"), "/mnt"])?;
@@ -260,10 +256,7 @@ fn a_disk_that_data_move_to_is_hidden() -> Result<()> {
     // While the array's device stands on it, it is found there only.
     run("udevadm", &["trigger", "--settle", &new])?;
     ensure!(says(&new, "SYSTEMD_READY=0")?, "{new}");
-    ensure!(
-        by_uuid(&uuid)?.is_some_and(|path| is_array(&path)),
-        "not the array"
-    );
+    ensure!(is_on_array(&uuid)?, "not the array");
     for (file, text) in [("file", "kept"), ("more", "new")] {
         ensure!(
             fs::read_to_string(Path::new("/mnt").join(file))? == text,

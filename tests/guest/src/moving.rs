@@ -64,14 +64,20 @@ fn adopted(mebibytes: u64) -> Result<(Remap, Vec<u8>)> {
     Ok((r, data))
 }
 
+/// Fails unless the array's device holds these data, and this disk without it.
+fn is_on(disk: &impl Block, data: &[u8]) -> Result<()> {
+    let r = Mapped::at("r")?;
+    r.holds(data)?;
+    r.remove()?;
+    disk.holds(data)
+}
+
 /// Fails unless all data are on the new disk, on which the array's device stands alone.
 fn is_moved(data: &[u8]) -> Result<()> {
     assert_eq!(mapped_names()?, ["r"]);
     let r = Mapped::at("r")?;
     ensure!(r.table()?.contains(" linear "), "{}", r.table()?);
-    r.holds(data)?;
-    r.remove()?;
-    Device::at("/dev/new").holds(data)?;
+    is_on(&Device::at("/dev/new"), data)?;
     ensure!(table()?.contains(",moved"), "{}", table()?);
     ensure!(!table()?.contains("to="), "{}", table()?);
     // The old devices are taken for no array.
@@ -83,6 +89,16 @@ fn is_moved(data: &[u8]) -> Result<()> {
     ctl_refuses("the data were moved", "create r /dev/main /dev/spare")?;
     ctl_refuses("the data were moved", "export /dev/main /dev/spare")?;
     Ok(())
+}
+
+/// Begins to move the data, which does not come to its end: nobody can read some of them.
+fn under_way(main: &NullDisk, r: &Remap) -> Result<Running> {
+    main.bad(90_000..=90_003)?;
+    let words: Vec<_> = TO.split(' ').collect();
+    let waits = start("remapctl", &words)?;
+    until(|| Ok(r.table()?.contains(" linear ")))?;
+    until(|| Ok(dmsetup(&["info", "r-copy"])?.contains("ACTIVE")))?;
+    Ok(waits)
 }
 
 /// Writes all of the time to one block in two of a part of the device, until it is told to end;
@@ -132,21 +148,6 @@ const CALLS: [&str; 2] = [
     "fdatasync,fsync,rename,renameat,renameat2",
 ];
 
-/// Kills the command at that instant; whether there was one.
-fn killed_at((calls, number): Instant, words: &str) -> Result<bool> {
-    let trace = format!("trace={calls}");
-    let inject = format!("inject={calls}:signal=KILL:when={number}");
-    let mut all = vec!["-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-    all.push("remapctl");
-    all.extend(words.split(' '));
-    let Ended { status, printed } = ended("strace", &all)?;
-    ensure!(
-        status == Some(0) || status.is_none_or(|it| it > 128),
-        "{status:?}: {printed}"
-    );
-    Ok(status != Some(0))
-}
-
 /// Does something at instants of each kind, until there is none any more: it says whether there was.
 fn at_instants(mut work: impl FnMut(Instant) -> Result<bool>) -> Result<()> {
     for calls in CALLS {
@@ -180,9 +181,9 @@ fn a_move_that_is_killed_goes_on() -> Result<()> {
     let disks = disks(SMALL)?;
     let new = NullDisk::new("new", SMALL + 4)?;
     let (mut kills, mut waited) = (0, 0);
-    at_instants(|instant| {
+    at_instants(|instant @ (calls, number)| {
         let (r, mut data) = anew(&disks, &new)?;
-        if !killed_at(instant, TO)? {
+        if !ctl_killed(calls, number, TO)? {
             return Ok(false);
         }
         kills += 1;
@@ -200,7 +201,7 @@ fn a_move_that_is_killed_goes_on() -> Result<()> {
         };
         write.end()?;
         assert_eq!(mapped_names()?, ["r"]);
-        is_moved_small(&new, &data)?;
+        is_on(&new, &data)?;
         Ok(true)
     })?;
     ensure!(kills > 10, "{kills} kills");
@@ -218,9 +219,9 @@ fn a_move_goes_on_after_each_activation() -> Result<()> {
     let disks = disks(SMALL)?;
     let new = NullDisk::new("new", SMALL + 4)?;
     let mut moving = 0;
-    at_instants(|instant| {
+    at_instants(|(calls, number)| {
         let (_, mut data) = anew(&disks, &new)?;
-        if !killed_at(instant, TO)? {
+        if !ctl_killed(calls, number, TO)? {
             return Ok(false);
         }
         // As if the machine had been started anew.
@@ -253,18 +254,11 @@ fn a_move_goes_on_after_each_activation() -> Result<()> {
         ctl("remove r")?;
         ctl(ACTIVATE)?;
         ctl(TO)?;
-        is_moved_small(&new, &data)?;
+        is_on(&new, &data)?;
         Ok(true)
     })?;
     ensure!(moving > 0, "no move was under way");
     Ok(())
-}
-
-fn is_moved_small(new: &NullDisk, data: &[u8]) -> Result<()> {
-    let r = Mapped::at("r")?;
-    r.holds(data)?;
-    r.remove()?;
-    new.holds(data)
 }
 
 fn an_array_that_cannot_be_marked_stays_in_use() -> Result<()> {
@@ -337,10 +331,7 @@ fn what_cannot_move_is_refused() -> Result<()> {
     let named = to("/dev/mapper/same --state /dev/state");
     ctl(&named)?;
     assert_eq!(mapped_names()?, ["r", "same"]);
-    let r = Mapped::at("r")?;
-    r.holds(&data)?;
-    r.remove()?;
-    same.holds(&data)?;
+    is_on(&same, &data)?;
     drop((small, short, state));
     Ok(())
 }
@@ -359,12 +350,7 @@ fn nothing_is_discarded_while_data_move() -> Result<()> {
     let Disks { main, .. } = disks(64)?;
     let _new = NullDisk::with("new", 80, &[("discard", "1")])?;
     let (r, data) = adopted(64)?;
-    // It stays under way.
-    main.bad(90_000..=90_003)?;
-    let words: Vec<_> = TO.split(' ').collect();
-    let waits = start("remapctl", &words)?;
-    until(|| Ok(r.table()?.contains(" linear ")))?;
-    until(|| Ok(dmsetup(&["info", "r-copy"])?.contains("ACTIVE")))?;
+    let waits = under_way(&main, &r)?;
     for name in ["r", "r-copy"] {
         let number = Mapped::at(name)?.sysfs()?.join("queue/discard_max_bytes");
         assert_eq!(fs::read_to_string(number)?.trim(), "0", "{name}");
@@ -381,12 +367,7 @@ fn a_state_that_fails_is_told() -> Result<()> {
     let Disks { main, .. } = disks(64)?;
     let new = NullDisk::new("new", 80)?;
     let (r, _) = adopted(64)?;
-    // It stays under way.
-    main.bad(90_000..=90_003)?;
-    let words: Vec<_> = TO.split(' ').collect();
-    let waits = start("remapctl", &words)?;
-    until(|| Ok(r.table()?.contains(" linear ")))?;
-    until(|| Ok(dmsetup(&["info", "r-copy"])?.contains("ACTIVE")))?;
+    let waits = under_way(&main, &r)?;
     waits.kill()?;
     let sectors = new.sectors()?;
     new.bad(sectors - 6144..=sectors - 1)?;
@@ -419,11 +400,7 @@ fn what_nobody_can_read_becomes_zeroes() -> Result<()> {
     let Disks { main, .. } = disks(64)?;
     let _new = NullDisk::new("new", 80)?;
     let (r, mut data) = adopted(64)?;
-    // Nobody has read it yet.
-    main.bad(90_000..=90_003)?;
-    let words: Vec<_> = TO.split(' ').collect();
-    let waits = start("remapctl", &words)?;
-    until(|| Ok(mapped_names()?.iter().any(|name| name == "r-copy")))?;
+    let waits = under_way(&main, &r)?;
     until(|| {
         let status = dmsetup(&["status", "r-copy"])?;
         let part = status

@@ -7,7 +7,7 @@ use crate::changed;
 use crate::cli;
 use crate::device::Access;
 use crate::mapped::{
-    create as make,
+    self,
     deactivate,
     dm_uuid,
     UUID_PREFIX, //
@@ -37,7 +37,6 @@ use remap_core::metadata::uuid::Uuid;
 use remap_core::table::Features;
 use remap_host::blank_block;
 use serde_json::json;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// `remapctl create`
@@ -120,7 +119,7 @@ pub fn activate(
     access: mapper::Access,
 ) -> Result<()> {
     let uuid = array.map(dm_uuid);
-    make(mapper, name, uuid.as_deref(), table, access)
+    mapped::create(mapper, name, uuid.as_deref(), table, access)
         .with_context(|| format!("activating {name}: the kernel log says why (dmesg | grep remap)"))
 }
 
@@ -150,7 +149,7 @@ pub fn remove(say: &Say, args: &cli::Remove) -> Result<ExitCode> {
 fn new_disk(args: &cli::Remove) -> Vec<BlockDevice> {
     let table = Remaptab::read(&args.tab.tab).unwrap_or_default();
     let is_moved = table.named(&args.name).is_some_and(|entry| entry.is_moved);
-    let device = BlockDevice::at(Path::new(&format!("/dev/mapper/{}", args.name)));
+    let device = BlockDevice::at(&mapped::path(&args.name));
     match (is_moved, device) {
         (true, Ok(device)) => device.below(),
         _ => Vec::new(),

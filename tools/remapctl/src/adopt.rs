@@ -8,6 +8,7 @@
 //! on. Nothing is ever written to main: it is not even open for writing.
 
 use crate::activate::activate;
+use crate::apart::is_read_only;
 use crate::array::Disks;
 use crate::cli::{
     self,
@@ -111,7 +112,7 @@ impl Looked {
 fn check(main: &Looked, spare: &Looked, way: &mut InTheWay) -> Result<()> {
     let (main_path, spare_path) = (main.device.path.display(), spare.device.path.display());
     for looked in [main, spare] {
-        if looked.device.attribute("ro").as_deref() == Some("1") {
+        if is_read_only(&looked.device) {
             bail!("{} can only be read", looked.device.path.display());
         }
     }

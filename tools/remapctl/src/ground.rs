@@ -138,6 +138,17 @@ impl Ground {
     }
 }
 
+/// What the name of what is lost begins with; how much that is follows.
+pub const LOST: &str = "lost-";
+
+/// The number behind the names that begin so; the largest of several.
+pub fn number_behind(prefix: &str, force: &[String]) -> Option<u64> {
+    let numbers = force
+        .iter()
+        .filter_map(|name| name.strip_prefix(prefix)?.parse().ok());
+    numbers.max()
+}
+
 /// The names that are no UUID; this one is of something on the spare that is not ours.
 pub const FOREIGN: &str = "foreign";
 /// The name of main and the spare on one disk.

@@ -14,6 +14,10 @@ use remap_active::mapper::{
 };
 use remap_active::table::Line;
 use remap_core::metadata::uuid::Uuid;
+use std::path::{
+    Path,
+    PathBuf, //
+};
 use std::thread;
 use std::time::Duration;
 
@@ -30,6 +34,11 @@ pub const PIECE_PREFIX: &str = "REMAP_PIECE-";
 /// The UUID of the mapped device of an array.
 pub fn dm_uuid(array: &Uuid) -> String {
     format!("{UUID_PREFIX}{array}")
+}
+
+/// The node of the mapped device of that name.
+pub fn path(name: &str) -> PathBuf {
+    Path::new("/dev/mapper").join(name)
 }
 
 /// Fails unless the mapped device of that name is this array.
@@ -98,17 +107,19 @@ pub fn replace_by_waiting(
         let live = mapper.table(name)?;
         anyhow::Ok(!mapper.info(name)?.is_suspended && kinds(&live) == kinds(table))
     };
-    while !is_live()? {
-        if !resumed.is_finished() {
-            thread::sleep(LOOK);
-            continue;
+    loop {
+        // Asked first, so that what it did is seen.
+        let is_over = resumed.is_finished();
+        if is_live()? {
+            break;
         }
-        if !is_live()? {
+        if is_over {
             keep(mapper, name);
             let ended = resumed.join();
             ended.map_err(|_| anyhow!("resuming {name} was aborted"))??;
             bail!("{name} was resumed, and has another table");
         }
+        thread::sleep(LOOK);
     }
     meanwhile()?;
     // What udev does then is its own.

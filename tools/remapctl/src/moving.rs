@@ -37,6 +37,7 @@ use crate::device::{
     Device, //
 };
 use crate::mapped::{
+    self,
     create,
     deactivate,
     replace,
@@ -109,6 +110,11 @@ impl Piece {
     pub fn of(self, name: &str) -> String {
         format!("{name}{}", self.suffix())
     }
+
+    /// Its node.
+    pub fn path(self, name: &str) -> PathBuf {
+        mapped::path(&self.of(name))
+    }
 }
 
 /// The longest name behind that of an array.
@@ -154,8 +160,13 @@ pub fn progress(mapper: &Mapper, name: &str) -> Result<Option<Progress>> {
 /// Removes the devices below an array's, as far as they are there; devices of those names that are
 /// none are an error, unless it is not known which array that is.
 pub fn lower(mapper: &Mapper, name: &str, array: Option<&Uuid>) -> Result<()> {
+    lower_each(mapper, name, array, &Piece::ALL)
+}
+
+/// The same for some of them, from the one that stands on the others on.
+fn lower_each(mapper: &Mapper, name: &str, array: Option<&Uuid>, pieces: &[Piece]) -> Result<()> {
     let names = mapper.names()?;
-    for piece in Piece::ALL.map(|piece| piece.of(name)) {
+    for piece in pieces.iter().map(|piece| piece.of(name)) {
         if !names.contains(&piece) {
             continue;
         }
@@ -191,7 +202,7 @@ pub struct Moving<'a> {
     /// Device-mapper.
     pub mapper: &'a Mapper,
     /// The name of the array.
-    pub name: &'a str,
+    pub name: String,
     /// The array.
     pub array: Uuid,
     /// How long everything is.
@@ -209,7 +220,7 @@ pub struct Moving<'a> {
 impl<'a> Moving<'a> {
     /// The copy of so many sectors that the table has for an array; `None` if one of its devices is
     /// not there.
-    pub fn of(mapper: &'a Mapper, entry: &'a Entry, to: &To, sectors: u64) -> Result<Option<Self>> {
+    pub fn of(mapper: &'a Mapper, entry: &Entry, to: &To, sectors: u64) -> Result<Option<Self>> {
         let Some(new) = probe::find(&to.disk, entry, "the new disk")? else {
             return Ok(None);
         };
@@ -223,7 +234,7 @@ impl<'a> Moving<'a> {
         let layout = Layout::of(sectors);
         Ok(Some(Self {
             mapper,
-            name: &entry.name,
+            name: entry.name.clone(),
             array: entry.array,
             layout,
             state: layout.state_on(&new, state.as_ref())?,
@@ -235,7 +246,7 @@ impl<'a> Moving<'a> {
 
     /// The kind of the target that the copy has: another than dm-clone while that is given up.
     pub fn kind(&self) -> Result<String> {
-        let table = self.mapper.table(&Piece::Copy.of(self.name))?;
+        let table = self.mapper.table(&Piece::Copy.of(&self.name))?;
         let kinds = table.into_iter().map(|line| line.kind);
         Ok(kinds.last().unwrap_or_default())
     }
@@ -243,26 +254,26 @@ impl<'a> Moving<'a> {
     /// Makes the devices: a new copy, which is suspended, so that what comes to it waits. Its
     /// source has nothing yet.
     pub fn prepare(&self) -> Result<()> {
-        lower(self.mapper, self.name, Some(&self.array))?;
+        lower(self.mapper, &self.name, Some(&self.array))?;
         self.stamp_state()?;
         self.make(Piece::State, &self.state_table())?;
         self.make(Piece::Source, &self.nothing())?;
         self.make(Piece::Copy, &self.copy_table("1 no_hydration"))?;
         self.allow_no_discards()?;
         self.check_state()?;
-        let copy = Piece::Copy.of(self.name);
+        let copy = Piece::Copy.of(&self.name);
         self.mapper.suspend(&copy, Suspend::NoFlush)
     }
 
     /// Has what waits on the copy go on; nothing is copied in the background yet. What was written
     /// from now on is on the new disk only, so this cannot be taken back.
     pub fn begin(&self) -> Result<()> {
-        self.mapper.resume(&Piece::Copy.of(self.name))
+        self.mapper.resume(&Piece::Copy.of(&self.name))
     }
 
     /// Whether requests go through the copy.
     pub fn is_live(&self) -> Result<bool> {
-        let copy = Piece::Copy.of(self.name);
+        let copy = Piece::Copy.of(&self.name);
         Ok(self.kind()? == CLONE && !self.mapper.info(&copy)?.is_suspended)
     }
 
@@ -277,22 +288,21 @@ impl<'a> Moving<'a> {
     }
 
     fn tell(&self, message: &str) -> Result<()> {
-        let copy = Piece::Copy.of(self.name);
+        let copy = Piece::Copy.of(&self.name);
         self.mapper.message(&copy, 0, message).map(drop)
     }
 
     /// Makes all that was written to the copy durable, and its state.
     pub fn flush(&self) -> Result<()> {
-        let copy = format!("/dev/mapper/{}", Piece::Copy.of(self.name));
-        let device = Device::open(Path::new(&copy), Access::Read)?;
-        device.sync().with_context(|| format!("flushing {copy}"))
+        let copy = Piece::Copy.path(&self.name);
+        let flushed = Device::open(&copy, Access::Read)?.sync();
+        flushed.with_context(|| format!("flushing {}", copy.display()))
     }
 
     /// Allows no discards: dm-clone takes what is discarded for copied, while an older copy of it
     /// may be under way, which would come over what is written next.
     fn allow_no_discards(&self) -> Result<()> {
-        let copy = format!("/dev/mapper/{}", Piece::Copy.of(self.name));
-        let device = BlockDevice::at(Path::new(&copy))?;
+        let device = BlockDevice::at(&Piece::Copy.path(&self.name))?;
         match device.attribute(DISCARD).as_deref() {
             None | Some("0") => Ok(()),
             Some(_) => device.set(DISCARD, "0"),
@@ -310,37 +320,31 @@ impl<'a> Moving<'a> {
 
     /// Removes them.
     pub fn lower(&self) -> Result<()> {
-        lower(self.mapper, self.name, Some(&self.array))
+        lower(self.mapper, &self.name, Some(&self.array))
     }
 
     /// Removes the copy, on which nothing stands any more, and its source; the state stays.
     pub fn lower_copy(&self) -> Result<()> {
-        let names = self.mapper.names()?;
-        for piece in [Piece::Copy, Piece::Source].map(|piece| piece.of(self.name)) {
-            if names.contains(&piece) {
-                deactivate(self.mapper, &piece)?;
-            }
-        }
-        Ok(())
+        let pieces = [Piece::Copy, Piece::Source];
+        lower_each(self.mapper, &self.name, Some(&self.array), &pieces)
     }
 
     /// Has the state say nothing, and removes it, if it is there.
     pub fn drop_state(&self) -> Result<()> {
-        let state = Piece::State.of(self.name);
-        if self.mapper.names()?.contains(&state) {
-            let path = format!("/dev/mapper/{state}");
-            let device = Device::open(Path::new(&path), Access::Write)?;
+        if self.mapper.names()?.contains(&Piece::State.of(&self.name)) {
+            let path = Piece::State.path(&self.name);
+            let device = Device::open(&path, Access::Write)?;
             let cleared = device
                 .write(0, &[0; PAGE_BYTES])
                 .and_then(|()| device.sync());
-            cleared.with_context(|| format!("clearing {path}"))?;
+            cleared.with_context(|| format!("clearing {}", path.display()))?;
         }
         self.lower()
     }
 
     /// Loads another table of the source.
     pub fn set_source(&self, table: &[Line]) -> Result<()> {
-        replace(self.mapper, &Piece::Source.of(self.name), table)
+        replace(self.mapper, &Piece::Source.of(&self.name), table)
     }
 
     /// A table that has no data.
@@ -350,7 +354,7 @@ impl<'a> Moving<'a> {
 
     /// Has the source go on, if its replacement was stopped.
     pub fn resume_source(&self) -> Result<()> {
-        let source = Piece::Source.of(self.name);
+        let source = Piece::Source.of(&self.name);
         if self.mapper.info(&source)?.is_suspended {
             self.mapper.clear(&source)?;
             self.mapper.resume(&source)?;
@@ -360,21 +364,18 @@ impl<'a> Moving<'a> {
 
     /// The table of the array's own device.
     pub fn top(&self) -> Vec<Line> {
-        let copy = Piece::Copy.of(self.name);
-        line(
-            self.layout.sectors,
-            "linear",
-            format!("/dev/mapper/{copy} 0"),
-        )
+        self.all_of(&Piece::Copy.path(&self.name))
     }
 
     /// The table of that device when all is on the new disk.
     pub fn last(&self) -> Vec<Line> {
-        line(
-            self.layout.sectors,
-            "linear",
-            format!("{} 0", self.new.display()),
-        )
+        self.all_of(&self.new)
+    }
+
+    /// A table of the data, which are on a device from its beginning on.
+    fn all_of(&self, device: &Path) -> Vec<Line> {
+        let words = format!("{} 0", device.display());
+        line(self.layout.sectors, "linear", words)
     }
 
     /// What the page before dm-clone's metadata says: which copy of which array it is.
@@ -425,23 +426,24 @@ impl<'a> Moving<'a> {
     }
 
     fn copy_table(&self, features: &str) -> Vec<Line> {
-        let [source, state] = [Piece::Source, Piece::State].map(|piece| piece.of(self.name));
+        let [source, state] = [Piece::Source, Piece::State].map(|piece| piece.path(&self.name));
         let Layout {
             sectors, region, ..
         } = self.layout;
         let batch = (AT_ONCE / region).max(1);
         let words = format!(
-            "/dev/mapper/{state} {} /dev/mapper/{source} {region} {features} 4 \
-             hydration_threshold {} hydration_batch_size {batch}",
+            "{} {} {} {region} {features} 4 hydration_threshold {} hydration_batch_size {batch}",
+            state.display(),
             self.new.display(),
+            source.display(),
             batch * UNDER_WAY,
         );
         line(sectors, CLONE, words)
     }
 
     fn make(&self, piece: Piece, table: &[Line]) -> Result<()> {
-        let piece = piece.of(self.name);
-        let uuid = piece_uuid(&self.array, &piece, self.name);
+        let piece = piece.of(&self.name);
+        let uuid = piece_uuid(&self.array, &piece, &self.name);
         create(
             self.mapper,
             &piece,

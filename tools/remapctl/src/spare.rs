@@ -20,7 +20,9 @@ use crate::array::{
 use crate::cli;
 use crate::device::Access;
 use crate::ground::{
+    number_behind,
     InTheWay,
+    LOST,
     UNFINISHED, //
 };
 use crate::lists;
@@ -52,9 +54,7 @@ use side::{
 use std::ops::Range;
 use std::process::ExitCode;
 
-/// What `--force` names where so many sectors cannot be read any more, such as `lost-8`.
-const LOST: &str = "lost-";
-/// What it names where nobody knows whether the old spare was used since it was copied.
+/// What `--force` names where nobody knows whether the old spare was used since it was copied.
 const STALE: &str = "stale";
 /// What it names where a newer commit may be in what cannot be read of the old spare's metadata.
 const UNSURE: &str = "unsure";
@@ -80,9 +80,7 @@ fn is_forced(args: &cli::SpareReplace, name: &str) -> bool {
 
 /// How many sectors may be lost.
 fn may_be_lost(args: &cli::SpareReplace) -> u64 {
-    let names = args.writing.force.iter();
-    let counts = names.filter_map(|name| name.strip_prefix(LOST)?.parse().ok());
-    counts.max().unwrap_or(0)
+    number_behind(LOST, &args.writing.force).unwrap_or(0)
 }
 
 /// Whether a name says of the array, and not of what is overwritten, what may be.

@@ -30,6 +30,7 @@ use crate::apart::block_device;
 use crate::array::Disks;
 use crate::cli;
 use crate::device;
+use crate::ground::number_behind;
 use crate::lock::Lock;
 use crate::mapped::{
     replace,
@@ -80,7 +81,7 @@ fn switch(
     table: &[Line],
 ) -> Result<()> {
     moving.prepare()?;
-    let name = moving.name;
+    let name = &moving.name;
     replace_by_waiting(moving.mapper, name, &moving.top(), || {
         let error = match go_on(moving, args, devices) {
             Ok(()) => return Ok(()),
@@ -126,7 +127,7 @@ fn give_back(
     (entry, devices): (&Entry, &cli::Devices),
     table: &[Line],
 ) -> Result<()> {
-    let copy = Piece::Copy.of(moving.name);
+    let copy = Piece::Copy.of(&moving.name);
     // The target would refuse an array that is marked only when the copy is no more.
     let mut disks = Disks::open(devices, device::Access::Hold)?;
     activate::table(&mut disks, entry.features)?;
@@ -137,7 +138,7 @@ fn give_back(
 
 /// Goes on where that was stopped.
 fn go_on_back(moving: &Moving<'_>, entry: &Entry) -> Result<()> {
-    let (mapper, name) = (moving.mapper, moving.name);
+    let (mapper, name) = (moving.mapper, &moving.name);
     let copy = Piece::Copy.of(name);
     mapper.resume(&copy)?;
     let table = match moving.kind()? == TYPE {
@@ -159,22 +160,29 @@ fn go_on_back(moving: &Moving<'_>, entry: &Entry) -> Result<()> {
     moving.lower()
 }
 
-/// Says in the table where the data of an array move to; nowhere with `None`.
-fn note(args: &cli::Retire, lock: &Lock, to: Option<&To>) -> Result<()> {
-    Remaptab::change(&args.tab.tab, lock, |table| {
-        let entry = table.named_mut(&args.name);
-        entry.context("the table was changed")?.to = to.cloned();
+/// Changes an array's entry in the table.
+fn change(tab: &Path, lock: &Lock, name: &str, edit: impl FnOnce(&mut Entry)) -> Result<()> {
+    Remaptab::change(tab, lock, |table| {
+        edit(table.named_mut(name).context("the table was changed")?);
         Ok(())
     })
 }
 
-/// Begins to move an active array; its entry, and its length.
-fn start(
+/// Says in the table where the data of an array move to; nowhere with `None`.
+fn note(args: &cli::Retire, lock: &Lock, to: Option<&To>) -> Result<()> {
+    change(&args.tab.tab, lock, &args.name, |entry| {
+        entry.to = to.cloned();
+    })
+}
+
+/// Begins to move an active array.
+fn start<'a>(
     say: &Say,
-    (mapper, lock): (&Mapper, &Lock),
+    (mapper, lock): (&'a Mapper, &Lock),
     (args, new): (&cli::Retire, &Path),
-    (mut entry, table): (Entry, Vec<Line>),
-) -> Result<(Entry, u64)> {
+    (tab, entry): (&Remaptab, &mut Entry),
+    table: &[Line],
+) -> Result<Moving<'a>> {
     let name = &args.name;
     // An attempt may have been stopped.
     mapper.clear(name)?;
@@ -182,21 +190,20 @@ fn start(
         mapper.resume(name)?;
     }
     moving::lower(mapper, name, Some(&entry.array))?;
-    let [line] = &table[..] else {
+    let [line] = table else {
         bail!("'{name}' is more than one target");
     };
     let devices = relocate::devices(mapper, name)?;
-    let (to, layout) = plan(args, &entry, (new, &devices), line)?;
+    let (to, layout) = plan(args, (tab, entry), (new, &devices), line)?;
     for target in mapper.targets(name)? {
         check_regions(name, &target.words.parse()?)?;
     }
-    let sectors = layout.sectors;
-    let copy = Moving::of(mapper, &entry, &to, sectors)?;
+    let copy = Moving::of(mapper, entry, &to, layout.sectors)?;
     let copy = copy.with_context(|| format!("{} cannot be found again", new.display()))?;
     note(args, lock, Some(&to))?;
-    let switched = switch(&copy, args, (&entry, &devices), &table);
+    let switched = switch(&copy, args, (entry, &devices), table);
     switched.inspect_err(|_| {
-        if matches!(Stage::of(mapper, &entry), Ok(Stage::Active(_))) {
+        if matches!(Stage::of(mapper, entry), Ok(Stage::Active(_))) {
             // The first error is the one that counts.
             let _ = copy.lower().and_then(|()| note(args, lock, None));
         }
@@ -208,16 +215,21 @@ fn start(
          table would take what is copied of it for the whole",
         new.display()
     ));
-    Ok((entry, sectors))
+    Ok(copy)
 }
 
-/// Begins, or goes on where that was stopped; the array's entry, and its length.
-fn begin(say: &Say, mapper: &Mapper, args: &cli::Retire, new: &Path) -> Result<(Entry, u64)> {
+/// Begins, or goes on where that was stopped; the array's entry, and the copy.
+fn begin<'a>(
+    say: &Say,
+    mapper: &'a Mapper,
+    args: &cli::Retire,
+    new: &Path,
+) -> Result<(Entry, Moving<'a>)> {
     let lock = Lock::take()?;
     let (name, tab) = (&args.name, &args.tab.tab);
     let table = Remaptab::read(tab)?;
     let entry = table.named(name);
-    let entry = entry
+    let mut entry = entry
         .with_context(|| format!("no array '{name}' in {}", tab.display()))?
         .clone();
     if entry.is_moved {
@@ -225,7 +237,11 @@ fn begin(say: &Say, mapper: &Mapper, args: &cli::Retire, new: &Path) -> Result<(
         bail!("the data of '{name}' were moved already");
     }
     let stage = match Stage::of(mapper, &entry)? {
-        Stage::Active(lines) => return start(say, (mapper, &lock), (args, new), (entry, lines)),
+        Stage::Active(lines) => {
+            let (doer, asked) = ((mapper, &lock), (args, new));
+            let copy = start(say, doer, asked, (&table, &mut entry), &lines)?;
+            return Ok((entry, copy));
+        }
         stage => stage,
     };
     let sectors = mapper.table(name)?.iter().map(|line| line.sectors).sum();
@@ -253,7 +269,7 @@ fn begin(say: &Say, mapper: &Mapper, args: &cli::Retire, new: &Path) -> Result<(
         Stage::Copying => copy.resume_source()?,
         Stage::Active(_) | Stage::Moved => {}
     }
-    Ok((entry, sectors))
+    Ok((entry, copy))
 }
 
 /// Waits until all is on the new disk.
@@ -262,7 +278,7 @@ fn wait(say: &Say, moving: &Moving<'_>) -> Result<()> {
     loop {
         // Armed before it is asked, so that no event is missed in between.
         moving.mapper.arm_poll()?;
-        let Some(progress) = moving::progress(moving.mapper, moving.name)? else {
+        let Some(progress) = moving::progress(moving.mapper, &moving.name)? else {
             bail!("the copy of '{}' was removed", moving.name);
         };
         let Progress { done, all } = progress;
@@ -298,19 +314,16 @@ fn finish(mapper: &Mapper, moving: &Moving<'_>, entry: &Entry, tab: &Path) -> Re
     if matches!(stage, Stage::Copying) {
         // What is counted as copied may not be durable yet.
         moving.flush()?;
-        let progress = moving::progress(mapper, moving.name)?;
+        let progress = moving::progress(mapper, &moving.name)?;
         if progress.is_none_or(|progress| progress.done < progress.all) {
             bail!("not all is copied: run this again");
         }
-        replace(mapper, moving.name, &moving.last())?;
+        replace(mapper, &moving.name, &moving.last())?;
     }
     moving.lower_copy()?;
     // Until this is durable, an activation makes the copy again, which has all on the new disk.
-    Remaptab::change(tab, &lock, |table| {
-        let entry = table.named_mut(moving.name);
-        let entry = entry.context("the table was changed")?;
+    change(tab, &lock, &moving.name, |entry| {
         (entry.to, entry.is_moved) = (None, true);
-        Ok(())
     })?;
     moving.drop_state()
 }
@@ -318,15 +331,12 @@ fn finish(mapper: &Mapper, moving: &Moving<'_>, entry: &Entry, tab: &Path) -> Re
 /// Moves the data of an array to a new disk.
 pub fn retire(say: &Say, args: &cli::Retire, new: &Path) -> Result<ExitCode> {
     let mapper = Mapper::new()?;
-    let (entry, sectors) = begin(say, &mapper, args, new)?;
-    let to = entry.to.as_ref();
-    let to = to.context("the table does not say where the data move to")?;
-    let moving = Moving::of(&mapper, &entry, to, sectors)?.context("the new disk is not there")?;
+    let (entry, moving) = begin(say, &mapper, args, new)?;
     // Hides the new disk.
     BlockDevice::at(&moving.new)?.trigger()?;
     if matches!(Stage::of(&mapper, &entry)?, Stage::Copying) {
         moving.copy_all()?;
-        if let Some(most) = unreadable::allowed(&args.force) {
+        if let Some(most) = number_behind(UNREADABLE, &args.force) {
             unreadable::give_up(say, &moving, &entry, most)?;
         }
         wait(say, &moving)?;

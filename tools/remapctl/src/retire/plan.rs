@@ -20,8 +20,10 @@ use crate::device::{
 use crate::extent::Extent;
 use crate::ground::{
     InTheWay,
-    FOREIGN, //
+    FOREIGN,
+    LOST, //
 };
+use crate::mapped;
 use crate::moving::{
     Layout,
     LONGEST_SUFFIX, //
@@ -51,8 +53,6 @@ use remap_core::geometry::Unit;
 use remap_core::index::State;
 use std::path::Path;
 
-/// What the name of blocks that are lost begins with; their number follows.
-const LOST: &str = "lost-";
 /// The name of devices that drop flushes.
 const WRITE_THROUGH: &str = "write-through";
 /// The name of a system that is on the array.
@@ -63,8 +63,8 @@ fn lost(found: &Found) -> Option<String> {
     let units = found.contained.map.iter_from(Unit(0));
     let lost = units.map(|(unit, entry)| match entry.state {
         State::Relocated { valid, .. } => {
-            let all = found.geometry.blocks_of(unit);
-            u64::from((all.bits() & !valid.bits()).count_ones())
+            let lost = found.geometry.blocks_of(unit).minus(valid);
+            u64::from(lost.count())
         }
         State::Main | State::Suspect => 0,
     });
@@ -88,7 +88,12 @@ pub fn check_lost(args: &cli::Retire, found: &Found) -> Result<()> {
 
 /// What must be so of the new disk, and of the device with the state, and what may be in spite of
 /// that.
-fn check(args: &cli::Retire, devices: &cli::Devices, new: &Path, way: &mut InTheWay) -> Result<()> {
+fn check(
+    (args, table): (&cli::Retire, &Remaptab),
+    devices: &cli::Devices,
+    new: &Path,
+    way: &mut InTheWay,
+) -> Result<()> {
     let wanted = [Some(new), args.state.as_deref()];
     let wanted: Vec<_> = wanted.into_iter().flatten().collect();
     for (at, &path) in wanted.iter().enumerate() {
@@ -99,8 +104,7 @@ fn check(args: &cli::Retire, devices: &cli::Devices, new: &Path, way: &mut InThe
         let device = BlockDevice::at(path)?;
         check_unused(&device)?;
         check_writable(&device)?;
-        let table = Remaptab::read(&args.tab.tab)?;
-        probe::check_not_in(&table, &device, Some(&args.name))?;
+        probe::check_not_in(table, &device, Some(&args.name))?;
         let opened = Device::open(path, Access::Hold)?;
         // What is left of it behind the data would have the disk taken for a spare.
         if probe::spare_of(&opened, 0, None).is_some() {
@@ -119,7 +123,7 @@ fn check(args: &cli::Retire, devices: &cli::Devices, new: &Path, way: &mut InThe
 /// Checks that the array can be moved to the new disk; the table's entry for that.
 pub fn plan(
     args: &cli::Retire,
-    entry: &Entry,
+    (table, entry): (&Remaptab, &Entry),
     (new, devices): (&Path, &cli::Devices),
     line: &Line,
 ) -> Result<(To, Layout)> {
@@ -128,7 +132,7 @@ pub fn plan(
         bail!("'{name}' is too long a name for the devices of a copy");
     }
     let mut way = InTheWay::default();
-    check(args, devices, new, &mut way)?;
+    check((args, table), devices, new, &mut way)?;
     let device = BlockDevice::at(new)?;
     let have = device.sectors().unwrap_or(0);
     if have < line.sectors {
@@ -138,7 +142,7 @@ pub fn plan(
             line.sectors
         );
     }
-    let own = BlockDevice::at(Path::new(&format!("/dev/mapper/{name}")))?;
+    let own = BlockDevice::at(&mapped::path(name))?;
     if let Some(place) = system_on(&own)? {
         let text = format!(
             "{place} is on '{name}', whose requests wait for a moment, and what this and udev need \

@@ -47,14 +47,16 @@ impl Stage {
             bail!("'{name}' can only be read: its spare is not there");
         }
         let copy = Piece::Copy.of(name);
-        if names.contains(&copy) && stands_on(&table, mapper.info(&copy)?.number) {
-            let kinds = mapper.table(&copy)?;
+        if names.contains(&copy) {
+            let (info, kinds) = (mapper.info(&copy)?, mapper.table(&copy)?);
             let is_copy = matches!(&kinds[..], [line] if line.kind == CLONE);
-            return Ok(match (is_copy, mapper.info(&copy)?.is_suspended) {
-                (true, true) => Self::Waiting,
-                (true, false) => Self::Copying,
-                (false, _) => Self::GivenUp,
-            });
+            if stands_on(&table, info.number) {
+                return Ok(match (is_copy, info.is_suspended) {
+                    (true, true) => Self::Waiting,
+                    (true, false) => Self::Copying,
+                    (false, _) => Self::GivenUp,
+                });
+            }
         }
         if let Some(to) = &entry.to {
             let new = probe::find(&to.disk, entry, "the new disk")?;

@@ -25,26 +25,16 @@ use anyhow::{
     Result, //
 };
 use std::ops::Range;
-use std::path::Path;
 
 /// What the name of sectors that cannot be read begins with; their number follows.
 pub const UNREADABLE: &str = "unreadable-";
 /// How many sectors are lost at least.
 const GRAIN: u64 = 8;
 
-/// How many sectors may become zeroes; `None` if nothing is said of that.
-pub fn allowed(force: &[String]) -> Option<u64> {
-    let counts = force
-        .iter()
-        .filter_map(|name| name.strip_prefix(UNREADABLE)?.parse().ok());
-    counts.max()
-}
-
 /// Looks for what cannot be read, and has zeroes in its place if that are no more than `most` sectors:
 /// a disk that is gone cannot be read at all.
 pub fn give_up(say: &Say, moving: &Moving<'_>, entry: &Entry, most: u64) -> Result<()> {
-    let path = format!("/dev/mapper/{}", Piece::Copy.of(moving.name));
-    let copy = Device::open(Path::new(&path), Access::Read)?;
+    let copy = Device::open(&Piece::Copy.path(&moving.name), Access::Read)?;
     let (mut lost, mut at) = (Vec::new(), 0);
     let all = moving.layout.sectors;
     let mut bytes = vec![0; (AT_ONCE << 9) as usize];
