@@ -84,6 +84,23 @@ fn keep(mapper: &Mapper, name: &str) {
     let _ = mapper.resume(name);
 }
 
+/// Has a mapped device go on that was left suspended. Whoever left it may have asked the kernel to
+/// resume it, which comes meanwhile and has this request refused.
+pub fn resume_left(mapper: &Mapper, name: &str) -> Result<()> {
+    mapper.clear(name)?;
+    let mut tries = TRIES;
+    while mapper.info(name)?.is_suspended {
+        if let Err(error) = mapper.resume(name) {
+            tries -= 1;
+            if tries == 0 {
+                return Err(error);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+    Ok(())
+}
+
 /// Gives a mapped device another table, of which it is known that requests wait on it until
 /// `meanwhile` is done.
 ///

@@ -34,7 +34,8 @@ use crate::ground::number_behind;
 use crate::lock::Lock;
 use crate::mapped::{
     replace,
-    replace_by_waiting, //
+    replace_by_waiting,
+    resume_left, //
 };
 use crate::moving::{
     self,
@@ -186,9 +187,6 @@ fn start<'a>(
     let name = &args.name;
     // An attempt may have been stopped.
     mapper.clear(name)?;
-    if mapper.info(name)?.is_suspended {
-        mapper.resume(name)?;
-    }
     moving::lower(mapper, name, Some(&entry.array))?;
     let [line] = table else {
         bail!("'{name}' is more than one target");
@@ -236,7 +234,12 @@ fn begin<'a>(
         moving::lower(mapper, name, Some(&entry.array))?;
         bail!("the data of '{name}' were moved already");
     }
-    let stage = match Stage::of(mapper, &entry)? {
+    let mut stage = Stage::of(mapper, &entry)?;
+    if matches!(stage, Stage::Active(_)) && mapper.info(name)?.is_suspended {
+        resume_left(mapper, name)?;
+        stage = Stage::of(mapper, &entry)?;
+    }
+    let stage = match stage {
         Stage::Active(lines) => {
             let (doer, asked) = ((mapper, &lock), (args, new));
             let copy = start(say, doer, asked, (&table, &mut entry), &lines)?;
